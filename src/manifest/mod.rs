@@ -1,0 +1,154 @@
+//! The manifest: every kept path with kind, mode, owner, size, digest and the reasons it is in.
+//!
+//! The types here say what an image holds; [`json`] is their stable text form (format 1).
+
+use crate::path::RootPath;
+use crate::reason::Reason;
+use crate::recipe::System;
+
+/// Everything an image is to hold, and what was decided on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    pub system: System,
+    /// The processor architecture, in the kernel's word: `x86_64`, `aarch64`; empty when no object told.
+    pub arch: String,
+    /// What the user asked for, sorted.
+    pub targets: Vec<RootPath>,
+    /// SHA-256 over the rules that were in force.
+    pub rules_digest: [u8; 32],
+    /// How the image starts; absent for a plain file set.
+    pub boot: Option<Boot>,
+    /// Sorted by path: every directory before what is in it, every file before the hard links to it.
+    pub entries: Vec<Entry>,
+    /// References that were left out on purpose.
+    pub dropped: Vec<Omission>,
+    /// References that were seen but not understood, such as `dlopen` of a computed name.
+    pub unknown: Vec<Omission>,
+    /// References that lead nowhere.
+    pub missing: Vec<Missing>,
+}
+
+/// What the boot loader needs; these files go onto the ISO, not into the archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// The kernel image inside the root.
+    pub kernel: RootPath,
+    /// The complete kernel command line.
+    pub kernel_args: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub path: RootPath,
+    pub content: Content,
+    /// Permission bits with setuid, setgid and sticky (`0o7777`).
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// Extended attributes, sorted by name.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The package that delivered the path, where the root says so.
+    pub package: Option<String>,
+    /// Sorted; never empty.
+    pub reasons: Vec<Because>,
+}
+
+/// One reason for an entry: who refers to it, and how.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Because {
+    /// The entry that needs this one; `None` when the user asked for it.
+    pub from: Option<RootPath>,
+    pub reason: Reason,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A regular file of the root.
+    File {
+        size: u64,
+        sha256: [u8; 32],
+        /// The bytes come from this path of the root, decompressed: a kernel module `x.ko` from `x.ko.xz`.
+        unpacked_from: Option<RootPath>,
+    },
+    /// A regular file that minroot or the recipe made.
+    Generated {
+        size: u64,
+        sha256: [u8; 32],
+        /// The bytes; absent for a large file of the recipe, which has to be given again to pack it.
+        bytes: Option<Vec<u8>>,
+    },
+    Directory,
+    Symlink {
+        target: Vec<u8>,
+    },
+    /// A further name of the file at `to`, which sorts before this entry.
+    Hardlink {
+        to: RootPath,
+    },
+    Char {
+        major: u32,
+        minor: u32,
+    },
+    Block {
+        major: u32,
+        minor: u32,
+    },
+    Fifo,
+}
+
+/// A reference that did not become an entry, with the reason it might have been one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Omission {
+    pub from: Option<RootPath>,
+    pub reason: Reason,
+    /// Where the reference would have led, when that is known.
+    pub to: Option<RootPath>,
+    /// Why it was left out, or why it cannot be known.
+    pub why: String,
+}
+
+/// A reference that leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    pub from: Option<RootPath>,
+    pub reason: Reason,
+    /// What was asked for: a soname, a path, a module name.
+    pub name: String,
+    /// A missing required reference makes `trace` exit with 1; the others are told.
+    pub priority: crate::reason::Priority,
+    /// Every place tried, in order.
+    pub probes: Vec<Probed>,
+}
+
+/// A place that was tried, in words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Probed {
+    pub path: String,
+    /// Why this place was tried: `runpath of /usr/bin/x`, `default directory`.
+    pub step: String,
+    /// What was there: `no such file`, `wrong ELF class`.
+    pub outcome: String,
+}
+
+impl Manifest {
+    /// The entry at `path`.
+    pub fn entry(&self, path: &RootPath) -> Option<&Entry> {
+        self.entries.binary_search_by(|e| e.path.cmp(path)).ok().map(|i| &self.entries[i])
+    }
+
+    /// Bytes of file content, each inode counted once.
+    pub fn total_bytes(&self) -> u64 {
+        self.entries.iter().map(Entry::size).sum()
+    }
+}
+
+impl Entry {
+    /// Bytes of content; 0 for anything without content of its own.
+    pub fn size(&self) -> u64 {
+        match self.content {
+            Content::File { size, .. } | Content::Generated { size, .. } => size,
+            _ => 0,
+        }
+    }
+}

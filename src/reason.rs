@@ -1,0 +1,113 @@
+//! Why one file needs another: the label on every edge of the graph and every reason of the manifest.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The class of proof behind an edge; each edge has exactly one. The order is from the strongest to the weakest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// The user asked for it: a target, an `include`, a startup line.
+    Target,
+    /// Read from the object and resolved by the rules of its loader.
+    Proven,
+    /// Metadata says so: `.note.dlopen`, softdep, weakdep, firmware, package data.
+    Declared,
+    /// A rule in `rules/` fired; the rule's id is the detail's prefix.
+    Rule,
+    /// Seen in an imported run-time trace.
+    Observed,
+    /// A string that looks like a library, a program or a file; listed, not kept.
+    Suspected,
+}
+
+/// What kind of reference an edge stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Asked for by path.
+    Target,
+    /// A line of the recipe's startup.
+    Startup,
+    /// A file of the recipe.
+    RecipeFile,
+    /// `DT_NEEDED`.
+    Needed,
+    /// `PT_INTERP`.
+    Interpreter,
+    /// A `#!` line.
+    Script,
+    /// A line of `/etc/ld.so.preload`.
+    Preload,
+    /// The symlink's target.
+    Symlink,
+    /// The directory an entry is in.
+    Directory,
+    /// Found through this runtime-linker configuration (`ld.so.conf`, `ld.so.cache`).
+    SearchPath,
+    /// A glibc-hwcaps variant of a library that is in.
+    Variant,
+    /// A kernel module's `depends`.
+    Module,
+    /// A kernel module's softdep or weakdep.
+    SoftModule,
+    /// A kernel module chosen by a hardware profile's alias.
+    Alias,
+    /// A firmware file that a kernel module names.
+    Firmware,
+    /// `.note.dlopen` or a literal name in an object that calls `dlopen`.
+    Dlopen,
+    /// Named as a string in an object.
+    String,
+    /// A rule's `needs`.
+    Rule,
+}
+
+/// The id of a rule: its path below `rules/` without the suffix, such as `linux/nsswitch`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuleId(pub String);
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How badly a reference is wanted, in the words of the ELF dlopen metadata specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    Suggested,
+    Recommended,
+    #[default]
+    Required,
+}
+
+/// Why a file is in: one edge of the graph, without its two ends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reason {
+    pub evidence: Evidence,
+    pub kind: Kind,
+    /// The words the referrer used: a soname, the text of a `#!` line, a rule's id, a module alias. May be empty.
+    pub detail: String,
+}
+
+impl Reason {
+    pub fn new(evidence: Evidence, kind: Kind, detail: impl Into<String>) -> Reason {
+        Reason { evidence, kind, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Evidence::Target => "target",
+            Evidence::Proven => "proven",
+            Evidence::Declared => "declared",
+            Evidence::Rule => "rule",
+            Evidence::Observed => "observed",
+            Evidence::Suspected => "suspected",
+        })
+    }
+}

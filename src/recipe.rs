@@ -1,0 +1,313 @@
+//! Recipes: what an image is for, in TOML, and how several of them become one.
+
+use crate::path::RootPath;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The kind of system that a root holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum System {
+    #[default]
+    Linux,
+    Illumos,
+}
+
+/// One recipe, or several merged by [`Recipe::merge`].
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    pub system: Option<System>,
+    pub source: Source,
+    pub trace: TraceOptions,
+    /// Files of the user's own.
+    pub file: Vec<RecipeFile>,
+    /// What runs at boot, in order.
+    pub startup: Vec<Startup>,
+    pub network: Option<Network>,
+    pub boot: BootOptions,
+    pub check: Check,
+}
+
+/// Where the files come from. Exactly one kind may be given; `fetch` fills a root from the other two.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Source {
+    /// A directory that is a root already.
+    pub root: Option<PathBuf>,
+    /// Package names for the system's apt.
+    pub apt: Vec<String>,
+    /// Package files, with `*` and `?`.
+    pub packages: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TraceOptions {
+    /// Absolute paths inside the root.
+    pub targets: Vec<String>,
+    /// Further paths to keep; a directory is kept with everything below it.
+    pub include: Vec<String>,
+    /// Names of hardware profiles, `rules/hardware/NAME.toml`.
+    pub hardware: Vec<String>,
+    /// Kernel modules by name, loaded at boot after those of the hardware profiles.
+    pub modules: Vec<String>,
+    /// The processor the image must run on, for glibc-hwcaps: `x86-64`, `x86-64-v2`, `-v3`, `-v4` or `any`.
+    pub cpu: Option<String>,
+}
+
+/// A file that the recipe brings: exactly one of `content` and `from`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeFile {
+    pub path: String,
+    pub content: Option<String>,
+    /// A file of this machine, relative to the recipe.
+    pub from: Option<PathBuf>,
+    /// Permission bits in octal, such as `"0755"`; `0644` when absent.
+    pub mode: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Startup {
+    /// A command line. Plain words are started directly; shell syntax needs `/bin/sh` in the root.
+    pub run: String,
+    /// The machine goes on when the command ends, instead of powering off.
+    #[serde(default)]
+    pub background: bool,
+}
+
+/// A static address for one interface.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    pub interface: String,
+    /// With prefix length: `10.0.2.15/24`.
+    pub address: String,
+    pub gateway: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BootOptions {
+    /// Added to what minroot passes itself (`rootfstype=ramfs`, `rdinit=/init`).
+    pub kernel_args: Option<String>,
+    /// The kernel image inside the root; found below `/boot` when absent.
+    pub kernel: Option<String>,
+    /// Memory of the virtual machine in MiB; computed from the archive when absent.
+    pub memory: Option<u32>,
+    /// `zstd`, `gzip`, `xz` or `none`.
+    pub compress: Option<String>,
+    pub level: Option<i32>,
+}
+
+/// What a booted image must show before it counts as working.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Check {
+    pub http: Option<HttpCheck>,
+    /// Text that must appear on the console.
+    pub console: Option<String>,
+    /// Seconds until the check counts as failed.
+    pub timeout: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpCheck {
+    /// The guest's port; it is forwarded from 127.0.0.1.
+    pub port: u16,
+    #[serde(default = "slash")]
+    pub path: String,
+    /// What the reply's body must contain.
+    #[serde(default)]
+    pub contains: String,
+}
+
+fn slash() -> String {
+    "/".to_owned()
+}
+
+/// Why a recipe cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    #[error("cannot read the recipe `{}`", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot understand the recipe `{}`", path.display())]
+    Syntax { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("the recipe `{}` is wrong: {problem}", path.display())]
+    Content { path: PathBuf, problem: String },
+    #[error("the recipes do not fit together: {0}")]
+    Conflict(String),
+}
+
+impl Recipe {
+    /// Reads recipes and merges them left to right; relative host paths become relative to their recipe's directory.
+    ///
+    /// # Errors
+    /// [`RecipeError`], with the recipe's path and for bad TOML the line and column.
+    pub fn load(paths: &[PathBuf]) -> Result<Recipe, RecipeError> {
+        let mut merged = Recipe::default();
+        for path in paths {
+            merged.merge(Recipe::load_one(path)?)?;
+        }
+        Ok(merged)
+    }
+
+    fn load_one(path: &Path) -> Result<Recipe, RecipeError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
+        let mut recipe: Recipe = toml::from_str(&text)
+            .map_err(|source| RecipeError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        recipe.check().map_err(|problem| RecipeError::Content { path: path.to_owned(), problem })?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        if let Some(root) = &mut recipe.source.root {
+            *root = base.join(&*root);
+        }
+        for pattern in &mut recipe.source.packages {
+            *pattern = base.join(&*pattern).to_string_lossy().into_owned();
+        }
+        for from in recipe.file.iter_mut().filter_map(|f| f.from.as_mut()) {
+            *from = base.join(&*from);
+        }
+        Ok(recipe)
+    }
+
+    /// What a type alone cannot say.
+    fn check(&self) -> Result<(), String> {
+        let source = &self.source;
+        let kinds = [source.root.is_some(), !source.apt.is_empty(), !source.packages.is_empty()];
+        if kinds.iter().filter(|given| **given).count() > 1 {
+            return Err("[source] takes one of `root`, `apt` and `packages`".to_owned());
+        }
+        for file in &self.file {
+            if file.content.is_some() == file.from.is_some() {
+                return Err(format!("[[file]] `{}` takes one of `content` and `from`", file.path));
+            }
+            file.permissions()?;
+        }
+        let paths = self.trace.targets.iter().chain(&self.trace.include).chain(self.file.iter().map(|f| &f.path));
+        for path in paths.chain(&self.boot.kernel) {
+            RootPath::new(path).map_err(|error| format!("`{path}`: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Adds `later` to this recipe: single values of `later` win, lists are joined without repeats, files of one path
+    /// are replaced.
+    ///
+    /// # Errors
+    /// When the two name different kinds of source, or different systems.
+    pub fn merge(&mut self, later: Recipe) -> Result<(), RecipeError> {
+        let Recipe { system, source, trace, file, startup, network, boot, check } = later;
+        if let (Some(ours), Some(theirs)) = (self.system, system)
+            && ours != theirs
+        {
+            return Err(RecipeError::Conflict(format!("one is for {ours:?}, another for {theirs:?}")));
+        }
+        replace(&mut self.system, system);
+        if source.root.is_some() {
+            self.source = source;
+        } else {
+            if self.source.root.is_some() && !(source.apt.is_empty() && source.packages.is_empty()) {
+                return Err(RecipeError::Conflict("one has a `root`, another packages".to_owned()));
+            }
+            join(&mut self.source.apt, source.apt);
+            join(&mut self.source.packages, source.packages);
+            if !self.source.apt.is_empty() && !self.source.packages.is_empty() {
+                return Err(RecipeError::Conflict("one has `apt`, another `packages`".to_owned()));
+            }
+        }
+        join(&mut self.trace.targets, trace.targets);
+        join(&mut self.trace.include, trace.include);
+        join(&mut self.trace.hardware, trace.hardware);
+        join(&mut self.trace.modules, trace.modules);
+        replace(&mut self.trace.cpu, trace.cpu);
+        for new in file {
+            self.file.retain(|old| old.path != new.path);
+            self.file.push(new);
+        }
+        self.startup.extend(startup);
+        replace(&mut self.network, network);
+        let BootOptions { kernel_args, kernel, memory, compress, level } = boot;
+        replace(&mut self.boot.kernel_args, kernel_args);
+        replace(&mut self.boot.kernel, kernel);
+        replace(&mut self.boot.memory, memory);
+        replace(&mut self.boot.compress, compress);
+        replace(&mut self.boot.level, level);
+        let Check { http, console, timeout } = check;
+        replace(&mut self.check.http, http);
+        replace(&mut self.check.console, console);
+        replace(&mut self.check.timeout, timeout);
+        Ok(())
+    }
+}
+
+impl RecipeFile {
+    /// The permission bits.
+    ///
+    /// # Errors
+    /// When `mode` is not an octal number up to 7777.
+    pub fn permissions(&self) -> Result<u32, String> {
+        let Some(mode) = &self.mode else { return Ok(0o644) };
+        u32::from_str_radix(mode, 8)
+            .ok()
+            .filter(|bits| *bits <= 0o7777)
+            .ok_or_else(|| format!("[[file]] `{}`: mode `{mode}` is not octal", self.path))
+    }
+}
+
+fn replace<T>(old: &mut Option<T>, new: Option<T>) {
+    if new.is_some() {
+        *old = new;
+    }
+}
+
+fn join(list: &mut Vec<String>, more: Vec<String>) {
+    for item in more {
+        if !list.contains(&item) {
+            list.push(item);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(text: &str) -> Recipe {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn later_recipes_override_values_and_extend_lists() {
+        let mut first = recipe("[source]\napt=['a']\n[boot]\nmemory=256\n[trace]\ntargets=['/a']");
+        first
+            .merge(recipe("[source]\napt=['a','b']\n[boot]\nmemory=512\nlevel=3\n[trace]\ntargets=['/b','/a']"))
+            .unwrap();
+        assert_eq!(first.source.apt, ["a", "b"]);
+        assert_eq!(first.trace.targets, ["/a", "/b"]);
+        assert_eq!((first.boot.memory, first.boot.level), (Some(512), Some(3)));
+    }
+
+    #[test]
+    fn a_mistyped_key_is_an_error_with_its_place() {
+        let error = toml::from_str::<Recipe>("[trace]\ntarget = ['/a']").unwrap_err();
+        assert!(error.to_string().contains("line 2"), "{error}");
+        assert!(error.to_string().contains("unknown field `target`"), "{error}");
+    }
+
+    #[test]
+    fn a_source_is_of_one_kind() {
+        assert!(recipe("[source]\nroot='/'\napt=['a']").check().is_err());
+        let mut first = recipe("[source]\nroot='/'");
+        assert!(first.merge(recipe("[source]\napt=['a']")).is_err());
+    }
+
+    #[test]
+    fn paths_that_climb_are_refused() {
+        assert!(recipe("[trace]\ntargets=['/a/../b']").check().is_err());
+        assert!(recipe("[[file]]\npath='relative'\ncontent=''").check().is_err());
+    }
+}

@@ -1,0 +1,393 @@
+//! A read-only view of the source root, as if chrooted into it.
+//!
+//! Every path is walked component by component here, in user space, so that an absolute symlink is re-rooted,
+//! `..` stops at the root, and each symlink on the way is reported: the image needs the links as much as the
+//! file behind them. The kernel is only ever given paths whose directories are known to be free of symlinks, with
+//! `O_NOFOLLOW`, so nothing outside the root can be read, whatever the links inside say.
+
+mod metadata;
+mod walk;
+
+pub use metadata::{METADATA_PATH, Metadata, Override};
+pub use walk::Walk;
+
+use crate::path::RootPath;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+/// How many symlinks one look-up may follow: the kernel's own limit (`MAXSYMLINKS`, path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+/// A source root, open for reading.
+pub struct Root {
+    fd: OwnedFd,
+    host: PathBuf,
+    metadata: Metadata,
+    /// Directory path as asked for → where it really is. Failures are kept as well: they are asked for again and again.
+    directories: RwLock<HashMap<RootPath, Result<Arc<Directory>, LookupError>>>,
+}
+
+/// A directory of the root with the symlinks that led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// The path without any symlink.
+    pub path: RootPath,
+    /// The symlinks met on the way, in order.
+    pub links: Vec<Link>,
+}
+
+/// A symlink met on the way to a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Link {
+    /// Where the link is: no symlink before its last component.
+    pub path: RootPath,
+    /// What it holds, as on disk.
+    pub target: Vec<u8>,
+}
+
+/// What a look-up found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The path without any symlink; this is the identity of the file.
+    pub path: RootPath,
+    /// Every symlink on the way, those of parent directories included, in the order met.
+    pub links: Vec<Link>,
+    pub info: FileInfo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    File,
+    Directory,
+    Symlink,
+    Char { major: u32, minor: u32 },
+    Block { major: u32, minor: u32 },
+    Fifo,
+    Socket,
+}
+
+/// `lstat` facts, with what the metadata of a fetched root overrides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileInfo {
+    pub kind: FileKind,
+    /// Permission bits with setuid, setgid and sticky (`0o7777`).
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// Bytes; 0 for anything but a regular file.
+    pub size: u64,
+    /// Device and inode of the host: equal for two names of one file.
+    pub inode: (u64, u64),
+    /// How many names the file has.
+    pub links: u64,
+}
+
+/// Why a path leads nowhere inside the root.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    #[error("no such file or directory: `{0}`")]
+    NotFound(RootPath),
+    #[error("`{link}` is a symlink to `{}`, which does not exist", crate::path::escaped(.target))]
+    Dangling { link: RootPath, target: Vec<u8> },
+    #[error("`{0}` is not a directory")]
+    NotADirectory(RootPath),
+    #[error("too many levels of symbolic links: {}", chain(.0))]
+    Loop(Vec<Link>),
+    #[error("cannot read `{path}`: {error}")]
+    Io { path: RootPath, error: Errno },
+}
+
+impl LookupError {
+    /// Whether the path plainly is not there, as opposed to something being wrong with it.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, LookupError::NotFound(_) | LookupError::NotADirectory(_) | LookupError::Dangling { .. })
+    }
+}
+
+fn chain(links: &[Link]) -> String {
+    links.iter().map(|l| l.path.to_string()).collect::<Vec<_>>().join(" -> ")
+}
+
+impl Root {
+    /// Opens `host`, a directory of this machine, as a source root; reads its metadata file when there is one.
+    ///
+    /// # Errors
+    /// When `host` is no directory or cannot be read, or its metadata file is damaged.
+    pub fn open(host: &Path) -> std::io::Result<Root> {
+        let fd = rustix::fs::open(host, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut root =
+            Root { fd, host: host.to_owned(), metadata: Metadata::default(), directories: RwLock::default() };
+        let path = RootPath::new(METADATA_PATH).expect("a constant");
+        if let Ok(found) = root.lookup(&path) {
+            let bytes = root.read(&found)?;
+            root.metadata = Metadata::parse(&bytes)?;
+        }
+        Ok(root)
+    }
+
+    /// The directory of this machine that was opened, for messages only.
+    pub fn host(&self) -> &Path {
+        &self.host
+    }
+
+    /// Follows `path` to the end, as `stat` would inside a chroot.
+    ///
+    /// # Errors
+    /// [`LookupError`]: nothing there, a loop, or the host's error.
+    pub fn lookup(&self, path: &RootPath) -> Result<Found, LookupError> {
+        let Some(parent) = path.parent() else { return self.found_root() };
+        let directory = self.directory(&parent)?;
+        self.lookup_in(&directory, path.file_name())
+    }
+
+    /// Follows `name` inside a directory that [`Root::directory`] gave; the links of the directory are included.
+    ///
+    /// # Errors
+    /// As [`Root::lookup`].
+    pub fn lookup_in(&self, directory: &Directory, name: &[u8]) -> Result<Found, LookupError> {
+        let mut walk = Following { links: directory.links.clone(), in_a_row: 0 };
+        self.follow(directory.path.join(name), &mut walk)
+    }
+
+    /// What is at `path` itself: the last component is not followed, the directories before it are.
+    ///
+    /// # Errors
+    /// As [`Root::lookup`].
+    pub fn lookup_nofollow(&self, path: &RootPath) -> Result<Found, LookupError> {
+        let Some(parent) = path.parent() else { return self.found_root() };
+        let directory = self.directory(&parent)?;
+        let path = directory.path.join(path.file_name());
+        let info = self.info(&path)?;
+        Ok(Found { path, links: directory.links.clone(), info })
+    }
+
+    /// Follows `path`, which must lead to a directory. Answers are remembered.
+    ///
+    /// # Errors
+    /// As [`Root::lookup`], and when something else than a directory is there.
+    pub fn directory(&self, path: &RootPath) -> Result<Arc<Directory>, LookupError> {
+        if let Some(known) = self.directories.read().expect("no panic while held").get(path) {
+            return known.clone();
+        }
+        let answer = self.lookup(path).and_then(|found| match found.info.kind {
+            FileKind::Directory => Ok(Arc::new(Directory { path: found.path, links: found.links })),
+            _ => Err(LookupError::NotADirectory(path.clone())),
+        });
+        self.directories.write().expect("no panic while held").insert(path.clone(), answer.clone());
+        answer
+    }
+
+    /// Opens a regular file that a look-up found. Never blocks and never touches a device.
+    ///
+    /// # Errors
+    /// The host's error, or `InvalidInput` when it is not a regular file.
+    pub fn open_file(&self, found: &Found) -> std::io::Result<File> {
+        if found.info.kind != FileKind::File {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Ok(rustix::fs::openat(&self.fd, host_relative(&found.path), flags, Mode::empty())?.into())
+    }
+
+    /// The whole content of a regular file that a look-up found.
+    ///
+    /// # Errors
+    /// As [`Root::open_file`].
+    pub fn read(&self, found: &Found) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open_file(found)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Follows `path` and reads the file there; `Ok(None)` when there is none.
+    ///
+    /// # Errors
+    /// Anything but absence: a loop, no permission, a directory in its place.
+    pub fn read_optional(&self, path: &RootPath) -> std::io::Result<Option<Vec<u8>>> {
+        match self.lookup(path) {
+            Ok(found) => self.read(&found).map(Some),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(std::io::Error::other(error)),
+        }
+    }
+
+    /// The names in a directory, sorted by bytes, without `.` and `..`.
+    ///
+    /// # Errors
+    /// The host's error.
+    pub fn read_dir(&self, directory: &Directory) -> std::io::Result<Vec<Vec<u8>>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, host_relative(&directory.path), flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in Dir::new(fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(name.to_vec());
+            }
+        }
+        names.extend(self.metadata.extra_names(&directory.path));
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Everything below `directory` in sorted order, symlinks not followed.
+    pub fn walk(&self, directory: &RootPath) -> Walk<'_> {
+        Walk::new(self, directory)
+    }
+
+    /// Extended attributes of a file that a look-up found, sorted by name: capabilities, ACLs, `user.*`.
+    ///
+    /// # Errors
+    /// The host's error, other than "this file system has none".
+    pub fn xattrs(&self, found: &Found) -> std::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let path = self.host.join(host_relative(&found.path));
+        let mut names = vec![0; 4096];
+        let length = loop {
+            match rustix::fs::llistxattr(&path, &mut names) {
+                Ok(length) => break length,
+                Err(Errno::RANGE) if names.len() < 1 << 20 => names = vec![0; names.len() * 4],
+                Err(Errno::NOTSUP | Errno::PERM) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let mut attributes = Vec::new();
+        for name in names[..length].split(|&b| b == 0).filter(|n| !n.is_empty()) {
+            let mut value = vec![0; 65536];
+            match rustix::fs::lgetxattr(&path, OsStr::from_bytes(name), &mut value) {
+                Ok(length) => attributes.push((name.to_vec(), value[..length].to_vec())),
+                Err(Errno::NODATA | Errno::PERM | Errno::NOTSUP) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        attributes.sort();
+        Ok(attributes)
+    }
+
+    fn found_root(&self) -> Result<Found, LookupError> {
+        Ok(Found { path: RootPath::root(), links: Vec::new(), info: self.info(&RootPath::root())? })
+    }
+
+    /// `path` has no symlink before its last component.
+    fn follow(&self, path: RootPath, walk: &mut Following) -> Result<Found, LookupError> {
+        let info = self.info(&path)?;
+        if info.kind != FileKind::Symlink {
+            return Ok(Found { path, links: std::mem::take(&mut walk.links), info });
+        }
+        let target = rustix::fs::readlinkat(&self.fd, host_relative(&path), Vec::new())
+            .map_err(|error| LookupError::Io { path: path.clone(), error })?
+            .into_bytes();
+        let link = Link { path: path.clone(), target: target.clone() };
+        walk.links.push(link);
+        walk.in_a_row += 1;
+        if walk.in_a_row > MAX_LINKS {
+            return Err(LookupError::Loop(cycle(&walk.links[walk.links.len() - MAX_LINKS..])));
+        }
+        let mut here = if target.first() == Some(&b'/') {
+            RootPath::root()
+        } else {
+            path.parent().expect("a symlink is in a directory")
+        };
+        let mut last = self.info(&here)?;
+        for component in target.split(|&b| b == b'/').filter(|c| !c.is_empty() && *c != b".") {
+            if last.kind != FileKind::Directory {
+                return Err(LookupError::NotADirectory(here));
+            }
+            if component == b".." {
+                here = here.parent().unwrap_or_else(RootPath::root);
+                continue;
+            }
+            let found = self.follow(here.join(component), walk).map_err(|error| match error {
+                LookupError::NotFound(_) => LookupError::Dangling { link: path.clone(), target: target.clone() },
+                other => other,
+            })?;
+            walk.links = found.links;
+            here = found.path;
+            last = found.info;
+        }
+        if target.is_empty() {
+            return Err(LookupError::Dangling { link: path, target });
+        }
+        let info = self.info(&here)?;
+        Ok(Found { path: here, links: std::mem::take(&mut walk.links), info })
+    }
+
+    /// `lstat` of a path whose directories have no symlinks.
+    fn info(&self, path: &RootPath) -> Result<FileInfo, LookupError> {
+        let stat = match rustix::fs::statat(&self.fd, host_relative(path), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => {
+                return self.metadata.extra(path).ok_or_else(|| LookupError::NotFound(path.clone()));
+            }
+            Err(Errno::NOTDIR) => {
+                return Err(LookupError::NotADirectory(path.parent().unwrap_or_else(RootPath::root)));
+            }
+            Err(error) => return Err(LookupError::Io { path: path.clone(), error }),
+        };
+        let mut info = FileInfo::from_stat(&stat);
+        self.metadata.apply(path, &mut info);
+        Ok(info)
+    }
+}
+
+/// State of one look-up: the links so far, and how many of them since it began.
+struct Following {
+    links: Vec<Link>,
+    in_a_row: usize,
+}
+
+/// The part of a chain that repeats, closed by its first link; the whole chain when nothing repeats.
+fn cycle(links: &[Link]) -> Vec<Link> {
+    let last = links.last().expect("a loop has links");
+    match links[..links.len() - 1].iter().rposition(|l| l == last) {
+        Some(start) => links[start..].to_vec(),
+        None => links.to_vec(),
+    }
+}
+
+impl FileInfo {
+    fn from_stat(stat: &Stat) -> FileInfo {
+        let device = || (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => FileKind::Directory,
+            FileType::Symlink => FileKind::Symlink,
+            FileType::CharacterDevice => {
+                let (major, minor) = device();
+                FileKind::Char { major, minor }
+            }
+            FileType::BlockDevice => {
+                let (major, minor) = device();
+                FileKind::Block { major, minor }
+            }
+            FileType::Fifo => FileKind::Fifo,
+            FileType::Socket => FileKind::Socket,
+            _ => FileKind::File,
+        };
+        FileInfo {
+            kind,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size: if kind == FileKind::File { stat.st_size as u64 } else { 0 },
+            inode: (stat.st_dev, stat.st_ino),
+            links: stat.st_nlink,
+        }
+    }
+}
+
+/// The path relative to the root's file descriptor; `.` for the root itself.
+fn host_relative(path: &RootPath) -> &OsStr {
+    match path.relative() {
+        b"" => OsStr::new("."),
+        relative => OsStr::from_bytes(relative),
+    }
+}
