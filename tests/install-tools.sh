@@ -1,0 +1,9 @@
+#!/bin/sh
+# Installs the Debian packages that the tests compare minroot with, or boot its images on.
+set -eu
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+$sudo apt-get update
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+    qemu-system-x86 ovmf xorriso genisoimage mtools dosfstools cpio libarchive-tools \
+    zstd xz-utils gzip kmod patchelf gcc libc6-dev binutils

@@ -1,0 +1,3 @@
+//! Integration tests, one target with a module per subject.
+
+mod support;
