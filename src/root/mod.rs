@@ -5,9 +5,11 @@
 //! file behind them. The kernel is only ever given paths whose directories are known to be free of symlinks, with
 //! `O_NOFOLLOW`, so nothing outside the root can be read, whatever the links inside say.
 
+mod glob;
 mod metadata;
 mod walk;
 
+pub use glob::is_pattern;
 pub use metadata::{METADATA_PATH, Metadata, Override};
 pub use walk::Walk;
 
@@ -42,6 +44,8 @@ pub struct Directory {
     pub path: RootPath,
     /// The symlinks met on the way, in order.
     pub links: Vec<Link>,
+    /// Directories that the way enters and leaves again by `..`: they have to exist as well.
+    pub through: Vec<RootPath>,
 }
 
 /// A symlink met on the way to a path.
@@ -51,6 +55,8 @@ pub struct Link {
     pub path: RootPath,
     /// What it holds, as on disk.
     pub target: Vec<u8>,
+    /// The link stood for the file that was asked for, not for a directory on the way to it.
+    pub last: bool,
 }
 
 /// What a look-up found.
@@ -60,6 +66,8 @@ pub struct Found {
     pub path: RootPath,
     /// Every symlink on the way, those of parent directories included, in the order met.
     pub links: Vec<Link>,
+    /// Directories that the way enters and leaves again by `..`: they have to exist as well.
+    pub through: Vec<RootPath>,
     pub info: FileInfo,
 }
 
@@ -153,8 +161,19 @@ impl Root {
     /// # Errors
     /// As [`Root::lookup`].
     pub fn lookup_in(&self, directory: &Directory, name: &[u8]) -> Result<Found, LookupError> {
-        let mut walk = Following { links: directory.links.clone(), in_a_row: 0 };
-        self.follow(directory.path.join(name), &mut walk)
+        let mut walk = Following { links: directory.links.clone(), through: directory.through.clone(), in_a_row: 0 };
+        let (path, info) = self.follow(directory.path.join(name), true, &mut walk)?;
+        Ok(walk.found(path, info))
+    }
+
+    /// Follows a path as programs and runtime linkers spell it: with `..`, which stops at the root.
+    ///
+    /// # Errors
+    /// As [`Root::lookup`]; a relative path is taken from the root.
+    pub fn lookup_spelled(&self, spelled: &[u8]) -> Result<Found, LookupError> {
+        let mut walk = Following::default();
+        let (path, info) = self.descend(RootPath::root(), spelled, true, &mut walk)?;
+        Ok(walk.found(path, info))
     }
 
     /// What is at `path` itself: the last component is not followed, the directories before it are.
@@ -166,7 +185,7 @@ impl Root {
         let directory = self.directory(&parent)?;
         let path = directory.path.join(path.file_name());
         let info = self.info(&path)?;
-        Ok(Found { path, links: directory.links.clone(), info })
+        Ok(Found { path, links: directory.links.clone(), through: directory.through.clone(), info })
     }
 
     /// Follows `path`, which must lead to a directory. Answers are remembered.
@@ -177,10 +196,7 @@ impl Root {
         if let Some(known) = self.directories.read().expect("no panic while held").get(path) {
             return known.clone();
         }
-        let answer = self.lookup(path).and_then(|found| match found.info.kind {
-            FileKind::Directory => Ok(Arc::new(Directory { path: found.path, links: found.links })),
-            _ => Err(LookupError::NotADirectory(path.clone())),
-        });
+        let answer = self.lookup(path).and_then(|found| Directory::from_found(found).map(Arc::new));
         self.directories.write().expect("no panic while held").insert(path.clone(), answer.clone());
         answer
     }
@@ -274,51 +290,64 @@ impl Root {
     }
 
     fn found_root(&self) -> Result<Found, LookupError> {
-        Ok(Found { path: RootPath::root(), links: Vec::new(), info: self.info(&RootPath::root())? })
+        let info = self.info(&RootPath::root())?;
+        Ok(Following::default().found(RootPath::root(), info))
     }
 
-    /// `path` has no symlink before its last component.
-    fn follow(&self, path: RootPath, walk: &mut Following) -> Result<Found, LookupError> {
+    /// `path` has no symlink before its last component, which is followed.
+    fn follow(&self, path: RootPath, last: bool, walk: &mut Following) -> Result<(RootPath, FileInfo), LookupError> {
         let info = self.info(&path)?;
         if info.kind != FileKind::Symlink {
-            return Ok(Found { path, links: std::mem::take(&mut walk.links), info });
+            return Ok((path, info));
         }
         let target = rustix::fs::readlinkat(&self.fd, host_relative(&path), Vec::new())
             .map_err(|error| LookupError::Io { path: path.clone(), error })?
             .into_bytes();
-        let link = Link { path: path.clone(), target: target.clone() };
-        walk.links.push(link);
+        walk.links.push(Link { path: path.clone(), target: target.clone(), last });
         walk.in_a_row += 1;
         if walk.in_a_row > MAX_LINKS {
             return Err(LookupError::Loop(cycle(&walk.links[walk.links.len() - MAX_LINKS..])));
         }
-        let mut here = if target.first() == Some(&b'/') {
-            RootPath::root()
-        } else {
-            path.parent().expect("a symlink is in a directory")
+        let here = match target.first() {
+            None => return Err(LookupError::Dangling { link: path, target }),
+            Some(b'/') => RootPath::root(),
+            Some(_) => path.parent().expect("a symlink is in a directory"),
         };
-        let mut last = self.info(&here)?;
-        for component in target.split(|&b| b == b'/').filter(|c| !c.is_empty() && *c != b".") {
-            if last.kind != FileKind::Directory {
+        self.descend(here, &target, last, walk).map_err(|error| match error {
+            LookupError::NotFound(_) => LookupError::Dangling { link: path, target },
+            other => other,
+        })
+    }
+
+    /// From `here`, which has no symlink in it, along the components of `spelled`.
+    fn descend(
+        &self,
+        mut here: RootPath,
+        spelled: &[u8],
+        last: bool,
+        walk: &mut Following,
+    ) -> Result<(RootPath, FileInfo), LookupError> {
+        let mut info = None;
+        let mut components = spelled.split(|&b| b == b'/').filter(|c| !matches!(*c, b"" | b".")).peekable();
+        while let Some(component) = components.next() {
+            if info.is_some_and(|info: FileInfo| info.kind != FileKind::Directory) {
                 return Err(LookupError::NotADirectory(here));
             }
             if component == b".." {
-                here = here.parent().unwrap_or_else(RootPath::root);
-                continue;
+                let parent = here.parent().unwrap_or_else(RootPath::root);
+                walk.through.push(std::mem::replace(&mut here, parent));
+                info = None;
+            } else {
+                let last = last && components.peek().is_none();
+                let (path, found) = self.follow(here.join(component), last, walk)?;
+                (here, info) = (path, Some(found));
             }
-            let found = self.follow(here.join(component), walk).map_err(|error| match error {
-                LookupError::NotFound(_) => LookupError::Dangling { link: path.clone(), target: target.clone() },
-                other => other,
-            })?;
-            walk.links = found.links;
-            here = found.path;
-            last = found.info;
         }
-        if target.is_empty() {
-            return Err(LookupError::Dangling { link: path, target });
-        }
-        let info = self.info(&here)?;
-        Ok(Found { path: here, links: std::mem::take(&mut walk.links), info })
+        let info = match info {
+            Some(info) => info,
+            None => self.info(&here)?,
+        };
+        Ok((here, info))
     }
 
     /// `lstat` of a path whose directories have no symlinks.
@@ -339,10 +368,34 @@ impl Root {
     }
 }
 
-/// State of one look-up: the links so far, and how many of them since it began.
+/// State of one look-up: the way so far.
+#[derive(Default)]
 struct Following {
     links: Vec<Link>,
+    through: Vec<RootPath>,
+    /// Links followed, without those of a directory that was known before.
     in_a_row: usize,
+}
+
+impl Following {
+    fn found(self, path: RootPath, info: FileInfo) -> Found {
+        Found { path, links: self.links, through: self.through, info }
+    }
+}
+
+impl Directory {
+    /// Something found, as a place to look further in.
+    ///
+    /// # Errors
+    /// When it is no directory.
+    pub fn from_found(found: Found) -> Result<Directory, LookupError> {
+        let Found { path, links, through, info } = found;
+        if info.kind != FileKind::Directory {
+            return Err(LookupError::NotADirectory(path));
+        }
+        let links = links.into_iter().map(|link| Link { last: false, ..link }).collect();
+        Ok(Directory { path, links, through })
+    }
 }
 
 /// The part of a chain that repeats, closed by its first link; the whole chain when nothing repeats.

@@ -1,0 +1,267 @@
+//! What an ELF object asks of its loader: interpreter, dynamic section, symbol versions.
+//!
+//! Everything is found through the program headers, as the runtime linker finds it; section headers may be absent
+//! (gABI chapter 5 "Program Loading and Dynamic Linking"). goblin decodes the structures over the few ranges read
+//! here; it never sees the whole file, because its `Elf::parse` reads every string and fails on one that is not UTF-8.
+
+mod reader;
+mod strings;
+mod symbols;
+mod version;
+
+pub use symbols::SymbolScan;
+pub use version::{NeededVersion, VersionNeed};
+
+use super::Ranges;
+use goblin::container::Ctx;
+use goblin::elf::dynamic::{self as dt, Dynamic as DynamicTable};
+use goblin::elf::header::{self, Header};
+use goblin::elf::program_header::{self, ProgramHeader};
+use reader::{Reader, Window};
+use std::cell::RefCell;
+
+/// A string of the object: a soname, a path, a version.
+pub type Name = Box<[u8]>;
+
+/// What one ELF object says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elf {
+    pub identity: Identity,
+    /// `PT_INTERP`.
+    pub interpreter: Option<Name>,
+    /// Absent in a static executable and in a relocatable object.
+    pub dynamic: Option<Dynamic>,
+}
+
+/// What decides whether a loader accepts the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// 32 or 64.
+    pub bits: u8,
+    pub little_endian: bool,
+    /// `e_machine`.
+    pub machine: u16,
+    /// `e_type`: `ET_EXEC`, `ET_DYN`, `ET_REL`.
+    pub file_type: u16,
+    /// `EI_OSABI`; 0 for nearly everything, illumos included.
+    pub os_abi: u8,
+}
+
+/// The dynamic section, in the words of the gABI; strings in file order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dynamic {
+    pub soname: Option<Name>,
+    pub needed: Vec<Name>,
+    pub rpath: Option<Name>,
+    pub runpath: Option<Name>,
+    /// `DT_FLAGS_1`.
+    pub flags_1: u64,
+    /// `DT_VERNEED`.
+    pub versions_needed: Vec<VersionNeed>,
+    /// `DT_VERDEF` without the base definition; `None` when the object defines no versions at all.
+    pub versions_defined: Option<Vec<Name>>,
+    /// Bit *n* is set when an undefined symbol matches pattern *n* of the [`SymbolScan`].
+    pub imports: u64,
+}
+
+/// Why an object cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ElfError {
+    /// Another kind of file: the magic number is not there.
+    #[error("not an ELF file")]
+    NotElf,
+    #[error("file too short")]
+    TooShort,
+    #[error("{field} is out of range of the file")]
+    OutOfRange { field: &'static str },
+    #[error("{field} is not understood")]
+    Malformed { field: &'static str },
+    #[error("cannot read: {0}")]
+    Io(rustix::io::Errno),
+}
+
+impl Elf {
+    /// Reads the facts; `scan` asks which undefined symbols are there.
+    ///
+    /// # Errors
+    /// [`ElfError::NotElf`] for another kind of file, else the field that is damaged.
+    pub fn read(bytes: &dyn Ranges, scan: &SymbolScan) -> Result<Elf, ElfError> {
+        thread_local! {
+            static BUFFERS: RefCell<Buffers> = RefCell::default();
+        }
+        BUFFERS.with_borrow_mut(|buffers| read(&Reader::new(bytes), buffers, scan))
+    }
+
+    /// `DT_NEEDED` names; none in a static object.
+    pub fn needed(&self) -> &[Name] {
+        self.dynamic.as_ref().map_or(&[], |d| &d.needed)
+    }
+
+    pub fn soname(&self) -> Option<&[u8]> {
+        self.dynamic.as_ref()?.soname.as_deref()
+    }
+}
+
+impl Dynamic {
+    pub fn has_flag_1(&self, flag: u64) -> bool {
+        self.flags_1 & flag != 0
+    }
+}
+
+/// What a thread keeps between two objects, so that it allocates once and not for each.
+#[derive(Default)]
+struct Buffers {
+    head: Window,
+    strings: Window,
+    other: Window,
+}
+
+fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result<Elf, ElfError> {
+    reader.head(&mut buffers.head)?;
+    let header = parse_header(buffers.head.bytes())?;
+    let context = context(&header)?;
+    let identity = Identity {
+        bits: if context.is_big() { 64 } else { 32 },
+        little_endian: context.is_little_endian(),
+        machine: header.e_machine,
+        file_type: header.e_type,
+        os_abi: header.e_ident[header::EI_OSABI],
+    };
+    let segments = program_headers(reader, buffers, &header, context)?;
+    let find = |kind| segments.iter().find(|segment| segment.p_type == kind);
+    let interpreter = match find(program_header::PT_INTERP) {
+        Some(segment) => {
+            let place = (segment.p_offset, segment.p_filesz);
+            let text = reader.get(&buffers.head, &mut buffers.other, place, "PT_INTERP")?;
+            Some(until_nul(text).into())
+        }
+        None => None,
+    };
+    let dynamic = match find(program_header::PT_DYNAMIC) {
+        Some(segment) => Some(read_dynamic(reader, buffers, &segments, segment, context, scan)?),
+        None => None,
+    };
+    Ok(Elf { identity, interpreter, dynamic })
+}
+
+fn parse_header(head: &[u8]) -> Result<Header, ElfError> {
+    if !head.starts_with(header::ELFMAG) {
+        return Err(ElfError::NotElf);
+    }
+    let long_enough = match head.get(header::EI_CLASS) {
+        Some(&header::ELFCLASS32) => 52,
+        Some(&header::ELFCLASS64) => 64,
+        Some(_) => return Err(ElfError::Malformed { field: "EI_CLASS" }),
+        None => return Err(ElfError::TooShort),
+    };
+    if head.len() < long_enough {
+        return Err(ElfError::TooShort);
+    }
+    goblin::elf::Elf::parse_header(head).map_err(|_| ElfError::Malformed { field: "the ELF header" })
+}
+
+fn context(header: &Header) -> Result<Ctx, ElfError> {
+    let container = header.container().map_err(|_| ElfError::Malformed { field: "EI_CLASS" })?;
+    let endianness = header.endianness().map_err(|_| ElfError::Malformed { field: "EI_DATA" })?;
+    Ok(Ctx::new(container, endianness))
+}
+
+/// The program headers, wherever in the file they lie: post-link optimizers put them at its end.
+fn program_headers(
+    reader: &Reader<'_>,
+    buffers: &mut Buffers,
+    header: &Header,
+    context: Ctx,
+) -> Result<Vec<ProgramHeader>, ElfError> {
+    const FIELD: &str = "the program header table";
+    let count = usize::from(header.e_phnum);
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let size = ProgramHeader::size(context);
+    if usize::from(header.e_phentsize) != size {
+        return Err(ElfError::Malformed { field: "e_phentsize" });
+    }
+    let place = (header.e_phoff, (count * size) as u64);
+    let table = reader.get(&buffers.head, &mut buffers.other, place, FIELD)?;
+    ProgramHeader::parse(table, 0, count, context).map_err(|_| ElfError::Malformed { field: FIELD })
+}
+
+fn read_dynamic(
+    reader: &Reader<'_>,
+    Buffers { head, strings, other }: &mut Buffers,
+    segments: &[ProgramHeader],
+    segment: &ProgramHeader,
+    context: Ctx,
+    scan: &SymbolScan,
+) -> Result<Dynamic, ElfError> {
+    let bytes = reader.get(head, other, (segment.p_offset, segment.p_filesz), "PT_DYNAMIC")?;
+    // goblin looks for the segment by itself; this copy says that its bytes begin at 0.
+    let here = ProgramHeader { p_offset: 0, p_filesz: bytes.len() as u64, ..segment.clone() };
+    let table = DynamicTable::parse(bytes, &[here], context)
+        .ok()
+        .flatten()
+        .ok_or(ElfError::Malformed { field: "PT_DYNAMIC" })?
+        .dyns;
+    let entry = |tag| table.iter().rev().find(|d| d.d_tag == tag).map(|d| d.d_val);
+    let offset = |address| file_offset(segments, address);
+
+    let mut dynamic = Dynamic { flags_1: entry(dt::DT_FLAGS_1).unwrap_or(0), ..Dynamic::default() };
+    let Some(strings_at) = entry(dt::DT_STRTAB).and_then(offset) else {
+        // Without strings nothing has a name: the dynamic section of a static PIE may be like that.
+        return match entry(dt::DT_NEEDED) {
+            Some(_) => Err(ElfError::OutOfRange { field: "DT_STRTAB" }),
+            None => Ok(dynamic),
+        };
+    };
+    let strings_size = entry(dt::DT_STRSZ).ok_or(ElfError::Malformed { field: "DT_STRSZ" })?;
+    let needed_at = entry(dt::DT_VERNEED).map(|address| offset(address).ok_or("DT_VERNEED"));
+    let defined_at = entry(dt::DT_VERDEF).map(|address| offset(address).ok_or("DT_VERDEF"));
+    // Linkers write these tables side by side: one read serves all.
+    let behind = [needed_at, defined_at].map(|place| place.and_then(Result::ok));
+    let length = reader.strings(strings, (strings_at, strings_size), &behind)?.len();
+    let known = &*strings;
+    let names = &known.bytes()[..length];
+
+    for d in &table {
+        let name = || strings::get(names, d.d_val).map(Name::from);
+        match d.d_tag {
+            dt::DT_NEEDED => dynamic.needed.push(name()?),
+            dt::DT_SONAME => dynamic.soname = Some(name()?),
+            dt::DT_RPATH => dynamic.rpath = Some(name()?),
+            dt::DT_RUNPATH => dynamic.runpath = Some(name()?),
+            _ => {}
+        }
+    }
+    let little_endian = context.is_little_endian();
+    let mut versions = version::Tables { reader, strings: names, known, scratch: other, little_endian };
+    if let Some(place) = needed_at {
+        let offset = place.map_err(|field| ElfError::OutOfRange { field })?;
+        dynamic.versions_needed = versions.needed(offset, entry(dt::DT_VERNEEDNUM).unwrap_or(0))?;
+    }
+    if let Some(place) = defined_at {
+        let offset = place.map_err(|field| ElfError::OutOfRange { field })?;
+        dynamic.versions_defined = Some(versions.defined(offset, entry(dt::DT_VERDEFNUM).unwrap_or(0))?);
+    }
+    if scan.may_match(names) {
+        let symbols = symbols::place(&table, segments).ok_or(ElfError::OutOfRange { field: "DT_SYMTAB" })?;
+        dynamic.imports = symbols::imports(reader, other, symbols, names, context, scan)?;
+    }
+    Ok(dynamic)
+}
+
+/// The `PT_LOAD` segment that has the byte of a virtual address in the file.
+fn segment_of(segments: &[ProgramHeader], address: u64) -> Option<&ProgramHeader> {
+    let holds = |s: &&ProgramHeader| address.checked_sub(s.p_vaddr).is_some_and(|inside| inside < s.p_filesz);
+    segments.iter().filter(|s| s.p_type == program_header::PT_LOAD).find(holds)
+}
+
+/// Where in the file the byte of a virtual address is.
+fn file_offset(segments: &[ProgramHeader], address: u64) -> Option<u64> {
+    let segment = segment_of(segments, address)?;
+    segment.p_offset.checked_add(address - segment.p_vaddr)
+}
+
+fn until_nul(text: &[u8]) -> &[u8] {
+    &text[..memchr::memchr(0, text).unwrap_or(text.len())]
+}

@@ -1,0 +1,112 @@
+//! Symbol versions: which an object needs of which library (`DT_VERNEED`), and which it defines (`DT_VERDEF`).
+//!
+//! The tables are linked lists of records, the same for both classes (Solaris Linker and Libraries Guide, "Version
+//! Definition Section"; LSB Core, "Symbol Versioning"). A list that a damaged file ties into a circle ends at the
+//! announced number of records.
+
+use super::reader::{Reader, Window};
+use super::{ElfError, Name, strings};
+use object::elf::{VER_FLG_BASE, VER_FLG_WEAK};
+
+/// The versions that an object needs of one library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionNeed {
+    /// The library by the soname it had at link time (`vn_file`).
+    pub file: Name,
+    pub versions: Vec<NeededVersion>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededVersion {
+    pub name: Name,
+    /// `VER_FLG_WEAK`: its absence is no error.
+    pub weak: bool,
+}
+
+/// What is needed to read the version tables of an object.
+pub(super) struct Tables<'a> {
+    pub reader: &'a Reader<'a>,
+    pub strings: &'a [u8],
+    pub known: &'a Window,
+    pub scratch: &'a mut Window,
+    pub little_endian: bool,
+}
+
+impl Tables<'_> {
+    /// Reads `DT_VERNEED` at a file offset, with `DT_VERNEEDNUM` records.
+    pub(super) fn needed(&mut self, offset: u64, count: u64) -> Result<Vec<VersionNeed>, ElfError> {
+        let mut needs = Vec::new();
+        let mut at = offset;
+        for _ in 0..count {
+            let need = self.record::<16>(at, "DT_VERNEED")?;
+            let mut versions = Vec::new();
+            let mut aux_at = add(at, need.word(8), "vn_aux")?;
+            for _ in 0..need.half(2) {
+                let aux = self.record::<16>(aux_at, "DT_VERNEED")?;
+                let weak = aux.half(4) & VER_FLG_WEAK.0 != 0;
+                versions.push(NeededVersion { name: self.string(aux.word(8))?, weak });
+                if aux.word(12) == 0 {
+                    break;
+                }
+                aux_at = add(aux_at, aux.word(12), "vna_next")?;
+            }
+            needs.push(VersionNeed { file: self.string(need.word(4))?, versions });
+            if need.word(12) == 0 {
+                break;
+            }
+            at = add(at, need.word(12), "vn_next")?;
+        }
+        Ok(needs)
+    }
+
+    /// Reads `DT_VERDEF` at a file offset, with `DT_VERDEFNUM` records; the base definition, which is the object's own
+    /// name, is left out.
+    pub(super) fn defined(&mut self, offset: u64, count: u64) -> Result<Vec<Name>, ElfError> {
+        let mut names = Vec::new();
+        let mut at = offset;
+        for _ in 0..count {
+            let definition = self.record::<20>(at, "DT_VERDEF")?;
+            if definition.half(2) & VER_FLG_BASE.0 == 0 && definition.half(6) > 0 {
+                let aux = self.record::<8>(add(at, definition.word(12), "vd_aux")?, "DT_VERDEF")?;
+                names.push(self.string(aux.word(0))?);
+            }
+            if definition.word(16) == 0 {
+                break;
+            }
+            at = add(at, definition.word(16), "vd_next")?;
+        }
+        Ok(names)
+    }
+
+    fn record<const N: usize>(&mut self, offset: u64, field: &'static str) -> Result<Record<N>, ElfError> {
+        let bytes = self.reader.open_ended(self.known, self.scratch, (offset, N as u64), field)?;
+        let bytes = bytes[..N].try_into().expect("at least N bytes were asked for");
+        Ok(Record { bytes, little_endian: self.little_endian })
+    }
+
+    fn string(&self, index: u32) -> Result<Name, ElfError> {
+        strings::get(self.strings, index.into()).map(Name::from)
+    }
+}
+
+fn add(at: u64, delta: u32, field: &'static str) -> Result<u64, ElfError> {
+    at.checked_add(delta.into()).ok_or(ElfError::OutOfRange { field })
+}
+
+/// The bytes of one record, with its halves (2 bytes) and words (4 bytes) by offset.
+struct Record<const N: usize> {
+    bytes: [u8; N],
+    little_endian: bool,
+}
+
+impl<const N: usize> Record<N> {
+    fn half(&self, at: usize) -> u16 {
+        let bytes = [self.bytes[at], self.bytes[at + 1]];
+        if self.little_endian { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) }
+    }
+
+    fn word(&self, at: usize) -> u32 {
+        let bytes = [self.bytes[at], self.bytes[at + 1], self.bytes[at + 2], self.bytes[at + 3]];
+        if self.little_endian { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }
+    }
+}

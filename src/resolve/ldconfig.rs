@@ -1,0 +1,215 @@
+//! What ldconfig(8) does for the glibc loader: `ld.so.conf` in, `ld.so.cache` out.
+//!
+//! The loader itself never reads `ld.so.conf`. A directory that only the configuration names is searched through the
+//! cache, so an image with a library in such a directory needs a cache; minroot writes one for just these libraries.
+
+use crate::path::RootPath;
+use crate::root::Root;
+use std::collections::BTreeSet;
+
+/// How deep `include` lines may nest before they are taken for a circle.
+const INCLUDE_LIMIT: usize = 16;
+
+/// The directories of a configuration file and all it includes, in order, each once.
+///
+/// Relative patterns are relative to the including file's directory; a pattern that matches nothing is no error, as in
+/// ldconfig. `hwcap` lines are obsolete and ignored.
+pub fn directories(root: &Root, configuration: &RootPath) -> Vec<RootPath> {
+    let mut found = Vec::new();
+    read(root, configuration, INCLUDE_LIMIT, &mut found);
+    let mut seen = BTreeSet::new();
+    found.retain(|directory| seen.insert(directory.clone()));
+    found
+}
+
+fn read(root: &Root, configuration: &RootPath, depth: usize, found: &mut Vec<RootPath>) {
+    let Ok(Some(bytes)) = root.read_optional(configuration) else { return };
+    let text = String::from_utf8_lossy(&bytes);
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or("").trim();
+        let mut words = line.split([' ', '\t']);
+        match words.next() {
+            None | Some("" | "hwcap") => {}
+            Some("include") => {
+                let base = configuration.parent().unwrap_or_else(RootPath::root);
+                for pattern in words.filter(|word| !word.is_empty()) {
+                    let pattern =
+                        if pattern.starts_with('/') { pattern.to_owned() } else { format!("{base}/{pattern}") };
+                    for file in root.glob(&pattern).iter().filter(|_| depth > 0) {
+                        read(root, file, depth - 1, found);
+                    }
+                }
+            }
+            Some(_) => {
+                // `DIRECTORY=TYPE` is an old way to force a library type.
+                let directory = line.split('=').next().unwrap_or(line).trim_end();
+                found.extend(RootPath::new(directory));
+            }
+        }
+    }
+}
+
+/// Whether ldconfig would put a file of this name into the cache (`_dl_is_dso` in glibc's elf/dl-is_dso.h).
+pub fn is_cached_name(name: &[u8]) -> bool {
+    let library = name.starts_with(b"lib") || name.starts_with(b"ld-") || name.starts_with(b"ld.so.");
+    library && (memchr::memmem::find(name, b".so.").is_some() || name.ends_with(b".so"))
+}
+
+/// One library of a cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheEntry {
+    /// What objects need it as.
+    pub soname: Vec<u8>,
+    pub path: RootPath,
+    /// Which kind of library it is: see [`flags`].
+    pub flags: u32,
+}
+
+/// The cache's mark for a library's architecture (glibc `sysdeps/generic/ldconfig.h`); `None` for those that minroot
+/// writes no cache for.
+pub fn flags(machine: u16, bits: u8) -> Option<u32> {
+    use goblin::elf::header::{EM_386, EM_AARCH64, EM_ARM, EM_RISCV, EM_X86_64};
+    const ELF_LIBC6: u32 = 0x0003;
+    Some(match (machine, bits) {
+        (EM_X86_64, 64) => ELF_LIBC6 | 0x0300,
+        (EM_X86_64, 32) => ELF_LIBC6 | 0x0800,
+        (EM_386, 32) => ELF_LIBC6,
+        (EM_AARCH64, 64) => ELF_LIBC6 | 0x0a00,
+        (EM_ARM, 32) => ELF_LIBC6 | 0x0900,
+        (EM_RISCV, 64) => ELF_LIBC6 | 0x1000,
+        _ => return None,
+    })
+}
+
+const MAGIC: &[u8; 20] = b"glibc-ld.so.cache1.1";
+const HEADER: usize = 48;
+const RECORD: usize = 24;
+/// `cache_file_new_flags_endian_little`.
+const LITTLE_ENDIAN: u8 = 2;
+
+/// The bytes of an `ld.so.cache` in the format that glibc 2.2 and later read ("glibc-ld.so.cache1.1", without
+/// extensions), for a little-endian machine.
+pub fn write_cache(entries: &[CacheEntry]) -> Vec<u8> {
+    let mut sorted: Vec<&CacheEntry> = entries.iter().collect();
+    // The loader's binary search wants descending names; equal names stay in the order of the search.
+    sorted.sort_by(|a, b| compare(&b.soname, &a.soname));
+    let strings_at = HEADER + RECORD * sorted.len();
+    let mut strings = Vec::new();
+    let mut records = Vec::new();
+    for entry in &sorted {
+        let mut place = |text: &[u8]| {
+            let at = (strings_at + strings.len()) as u32;
+            strings.extend_from_slice(text);
+            strings.push(0);
+            at
+        };
+        let key = place(&entry.soname);
+        let value = place(entry.path.as_bytes());
+        for word in [entry.flags, key, value, 0, 0, 0] {
+            records.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&(sorted.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&(strings.len() as u32).to_le_bytes());
+    bytes.push(LITTLE_ENDIAN);
+    bytes.resize(HEADER, 0);
+    bytes.extend_from_slice(&records);
+    bytes.extend_from_slice(&strings);
+    bytes
+}
+
+/// Reads a cache; `None` when it is not one or is damaged, which the loader treats like an absent one.
+///
+/// Entries for processor variants (`hwcap` not 0) are left out.
+pub fn read_cache(bytes: &[u8]) -> Option<Vec<CacheEntry>> {
+    // An old-format cache may come first; the new one follows it, aligned (dl-cache.c).
+    let start = memchr::memmem::find(bytes, MAGIC)?;
+    let bytes = &bytes[start..];
+    let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let count = word(MAGIC.len())? as usize;
+    let string = |at: u32| {
+        let text = bytes.get(at as usize..)?;
+        Some(&text[..memchr::memchr(0, text)?])
+    };
+    let mut entries = Vec::new();
+    for n in 0..count {
+        let at = n.checked_mul(RECORD)?.checked_add(HEADER)?;
+        let hwcap = (word(at + 16)?, word(at + 20)?);
+        if hwcap == (0, 0) {
+            let path = RootPath::new(string(word(at + 8)?)?).ok()?;
+            entries.push(CacheEntry { soname: string(word(at + 4)?)?.to_vec(), path, flags: word(at)? });
+        }
+    }
+    Some(entries)
+}
+
+/// The order of names in a cache: runs of digits compare as numbers (`_dl_cache_libcmp` in glibc's elf/dl-cache.c).
+fn compare(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        match (a.first(), b.first()) {
+            (None, None) => return std::cmp::Ordering::Equal,
+            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
+                let (number_a, rest_a) = number(a);
+                let (number_b, rest_b) = number(b);
+                match number_a.cmp(&number_b) {
+                    std::cmp::Ordering::Equal => (a, b) = (rest_a, rest_b),
+                    unequal => return unequal,
+                }
+            }
+            // A digit is greater than anything else in its place.
+            (Some(x), y) if x.is_ascii_digit() && !y.is_some_and(u8::is_ascii_digit) => {
+                return std::cmp::Ordering::Greater;
+            }
+            (x, Some(y)) if y.is_ascii_digit() && !x.is_some_and(u8::is_ascii_digit) => {
+                return std::cmp::Ordering::Less;
+            }
+            (x, y) if x == y => (a, b) = (&a[1..], &b[1..]),
+            (x, y) => return x.cmp(&y),
+        }
+    }
+}
+
+fn number(text: &[u8]) -> (u64, &[u8]) {
+    let length = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let value = text[..length].iter().fold(0_u64, |n, b| n.wrapping_mul(10).wrapping_add(u64::from(b - b'0')));
+    (value, &text[length..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(soname: &str, path: &str) -> CacheEntry {
+        CacheEntry { soname: soname.into(), path: RootPath::new(path).unwrap(), flags: 0x303 }
+    }
+
+    #[test]
+    fn cache_round_trips_in_descending_order() {
+        let entries = [entry("liba.so.1", "/opt/liba.so.1"), entry("libb.so.10", "/x"), entry("libb.so.9", "/y")];
+        let names: Vec<_> = read_cache(&write_cache(&entries)).unwrap().into_iter().map(|e| e.soname).collect();
+        assert_eq!(names, [b"libb.so.10".to_vec(), b"libb.so.9".to_vec(), b"liba.so.1".to_vec()]);
+    }
+
+    #[test]
+    fn a_damaged_cache_is_no_cache() {
+        let bytes = write_cache(&[entry("liba.so.1", "/a")]);
+        for length in 0..bytes.len() {
+            assert!(read_cache(&bytes[..length]).is_none(), "{length}");
+        }
+        let mut huge = bytes.clone();
+        huge[20..24].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(read_cache(&huge).is_none());
+    }
+
+    #[test]
+    fn only_library_names_are_cached() {
+        for name in ["liba.so", "liba.so.1", "ld-linux-x86-64.so.2"] {
+            assert!(is_cached_name(name.as_bytes()), "{name}");
+        }
+        for name in ["plugin.so", "liba.a", "liba.so-gdb.py"] {
+            assert!(!is_cached_name(name.as_bytes()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! From a reference and its referrer to a path, with every place tried on the way.
+//!
+//! One file per runtime linker, its search order at the head. What they share is here: the words for a place that was
+//! tried ([`Probe`]), and the objects of the root, each read once ([`store`]).
+
+pub mod cpu;
+pub mod glibc;
+pub mod ldconfig;
+pub mod store;
+
+use crate::path::RootPath;
+use std::fmt;
+
+/// One place that was tried, why there, and what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The place, spelled as the runtime linker spells it.
+    pub path: String,
+    pub step: Step,
+    pub outcome: Outcome,
+}
+
+/// Why a place was tried. The paths are those of the objects whose entry it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    AlreadyLoaded,
+    Rpath(RootPath),
+    Runpath(RootPath),
+    /// A directory of `ld.so.conf`, which the loader knows through `ld.so.cache`.
+    Cache,
+    DefaultDirectory,
+    /// The name has a slash and is used as it is.
+    Path,
+}
+
+/// What was at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Found,
+    Absent,
+    /// Another class or machine: the search goes on.
+    Skipped(&'static str),
+    /// The loader gives up here, with these words.
+    Fatal(String),
+    /// The place cannot be known: it depends on the working directory or on a token without a value.
+    Unusable(&'static str),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::AlreadyLoaded => f.write_str("already loaded"),
+            Step::Rpath(object) => write!(f, "rpath of {object}"),
+            Step::Runpath(object) => write!(f, "runpath of {object}"),
+            Step::Cache => f.write_str("ld.so.conf"),
+            Step::DefaultDirectory => f.write_str("default directory"),
+            Step::Path => f.write_str("path"),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Found => f.write_str("found"),
+            Outcome::Absent => f.write_str("no such file"),
+            Outcome::Skipped(why) | Outcome::Unusable(why) => f.write_str(why),
+            Outcome::Fatal(words) => f.write_str(words),
+        }
+    }
+}

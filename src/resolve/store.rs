@@ -1,0 +1,154 @@
+//! The objects of a root, each read once, whoever refers to it and by whatever name.
+
+use crate::objects::elf::{Elf, ElfError, SymbolScan};
+use crate::objects::script::{LINE_LIMIT, Script};
+use crate::objects::{Format, Ranges, sniff};
+use crate::path::RootPath;
+use crate::root::{FileKind, Found, Root};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// A file of the root that has been read; an index into its [`Store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(pub u32);
+
+/// One file of the root and what it says.
+#[derive(Debug)]
+pub struct Object {
+    /// Without any symlink.
+    pub path: RootPath,
+    /// Device and inode: a runtime linker takes two names of one inode for one object.
+    pub inode: (u64, u64),
+    pub facts: Facts,
+}
+
+/// What a file says.
+#[derive(Debug)]
+pub enum Facts {
+    Elf(Elf),
+    /// The magic number of ELF, and then something no loader accepts.
+    Damaged(ElfError),
+    /// The first bytes of a `#!` script, for [`Script::parse`].
+    Script(Vec<u8>),
+    Data,
+    /// A directory, a device, or a file that cannot be read (with the cause).
+    Unreadable(String),
+}
+
+/// Reads objects and remembers them by their path.
+pub struct Store<'r> {
+    root: &'r Root,
+    scan: &'r SymbolScan,
+    objects: Vec<Object>,
+    by_path: HashMap<RootPath, ObjectId>,
+}
+
+impl<'r> Store<'r> {
+    /// `scan` says which undefined symbols are of interest.
+    pub fn new(root: &'r Root, scan: &'r SymbolScan) -> Store<'r> {
+        Store { root, scan, objects: Vec::new(), by_path: HashMap::new() }
+    }
+
+    pub fn root(&self) -> &'r Root {
+        self.root
+    }
+
+    pub fn object(&self, id: ObjectId) -> &Object {
+        &self.objects[id.0 as usize]
+    }
+
+    /// The object at a path that has no symlink in it, if it has been read.
+    pub fn known(&self, path: &RootPath) -> Option<ObjectId> {
+        self.by_path.get(path).copied()
+    }
+
+    /// Reads the file that a look-up found.
+    pub fn read(&mut self, found: &Found) -> ObjectId {
+        match self.known(&found.path) {
+            Some(id) => id,
+            None => {
+                let object = read(self.root, self.scan, found);
+                self.insert(object)
+            }
+        }
+    }
+
+    /// Reads many files at once, on all threads; the order of the answers is that of the question.
+    pub fn read_all(&mut self, found: &[Found]) -> Vec<ObjectId> {
+        let unknown: Vec<&Found> = found.iter().filter(|f| self.known(&f.path).is_none()).collect();
+        let (root, scan) = (self.root, self.scan);
+        let objects: Vec<Object> = unknown.par_iter().map(|f| read(root, scan, f)).collect();
+        for object in objects {
+            if self.known(&object.path).is_none() {
+                self.insert(object);
+            }
+        }
+        found.iter().map(|f| self.by_path[&f.path]).collect()
+    }
+
+    fn insert(&mut self, object: Object) -> ObjectId {
+        let id = ObjectId(u32::try_from(self.objects.len()).expect("fewer than 2^32 files"));
+        self.by_path.insert(object.path.clone(), id);
+        self.objects.push(object);
+        id
+    }
+}
+
+impl Object {
+    pub fn elf(&self) -> Option<&Elf> {
+        match &self.facts {
+            Facts::Elf(elf) => Some(elf),
+            _ => None,
+        }
+    }
+
+    /// The `#!` line, when the file is a script with a good one.
+    pub fn script(&self) -> Option<Script<'_>> {
+        match &self.facts {
+            Facts::Script(head) => Script::parse(head).ok(),
+            _ => None,
+        }
+    }
+}
+
+fn read(root: &Root, scan: &SymbolScan, found: &Found) -> Object {
+    let facts = facts(root, scan, found).unwrap_or_else(|error| Facts::Unreadable(error.to_string()));
+    Object { path: found.path.clone(), inode: found.info.inode, facts }
+}
+
+fn facts(root: &Root, scan: &SymbolScan, found: &Found) -> io::Result<Facts> {
+    if found.info.kind != FileKind::File {
+        return Ok(Facts::Unreadable("not a regular file".to_owned()));
+    }
+    let file = FileRanges { file: root.open_file(found)?, size: found.info.size };
+    match Elf::read(&file, scan) {
+        Ok(elf) => return Ok(Facts::Elf(elf)),
+        Err(ElfError::NotElf) => {}
+        Err(error) => return Ok(Facts::Damaged(error)),
+    }
+    let mut head = vec![0; LINE_LIMIT];
+    let length = file.read_at(0, &mut head)?;
+    head.truncate(length);
+    Ok(match sniff(&head) {
+        Format::Script => Facts::Script(head),
+        Format::Elf | Format::Data => Facts::Data,
+    })
+}
+
+struct FileRanges {
+    file: File,
+    size: u64,
+}
+
+impl Ranges for FileRanges {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        FileExt::read_at(&self.file, buffer, offset)
+    }
+}
