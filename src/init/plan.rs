@@ -229,6 +229,7 @@ pub fn netmask(prefix: u8) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::{Strategy, prop_oneof};
 
     /// The plan's lines as debug text, words decoded; `NUMBER: PROBLEM` for a bad one.
     fn read(plan: &[u8]) -> Vec<String> {
@@ -285,6 +286,24 @@ mod tests {
             assert_eq!(read(&plan), [format!("2: {problem}"), "run \"ok\"".to_owned()], "{:?}", line.escape_ascii());
         }
         assert_eq!(read(b"run a\nrun b"), ["run \"a\"", "2: the line is cut short"]);
+    }
+
+    /// A piece of a plan: what the parser looks for, or any byte.
+    fn part() -> impl Strategy<Value = Vec<u8>> {
+        let known = ["run ", "with ", "module ", "network ", "eth0 ", "1.2.3.4/5", " ", "\\", "\\x4", "\\e", "#", "\n"];
+        prop_oneof![
+            proptest::sample::select(known.to_vec()).prop_map(|text| text.as_bytes().to_vec()),
+            proptest::num::u8::ANY.prop_map(|byte| vec![byte]),
+        ]
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_to_the_end(parts in proptest::collection::vec(part(), 0..40)) {
+            let plan = parts.concat();
+            let lines = plan.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+            proptest::prop_assert!(read(&plan).len() <= lines);
+        }
     }
 
     #[test]

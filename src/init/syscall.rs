@@ -48,6 +48,7 @@ mod number {
     pub const SYNC: usize = 162;
     pub const MOUNT: usize = 165;
     pub const REBOOT: usize = 169;
+    pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;
     pub const OPENAT: usize = 257;
     pub const MKDIRAT: usize = 258;
@@ -73,6 +74,7 @@ mod number {
     pub const SYNC: usize = 81;
     pub const EXIT_GROUP: usize = 94;
     pub const NANOSLEEP: usize = 101;
+    pub const CLOCK_GETTIME: usize = 113;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const REBOOT: usize = 142;
     pub const SETPGID: usize = 154;
@@ -282,6 +284,16 @@ pub fn sleep_milliseconds(milliseconds: u32) {
     let _ = unsafe { call(number::NANOSLEEP, [duration.as_ptr().expose_provenance(), 0, 0, 0, 0, 0]) };
 }
 
+/// Milliseconds since some moment in the past.
+pub fn monotonic_milliseconds() -> i64 {
+    const CLOCK_MONOTONIC: usize = 1;
+    let mut time = [0i64; 2];
+    // SAFETY: a timespec is two 64-bit integers. The clock exists, and the call cannot fail otherwise.
+    let _ =
+        unsafe { call(number::CLOCK_GETTIME, [CLOCK_MONOTONIC, time.as_mut_ptr().expose_provenance(), 0, 0, 0, 0]) };
+    time[0].saturating_mul(1000).saturating_add(time[1] / 1_000_000)
+}
+
 pub fn exit(status: usize) -> ! {
     loop {
         // SAFETY: no memory is involved.
@@ -350,6 +362,13 @@ mod tests {
         assert_eq!(&buffer[..4], b"four");
         assert_eq!(read(reader, &mut buffer), Ok(0));
         close(reader);
+    }
+
+    #[test]
+    fn a_sleep_takes_its_time() {
+        let start = monotonic_milliseconds();
+        sleep_milliseconds(20);
+        assert!((20..10_000).contains(&(monotonic_milliseconds() - start)));
     }
 
     #[test]

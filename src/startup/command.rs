@@ -116,6 +116,9 @@ const SHELL_WORDS: [&str; 52] = [
     "unalias", "wait", "source", "local", "let",
 ];
 
+/// What may stand before and after a line, as the string of a recipe may begin and end with a line end.
+const BLANKS: [char; 3] = [' ', '\t', '\n'];
+
 /// Characters that outside of quotes mean something to a shell wherever they are.
 const SHELL_CHARACTERS: &str = "|&;<>()$`*?[\n";
 
@@ -138,7 +141,7 @@ struct Splitter<'a> {
 
 impl<'a> Splitter<'a> {
     fn new(run: &'a str) -> Splitter<'a> {
-        Splitter { run, rest: run.trim().chars().peekable(), words: Vec::new(), word: None }
+        Splitter { run, rest: run.trim_start_matches(BLANKS).chars().peekable(), words: Vec::new(), word: None }
     }
 
     /// The words of the line; `None` when it needs a shell.
@@ -146,6 +149,7 @@ impl<'a> Splitter<'a> {
         while let Some(character) = self.rest.next() {
             match character {
                 ' ' | '\t' => self.words.extend(self.word.take()),
+                '\n' if self.rest.clone().all(|character| BLANKS.contains(&character)) => break,
                 '\'' => self.single_quoted()?,
                 '"' => {
                     if !self.double_quoted()? {
@@ -254,6 +258,8 @@ mod tests {
     fn plain_words_are_split_as_a_shell_splits_them() {
         let cases = [
             ("/usr/bin/node /srv/hello.js", "|/usr/bin/node·/srv/hello.js"),
+            ("\n echo a\n \n", "|echo·a"),
+            ("echo a\\ ", "|echo·a "),
             ("  node\t a  b ", "|node·a·b"),
             (r"echo 'a b' '\' ''", r"|echo·a b·\·"),
             (r#"echo "a 'b' \" \\ \x" "" "#, r#"|echo·a 'b' " \ \x·"#),
