@@ -5,3 +5,4 @@ pub mod path;
 pub mod reason;
 pub mod recipe;
 pub mod root;
+pub mod rules;
