@@ -1,5 +1,6 @@
 //! minroot computes the smallest set of files that still does the job.
 
+pub mod init;
 pub mod manifest;
 pub mod objects;
 pub mod path;
@@ -7,3 +8,5 @@ pub mod reason;
 pub mod recipe;
 pub mod resolve;
 pub mod root;
+pub mod startup;
+pub mod rules;

@@ -1,0 +1,41 @@
+//! The rule files inside the binary. A test keeps the list complete.
+
+use super::problem::RulesError;
+use super::{RuleFile, load};
+
+macro_rules! built_in {
+    ($($id:literal),* $(,)?) => {
+        &[$(($id, concat!("rules/", $id, ".toml"), include_str!(concat!("../../rules/", $id, ".toml")))),*]
+    };
+}
+
+/// Id, file name for messages, text.
+static FILES: &[(&str, &str, &str)] =
+    built_in!["linux/kmod-indexes", "linux/libgcc-s", "linux/node-builtins", "linux/nsswitch"];
+
+pub(super) fn files() -> Result<Vec<RuleFile>, RulesError> {
+    let mut files = Vec::with_capacity(FILES.len());
+    let mut problems = Vec::new();
+    for (id, name, text) in FILES {
+        match load::file(id, name, text, true) {
+            Ok(file) => files.push(file),
+            Err(wrong) => problems.extend(wrong),
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(RulesError::Wrong(problems)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn every_rule_file_of_the_source_tree_is_compiled_in() {
+        let on_disk = load::directory(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).unwrap();
+        let mut on_disk: Vec<String> = on_disk.into_iter().map(|file| file.id.0).collect();
+        on_disk.sort();
+        let listed: Vec<&str> = FILES.iter().map(|(id, ..)| *id).collect();
+        assert_eq!(listed, on_disk, "the list in builtin.rs, and what is in rules/");
+    }
+}

@@ -1,0 +1,34 @@
+//! What conditions are asked of: the source root and its objects, as the caller knows them.
+
+use super::pattern::{Bindings, StringPattern, SymbolPattern};
+use crate::path::RootPath;
+use crate::recipe::System;
+
+/// What the engine asks about the source root and its objects. Answers must not change during a run.
+pub trait Facts {
+    /// What the object at `path` says about itself; `None` for anything that is no ELF object.
+    fn object(&self, path: &RootPath) -> Option<ObjectFacts<'_>>;
+    /// Whether an undefined dynamic symbol of the object matches.
+    fn imports(&self, path: &RootPath, pattern: &SymbolPattern) -> bool;
+    /// [`StringPattern::matches`] over the content of the file.
+    fn strings(&self, path: &RootPath, pattern: &StringPattern) -> Vec<Bindings>;
+    /// The content of a file of the source root; `None` when there is none.
+    fn read(&self, path: &RootPath) -> Option<Vec<u8>>;
+    /// Whether the path leads to something in the source root.
+    fn exists(&self, path: &RootPath) -> bool;
+    /// The paths of the source root that match, in the syntax of [`super::path_glob`].
+    fn glob(&self, pattern: &str) -> Vec<RootPath>;
+    /// The hardware profiles the image is for.
+    fn hardware(&self) -> &[String];
+    fn system(&self) -> System;
+    /// The processor architecture, in the kernel's word; empty when not known.
+    fn arch(&self) -> &str;
+}
+
+/// What conditions compare with.
+#[derive(Debug, Clone, Default)]
+pub struct ObjectFacts<'a> {
+    pub soname: Option<&'a [u8]>,
+    pub needed: Vec<&'a [u8]>,
+    pub interpreter: Option<&'a [u8]>,
+}

@@ -1,0 +1,57 @@
+//! What the engine answers: one value per effect, for the caller to act on.
+
+use super::facts::Facts;
+use crate::path::RootPath;
+use crate::reason::{Priority, RuleId};
+
+/// One effect of one rule.
+///
+/// The order is that of the rule ids, then of the lines, so that sorted firings do not depend on the run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Firing {
+    pub rule: RuleId,
+    /// Line of the `[[rule]]` header in the rule's file.
+    pub line: usize,
+    /// What refers: the configuration file that named it, which is in the root and may not be in the image, else the
+    /// object; `None` for a rule about the image as a whole.
+    pub from: Option<RootPath>,
+    /// The object that made the rule fire.
+    pub object: Option<RootPath>,
+    pub effect: Effect,
+    pub priority: Priority,
+    /// What is named may be absent without a word.
+    pub optional: bool,
+    /// For a reason's detail: the rule's id, then what matched, such as `linux/nsswitch database=hosts source=wins`.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// A path to keep. One that the rule spells out may not exist: that is for the caller to find, who looks it up.
+    Need(Need),
+    /// A library to be found as if `context` had called `dlopen` with this name.
+    Library { soname: Vec<u8>, context: RootPath },
+    /// A kernel module, by name.
+    Module { name: String },
+    /// A file to be made, by the name of its generator.
+    Generate { name: String },
+    /// One of these lists is enough; see [`first_existing`]. Never empty.
+    AnyOf { alternatives: Vec<Vec<Need>> },
+    /// Paths that must stay out.
+    Never { glob: String, reason: String },
+    /// A glob that matches nothing in the root, or a name that can be no path: an error unless the rule is optional.
+    Unresolved { name: String },
+}
+
+/// A path to keep.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    pub path: RootPath,
+    /// Everything below the directory as well.
+    pub below: bool,
+}
+
+/// The first alternative whose paths all exist.
+pub fn first_existing<'a>(alternatives: &'a [Vec<Need>], facts: &dyn Facts) -> Option<&'a [Need]> {
+    alternatives.iter().find(|needs| needs.iter().all(|need| facts.exists(&need.path))).map(Vec::as_slice)
+}

@@ -1,0 +1,134 @@
+//! Which rules can concern a new path, without asking every rule.
+//!
+//! All globs of one kind are one automaton. A rule is a candidate when each of its globs matched, which is counted:
+//! a rule with `object` and `needed` needs two hits. Rules without any glob are kept in two short lists.
+
+use super::facts::ObjectFacts;
+use super::pattern::as_path;
+use super::{Condition, Rule};
+use crate::path::RootPath;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use std::collections::HashMap;
+
+#[derive(Debug)]
+pub(super) struct Index {
+    objects: Globs,
+    sonames: Globs,
+    needed: Globs,
+    interpreters: Globs,
+    included: Globs,
+    /// Per rule: how many of the first four kinds it uses.
+    globs_used: Vec<u8>,
+    /// Per rule: the number of its symbol pattern.
+    pub symbol: Vec<Option<usize>>,
+    /// Rules whose only condition on the object is `imports`.
+    by_imports: Vec<usize>,
+    /// Rules without a condition on an object: they fire once for the whole image.
+    pub whole_image: Vec<usize>,
+}
+
+/// The globs of one kind, and the rule each belongs to.
+#[derive(Debug)]
+struct Globs {
+    set: GlobSet,
+    rules: Vec<usize>,
+}
+
+/// Rules by soname and interpreter, which repeat from object to object.
+#[derive(Debug, Default)]
+pub(super) struct NameCache {
+    needed: HashMap<Vec<u8>, Vec<usize>>,
+    interpreters: HashMap<Vec<u8>, Vec<usize>>,
+}
+
+impl Index {
+    /// `symbols` is sorted; the number of a symbol pattern is its position.
+    pub fn new(rules: &[&Rule], symbols: &[&str]) -> Result<Index, globset::Error> {
+        let globs_used = rules.iter().map(|rule| rule.when.globs().iter().flatten().count() as u8).collect();
+        let symbol = rules.iter().map(|rule| symbols.binary_search(&rule.when.imports.as_deref()?).ok()).collect();
+        let chosen = |wanted: fn(&Condition) -> bool| {
+            rules.iter().enumerate().filter(|(_, rule)| wanted(&rule.when)).map(|(number, _)| number).collect()
+        };
+        Ok(Index {
+            objects: Globs::new(rules, |when| when.object.as_ref())?,
+            sonames: Globs::new(rules, |when| when.soname.as_ref())?,
+            needed: Globs::new(rules, |when| when.needed.as_ref())?,
+            interpreters: Globs::new(rules, |when| when.interpreter.as_ref())?,
+            included: Globs::new(rules, |when| when.included.as_ref())?,
+            globs_used,
+            symbol,
+            by_imports: chosen(|when| when.has_object() && when.globs().iter().all(Option::is_none)),
+            whole_image: chosen(|when| !when.has_object()),
+        })
+    }
+
+    /// The rules whose globs over the object all match, sorted.
+    pub fn candidates(&self, path: &RootPath, object: Option<&ObjectFacts<'_>>, cache: &mut NameCache) -> Vec<usize> {
+        let mut hits = vec![0u8; self.globs_used.len()];
+        let mut hit = |rules: &[usize]| rules.iter().for_each(|&rule| hits[rule] += 1);
+        hit(&self.objects.matching(path.as_bytes()));
+        let mut candidates = Vec::new();
+        if let Some(object) = object {
+            if let Some(soname) = object.soname {
+                hit(&self.sonames.matching(soname));
+            }
+            if let Some(interpreter) = object.interpreter {
+                hit(self.interpreters.remembered(interpreter, &mut cache.interpreters));
+            }
+            let mut needed: Vec<usize> = Vec::new();
+            for name in &object.needed {
+                needed.extend_from_slice(self.needed.remembered(name, &mut cache.needed));
+            }
+            needed.sort_unstable();
+            needed.dedup();
+            hit(&needed);
+            candidates.clone_from(&self.by_imports);
+        }
+        let complete = hits.iter().zip(&self.globs_used).enumerate();
+        candidates.extend(complete.filter(|(_, (hits, used))| **used > 0 && hits == used).map(|(rule, _)| rule));
+        candidates.sort_unstable();
+        candidates
+    }
+
+    /// The rules whose `included` this path satisfies.
+    pub fn included_by(&self, path: &RootPath) -> Vec<usize> {
+        self.included.matching(path.as_bytes())
+    }
+}
+
+impl Globs {
+    fn new(rules: &[&Rule], glob: fn(&Condition) -> Option<&Glob>) -> Result<Globs, globset::Error> {
+        let mut set = GlobSetBuilder::new();
+        let mut numbers = Vec::new();
+        for (number, rule) in rules.iter().enumerate() {
+            if let Some(glob) = glob(&rule.when) {
+                set.add(glob.clone());
+                numbers.push(number);
+            }
+        }
+        Ok(Globs { set: set.build()?, rules: numbers })
+    }
+
+    fn matching(&self, name: &[u8]) -> Vec<usize> {
+        self.set.matches(as_path(name)).into_iter().map(|glob| self.rules[glob]).collect()
+    }
+
+    fn remembered<'c>(&self, name: &[u8], cache: &'c mut HashMap<Vec<u8>, Vec<usize>>) -> &'c [usize] {
+        if !cache.contains_key(name) {
+            cache.insert(name.to_vec(), self.matching(name));
+        }
+        &cache[name]
+    }
+}
+
+impl Condition {
+    /// The globs over facts of the object.
+    fn globs(&self) -> [Option<&Glob>; 4] {
+        [self.object.as_ref(), self.soname.as_ref(), self.needed.as_ref(), self.interpreter.as_ref()]
+    }
+
+    /// Whether the rule is about one object, as opposed to the image as a whole.
+    pub(super) fn has_object(&self) -> bool {
+        self.imports.is_some() || self.globs().iter().any(Option::is_some)
+    }
+}

@@ -1,0 +1,543 @@
+//! The text of a rule file to a [`RuleFile`]; everything that is wrong is reported at once, each with its place.
+
+use super::example::Given;
+use super::pattern::{StringPattern, Template, path_glob, symbol_regex};
+use super::problem::{Problem, RulesError, instead_of};
+use super::readers::{READERS, Reader};
+use super::table::{Source, Table, Text};
+use super::{Condition, Effects, Example, Mechanism, Reading, Rule, RuleFile};
+use crate::path::RootPath;
+use crate::reason::{Priority, RuleId};
+use crate::recipe::System;
+use globset::Glob;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+const FILE_KEYS: &[&str] = &["summary", "mechanism", "systems", "why", "evidence", "rule", "example"];
+const RULE_KEYS: &[&str] =
+    &["when", "needs", "libraries", "modules", "generate", "any_of", "never", "reason", "priority", "optional"];
+const CONDITION_KEYS: &[&str] = &[
+    "object",
+    "soname",
+    "needed",
+    "interpreter",
+    "imports",
+    "strings",
+    "file",
+    "reader",
+    "exists",
+    "included",
+    "arch",
+    "hardware",
+];
+const EXAMPLE_KEYS: &[&str] = &["given", "exists", "arch", "hardware", "adds"];
+const SYSTEMS: &[(&str, System)] = &[("linux", System::Linux), ("illumos", System::Illumos)];
+const PRIORITIES: &[(&str, Priority)] =
+    &[("required", Priority::Required), ("recommended", Priority::Recommended), ("suggested", Priority::Suggested)];
+/// How `adds` spells effects other than a path.
+const ADDED_WORDS: &[&str] = &["library", "module", "generate", "never", "unresolved"];
+/// Directories below `rules/` whose files have another format.
+pub(super) const OTHER_FORMATS: &[&str] = &["hardware", "recipes"];
+
+/// The rule files below a directory of this machine, each with its path from there without suffix as id.
+///
+/// # Errors
+/// What cannot be read, and everything that is wrong in the files.
+pub(super) fn directory(top: &Path) -> Result<Vec<RuleFile>, RulesError> {
+    let mut paths = Vec::new();
+    for path in entries(top)? {
+        if path.is_dir() {
+            if !OTHER_FORMATS.iter().any(|name| path.file_name().is_some_and(|n| n == *name)) {
+                toml_files(&path, &mut paths)?;
+            }
+        } else {
+            paths.push(path);
+        }
+    }
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths.iter().filter(|path| is_toml(path)) {
+        let text = std::fs::read_to_string(path).map_err(|source| RulesError::Read { path: path.clone(), source })?;
+        let id = path.strip_prefix(top).unwrap_or(path).with_extension("");
+        match file(&id.to_string_lossy(), &path.to_string_lossy(), &text, false) {
+            Ok(file) => files.push(file),
+            Err(wrong) => problems.extend(wrong),
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(RulesError::Wrong(problems)) }
+}
+
+fn toml_files(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), RulesError> {
+    for path in entries(directory)? {
+        if path.is_dir() {
+            toml_files(&path, found)?;
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// What is in a directory of this machine, sorted.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, RulesError> {
+    let read = || -> std::io::Result<Vec<_>> {
+        std::fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    };
+    let mut paths = read().map_err(|source| RulesError::Read { path: directory.to_owned(), source })?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn is_toml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// Reads one rule file; `name` is what messages call it.
+///
+/// # Errors
+/// Everything that is wrong, sorted by place.
+pub(super) fn file(id: &str, name: &str, text: &str, built_in: bool) -> Result<RuleFile, Vec<Problem>> {
+    let source = Source::new(name, text);
+    let parsed = DeTable::parse(text);
+    let file = match &parsed {
+        Ok(entries) => Some(read_file(id, &source, &Table::new(&source, entries.get_ref(), 0), built_in)),
+        Err(error) => {
+            source.problem(error.span().map_or(0, |span| span.start), error.message(), None);
+            None
+        }
+    };
+    let mut problems = source.problems.take();
+    problems.sort();
+    match file {
+        Some(file) if problems.is_empty() => Ok(file),
+        _ => Err(problems),
+    }
+}
+
+fn read_file(id: &str, source: &Source<'_>, table: &Table<'_>, built_in: bool) -> RuleFile {
+    table.only(FILE_KEYS);
+    let owned = |text: Option<Text<'_>>| text.map(|text| text.text.to_owned()).unwrap_or_default();
+    let systems = table.list("systems");
+    if systems.is_empty() {
+        source.problem(table.start_of("systems"), "`systems` is missing or empty", Some(known(SYSTEMS)));
+    }
+    let rules = table.tables("rule");
+    if rules.is_empty() && !table.has("rule") {
+        source.problem(0, "the file has no [[rule]]", None);
+    }
+    RuleFile {
+        id: RuleId(id.to_owned()),
+        file: source.file.to_owned(),
+        text: source.text.to_owned(),
+        built_in,
+        summary: owned(table.required_text("summary")),
+        mechanism: table.choice("mechanism", Mechanism::WORDS),
+        systems: systems.into_iter().filter_map(|system| table.chosen(system, SYSTEMS)).collect(),
+        why: owned(table.text("why")),
+        evidence: table.list("evidence").iter().map(|text| text.text.to_owned()).collect(),
+        rules: rules.iter().map(|rule| read_rule(source, rule)).collect(),
+        examples: table.tables("example").iter().map(|example| read_example(source, example)).collect(),
+    }
+}
+
+fn known<T>(words: &[(&str, T)]) -> String {
+    let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    format!("known here: {}", words.join(", "))
+}
+
+fn read_rule(source: &Source<'_>, table: &Table<'_>) -> Rule {
+    table.only(RULE_KEYS);
+    let when = table.table("when").map(|when| read_condition(source, &when)).unwrap_or_default();
+    let name = |text: Text<'_>| Template::new(text.text, source.place(text.start));
+    let path = |text: Text<'_>| read_path_template(source, text);
+    let names = |key: &str| table.list(key).into_iter().map(name).collect();
+    let paths = |key: &str| table.list(key).into_iter().map(path).collect();
+    let effects = Effects {
+        needs: paths("needs"),
+        libraries: names("libraries"),
+        modules: names("modules"),
+        generate: names("generate"),
+        any_of: table.lists("any_of").into_iter().map(|list| list.into_iter().map(path).collect()).collect(),
+        never: paths("never"),
+        reason: table.text("reason").map(|reason| reason.text.to_owned()).unwrap_or_default(),
+    };
+    check_effects(source, table, &when, &effects);
+    check_bindings(source, table, &when, &effects);
+    Rule {
+        line: source.place(table.start()).0,
+        when,
+        effects,
+        priority: table.choice("priority", PRIORITIES).unwrap_or_default(),
+        optional: table.flag("optional"),
+    }
+}
+
+fn read_condition(source: &Source<'_>, table: &Table<'_>) -> Condition {
+    let reader = table.text("reader").and_then(|text| find_reader(source, text));
+    let filters = reader.map_or(&[][..], |reader| reader.bindings);
+    let known: Vec<&str> = CONDITION_KEYS.iter().chain(filters).copied().collect();
+    table.only(&known);
+    let text = |key| table.text(key).map(|text| text.text.to_owned());
+    let glob = |key| table.text(key).and_then(|text| read_glob(source, text));
+    let path = |key| table.text(key).and_then(|text| read_path(source, text));
+    let when = Condition {
+        object: glob("object"),
+        soname: glob("soname"),
+        needed: glob("needed"),
+        interpreter: glob("interpreter"),
+        imports: table.text("imports").and_then(|text| read_symbols(source, text)),
+        strings: table.text("strings").and_then(|text| match StringPattern::new(text.text) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                wrong_pattern(source, text, &error);
+                None
+            }
+        }),
+        reading: reader.map(|reader| Reading {
+            file: path("file"),
+            reader,
+            filter: filters.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
+        }),
+        exists: table.text("exists").filter(|text| read_glob(source, *text).is_some()).map(|t| t.text.to_owned()),
+        included: glob("included"),
+        arch: text("arch"),
+        hardware: text("hardware"),
+    };
+    check_condition(source, table, &when);
+    when
+}
+
+/// Conditions that make no sense without another one.
+fn check_condition(source: &Source<'_>, table: &Table<'_>, when: &Condition) {
+    let object_hint = || Some("add one of object, soname, needed, interpreter, imports".to_owned());
+    if table.has("strings") && !when.has_object() {
+        let message = "`strings` without a condition on the object would read every file";
+        source.problem(table.start_of("strings"), message, object_hint());
+    }
+    if table.has("file") && !table.has("reader") {
+        let readers: Vec<&str> = READERS.iter().map(|reader| reader.name).collect();
+        let hint = format!("known readers: {}; or use `exists`", readers.join(", "));
+        source.problem(table.start_of("file"), "`file` takes a `reader`", Some(hint));
+    }
+    if table.has("reader") && !table.has("file") && !when.has_object() {
+        source.problem(table.start_of("reader"), "`reader` takes a `file`", object_hint());
+    }
+}
+
+fn check_effects(source: &Source<'_>, table: &Table<'_>, when: &Condition, effects: &Effects) {
+    if effects.templates().next().is_none() {
+        let hint = Some("add one of needs, libraries, modules, generate, any_of, never".to_owned());
+        source.problem(table.start(), "the rule has no effect", hint);
+    }
+    if !effects.libraries.is_empty() && !when.has_object() {
+        let message = "`libraries` are looked up for an object, and no condition names one";
+        source.problem(table.start_of("libraries"), message, Some("use `needs` with a path".to_owned()));
+    }
+    match (effects.never.is_empty(), effects.reason.trim().is_empty()) {
+        (false, true) => {
+            source.problem(table.start_of("never"), "`never` takes a `reason`", Some("add reason = \"…\"".to_owned()));
+        }
+        (true, false) => source.problem(table.start_of("reason"), "`reason` belongs to `never`", None),
+        _ => {}
+    }
+    if effects.any_of.iter().any(Vec::is_empty) {
+        source.problem(table.start_of("any_of"), "an alternative is empty", Some("use optional = true".to_owned()));
+    }
+}
+
+/// A template that must be able to become an absolute path or a glob over such.
+fn read_path_template(source: &Source<'_>, text: Text<'_>) -> Template {
+    let template = Template::new(text.text, source.place(text.start));
+    let is_fixed = template.bindings().next().is_none();
+    let begins_with_binding = text.text.starts_with('{') && !is_fixed;
+    if !text.text.starts_with('/') && !begins_with_binding {
+        let hint = Some("a library found by name goes into `libraries`".to_owned());
+        source.problem(text.start, format!("`{}` is not an absolute path", text.text), hint);
+    } else if is_fixed {
+        read_glob(source, text);
+    }
+    template
+}
+
+/// Every `{name}` must be bound by the rule's conditions, by one of them only.
+fn check_bindings(source: &Source<'_>, table: &Table<'_>, when: &Condition, effects: &Effects) {
+    let strings = when.strings.as_ref().map(StringPattern::binding_names).unwrap_or_default();
+    let reader = when.reading.as_ref().map_or(&[][..], |reading| reading.reader.bindings);
+    for name in strings.iter().filter(|name| reader.contains(name)) {
+        let message = format!("`{name}` is bound by `strings` and by the reader");
+        source.problem(table.start_of("when"), message, None);
+    }
+    let known: Vec<&str> = strings.iter().chain(reader).copied().collect();
+    for template in effects.templates() {
+        for name in template.bindings().filter(|name| !known.contains(name)) {
+            let hint = match known.is_empty() {
+                true => "only `strings` and `reader` bind names".to_owned(),
+                false => instead_of(name, &known),
+            };
+            let file = source.file.to_owned();
+            let message = format!("nothing binds `{{{name}}}`");
+            let problem = Problem { file, line: template.line, column: template.column, message, hint: Some(hint) };
+            source.problems.borrow_mut().push(problem);
+        }
+    }
+}
+
+fn read_example(source: &Source<'_>, table: &Table<'_>) -> Example {
+    table.only(EXAMPLE_KEYS);
+    for key in ["given", "adds"] {
+        if !table.has(key) {
+            source.problem(table.start(), format!("`{key}` is missing"), None);
+        }
+    }
+    let mut given = BTreeMap::new();
+    for (path, description) in table.table("given").map(|given| given.texts()).unwrap_or_default() {
+        let value = Given::parse(description.text);
+        if let Err((message, hint)) = &value {
+            source.problem(description.start, message, hint.clone());
+        }
+        if let (Some(path), Ok(value)) = (read_path(source, path), value) {
+            given.insert(path, value);
+        }
+    }
+    let adds = table.list("adds");
+    for added in &adds {
+        let word = added.text.split_once(' ').map_or("", |(word, _)| word);
+        if !added.text.starts_with('/') && !ADDED_WORDS.contains(&word) {
+            let hint = format!("write a path, or a name after one of: {}", ADDED_WORDS.join(", "));
+            source.problem(added.start, format!("cannot understand `{}`", added.text), Some(hint));
+        }
+    }
+    Example {
+        line: source.place(table.start()).0,
+        given,
+        exists: table.list("exists").into_iter().filter_map(|text| read_path(source, text)).collect(),
+        arch: table.text("arch").map(|text| text.text.to_owned()).unwrap_or_default(),
+        hardware: table.list("hardware").iter().map(|text| text.text.to_owned()).collect(),
+        adds: adds.iter().map(|text| text.text.to_owned()).collect::<BTreeSet<_>>(),
+    }
+}
+
+fn find_reader(source: &Source<'_>, text: Text<'_>) -> Option<&'static Reader> {
+    let found = READERS.iter().find(|reader| reader.name == text.text);
+    if found.is_none() {
+        let names: Vec<&str> = READERS.iter().map(|reader| reader.name).collect();
+        source.problem(text.start, format!("unknown reader `{}`", text.text), Some(instead_of(text.text, &names)));
+    }
+    found
+}
+
+fn read_path(source: &Source<'_>, text: Text<'_>) -> Option<RootPath> {
+    let path = RootPath::new(text.text);
+    if let Err(error) = &path {
+        source.problem(text.start, format!("`{}`: {error}", text.text), None);
+    }
+    path.ok()
+}
+
+fn read_glob(source: &Source<'_>, text: Text<'_>) -> Option<Glob> {
+    let climbs = text.text.split('/').any(|component| component == "..");
+    if climbs {
+        source.problem(text.start, format!("`{}`: the path has a `..` component", text.text), None);
+    }
+    let glob = path_glob(text.text);
+    if let Err(error) = &glob {
+        source.problem(text.start, format!("`{}`: {}", text.text, error.kind()), None);
+    }
+    glob.ok().filter(|_| !climbs)
+}
+
+fn read_symbols(source: &Source<'_>, text: Text<'_>) -> Option<String> {
+    if text.text.starts_with('^') || text.text.ends_with('$') {
+        let hint = Some(format!("write `{}`", text.text.trim_start_matches('^').trim_end_matches('$')));
+        source.problem(text.start, "`imports` matches whole names anyway", hint);
+    }
+    // Alone first: inside the group that anchors it, `a)|(b` would be well-formed.
+    if let Err(error) = regex::bytes::Regex::new(text.text).and_then(|_| symbol_regex(text.text)) {
+        wrong_pattern(source, text, &error);
+        return None;
+    }
+    Some(text.text.to_owned())
+}
+
+fn wrong_pattern(source: &Source<'_>, text: Text<'_>, error: &regex::Error) {
+    // The crate's message draws a picture over several lines; the last of them is the sentence.
+    let message = error.to_string();
+    let sentence = message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    source.problem(text.start, format!("`{}`: {sentence}", text.text), None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a file with a good head; the rules begin at line 3.
+    fn check(rules: &str, expected: &[&str]) {
+        let text = format!("summary = 's'\nsystems = ['linux']\n{rules}");
+        check_file(&text, expected);
+    }
+
+    fn check_file(text: &str, expected: &[&str]) {
+        let problems = file("t", "t.toml", text, false).err().unwrap_or_default();
+        let found: Vec<String> = problems
+            .iter()
+            .map(|problem| match &problem.hint {
+                Some(hint) => format!("{problem}; {hint}"),
+                None => problem.to_string(),
+            })
+            .collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn a_complete_rule_is_read() {
+        check(
+            "[[rule]]\nwhen = { object = '/a', file = '/b', reader = 'nsswitch', database = 'hosts' }\n\
+             needs = ['/lib/{source}.so']\npriority = 'suggested'\noptional = true\n",
+            &[],
+        );
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest_key() {
+        check("[[rule]]\nneed = ['/a']\nneeds = ['/a']", &["t.toml:4:1: unknown key `need`; did you mean `needs`?"]);
+        check(
+            "[[rule]]\nneeds = ['/a']\nwhen = { objekt = '/a' }",
+            &["t.toml:5:10: unknown key `objekt`; did you mean `object`?"],
+        );
+        check(
+            "[[rule]]\nneeds = ['/a']\n[[example]]\ngiven = {}\nadds = []\ncolour = 1",
+            &["t.toml:8:1: unknown key `colour`; known here: given, exists, arch, hardware, adds"],
+        );
+        check_file(
+            "sumary = 's'\nsystems = ['linux']\n[[rule]]\nneeds = ['/a']",
+            &["t.toml:1:1: `summary` is missing", "t.toml:1:1: unknown key `sumary`; did you mean `summary`?"],
+        );
+    }
+
+    #[test]
+    fn filters_are_known_for_their_reader_only() {
+        check(
+            "[[rule]]\nwhen = { object = '/a', database = 'hosts' }\nneeds = ['/a']",
+            &["t.toml:4:25: unknown key `database`; known here: object, soname, needed, interpreter, imports, \
+               strings, file, reader, exists, included, arch, hardware"],
+        );
+        check(
+            "[[rule]]\nwhen = { file = '/a', reader = 'nsswich' }\nneeds = ['/a']",
+            &["t.toml:4:32: unknown reader `nsswich`; did you mean `nsswitch`?"],
+        );
+    }
+
+    #[test]
+    fn wrong_types_are_told_at_the_value() {
+        check(
+            "[[rule]]\nneeds = '/a'",
+            &[
+                "t.toml:3:1: the rule has no effect; add one of needs, libraries, modules, generate, any_of, never",
+                "t.toml:4:9: `needs` takes a list of strings, this is of type string",
+            ],
+        );
+        check("[[rule]]\nneeds = ['/a', 1]", &["t.toml:4:16: `needs` takes a string, this is of type integer"]);
+        check(
+            "[[rule]]\nneeds = ['/a']\noptional = 'yes'",
+            &["t.toml:5:12: `optional` takes true or false, this is of type string"],
+        );
+        check("[[rule]]\nneeds = ['/a']\nwhen = []", &["t.toml:5:8: `when` takes a table, this is of type array"]);
+        check("rule = 1", &["t.toml:3:8: `rule` takes a list, this is of type integer"]);
+        check(
+            "[[rule]]\nneeds = ['/a']\npriority = 'must'",
+            &["t.toml:5:12: unknown word `must`; known here: required, recommended, suggested"],
+        );
+    }
+
+    #[test]
+    fn broken_toml_has_a_place() {
+        let text = "summary = 's\nsystems = ['linux']";
+        let problems = file("t", "t.toml", text, false).unwrap_err();
+        assert_eq!((problems.len(), problems[0].line), (1, 1), "{problems:?}");
+    }
+
+    #[test]
+    fn patterns_that_do_not_compile_are_told() {
+        check(
+            "[[rule]]\nwhen = { object = '/a', imports = 'a)|(b' }\nneeds = ['/a']",
+            &["t.toml:4:35: `a)|(b`: unopened group"],
+        );
+        check(
+            "[[rule]]\nwhen = { object = '/[a' }\nneeds = ['/a']",
+            &["t.toml:4:19: `/[a`: unclosed character class; missing ']'"],
+        );
+        check(
+            "[[rule]]\nwhen = { imports = '^read$' }\nneeds = ['/a']",
+            &["t.toml:4:20: `imports` matches whole names anyway; write `read`"],
+        );
+    }
+
+    #[test]
+    fn paths_must_be_absolute_and_stay_below_the_root() {
+        check(
+            "[[rule]]\nneeds = ['libx.so', '/usr/../etc']",
+            &[
+                "t.toml:4:10: `libx.so` is not an absolute path; a library found by name goes into `libraries`",
+                "t.toml:4:21: `/usr/../etc`: the path has a `..` component",
+            ],
+        );
+    }
+
+    #[test]
+    fn bindings_must_be_bound() {
+        check(
+            "[[rule]]\nwhen = { file = '/a', reader = 'nsswitch' }\nneeds = ['/{sorce}']",
+            &["t.toml:5:10: nothing binds `{sorce}`; did you mean `source`?"],
+        );
+        check(
+            "[[rule]]\nneeds = ['/{match}']",
+            &["t.toml:4:10: nothing binds `{match}`; only `strings` and `reader` bind names"],
+        );
+    }
+
+    #[test]
+    fn conditions_and_effects_that_need_each_other_are_told() {
+        let object = "add one of object, soname, needed, interpreter, imports";
+        check(
+            "[[rule]]\nwhen = { strings = 'x' }\nneeds = ['/a']",
+            &[&format!("t.toml:4:20: `strings` without a condition on the object would read every file; {object}")],
+        );
+        check(
+            "[[rule]]\nwhen = { file = '/x' }\nneeds = ['/a']",
+            &["t.toml:4:17: `file` takes a `reader`; known readers: nsswitch; or use `exists`"],
+        );
+        check(
+            "[[rule]]\nlibraries = ['libx.so']",
+            &[
+                "t.toml:4:13: `libraries` are looked up for an object, and no condition names one; use `needs` with a path",
+            ],
+        );
+        check("[[rule]]\nnever = ['/a']", &["t.toml:4:9: `never` takes a `reason`; add reason = \"…\""]);
+        check("[[rule]]\nneeds = ['/a']\nreason = 'x'", &["t.toml:5:10: `reason` belongs to `never`"]);
+        check("[[rule]]\nany_of = [[], ['/a']]", &["t.toml:4:10: an alternative is empty; use optional = true"]);
+    }
+
+    #[test]
+    fn examples_say_what_they_mean() {
+        check(
+            "[[rule]]\nneeds = ['/a']\n[[example]]\ngiven = { '/b' = 'elf need=x', 'c' = '' }\nadds = ['a', 'lib x']",
+            &[
+                "t.toml:6:18: unknown key `need`; did you mean `needed`?",
+                "t.toml:6:32: `c`: the path is not absolute",
+                "t.toml:7:9: cannot understand `a`; write a path, or a name after one of: library, module, generate, \
+                 never, unresolved",
+                "t.toml:7:14: cannot understand `lib x`; write a path, or a name after one of: library, module, \
+                 generate, never, unresolved",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_anywhere_is_no_panic() {
+        let text = include_str!("../../rules/linux/nsswitch.toml");
+        for (end, _) in text.char_indices().step_by(7) {
+            let _ = file("t", "t.toml", &text[..end], false);
+        }
+    }
+}

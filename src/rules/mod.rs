@@ -1,0 +1,308 @@
+//! Hand-written rules, data in `rules/`, to the files that no loader names: name-service backends, built-in scripts,
+//! module indexes.
+//!
+//! [`RuleSet::load`] reads them, [`RuleSet::fire`] says what follows from the paths that joined the image, and is
+//! called until nothing new appears; [`RuleSet::check`] judges the set as a whole. The surprise: the order in which
+//! paths arrive never changes the outcome, because every condition is either a fact of the source root, which stands
+//! still, or "something is in the image" (`included`), which once true stays true.
+//!
+//! `rules/README.md` is the walk-through for authors.
+
+mod apply;
+mod builtin;
+mod check;
+mod example;
+mod facts;
+mod firing;
+mod index;
+mod load;
+mod nearest;
+mod pattern;
+mod problem;
+pub mod readers;
+mod table;
+
+pub use apply::RuleState;
+pub use example::Given;
+pub use facts::{Facts, ObjectFacts};
+pub use firing::{Effect, Firing, Need, first_existing};
+pub use nearest::nearest_existing;
+pub use pattern::{Bindings, StringPattern, SymbolPattern, Template, path_glob};
+pub use problem::{Problem, RulesError};
+
+use crate::path::RootPath;
+use crate::reason::{Priority, RuleId};
+use crate::recipe::System;
+use globset::Glob;
+use index::Index;
+use pattern::SymbolPatterns;
+use readers::Reader;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// All rules in force, ready to fire.
+#[derive(Debug)]
+pub struct RuleSet {
+    /// Sorted by id.
+    files: Vec<RuleFile>,
+    /// Every `[[rule]]` as (file, rule in the file); its position is the number the engine works with.
+    numbers: Vec<(usize, usize)>,
+    symbols: SymbolPatterns,
+    index: Index,
+}
+
+/// One file of `rules/`: one mechanism, explained, with examples.
+#[derive(Debug, Clone)]
+pub struct RuleFile {
+    pub id: RuleId,
+    /// The file's name for messages.
+    pub file: String,
+    /// The whole text, as `rules show` prints it.
+    pub text: String,
+    /// Compiled into the binary, as opposed to read from a directory of the user's.
+    pub built_in: bool,
+    /// The line that explanations print.
+    pub summary: String,
+    pub mechanism: Option<Mechanism>,
+    pub systems: Vec<System>,
+    /// How the dependency stays hidden from the object file.
+    pub why: String,
+    /// Source files, manual pages and recorded traces that another person can check.
+    pub evidence: Vec<String>,
+    pub rules: Vec<Rule>,
+    pub examples: Vec<Example>,
+}
+
+/// How the dependency that a rule stands for comes about at run time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// A library loaded by name.
+    Dlopen,
+    /// A program started by name.
+    Exec,
+    /// A file opened by name.
+    Open,
+    /// A configuration file names it.
+    Config,
+    /// A service needs it.
+    Service,
+    /// The kernel or a driver needs it.
+    Driver,
+}
+
+/// One `[[rule]]`: when all conditions hold, all effects follow.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Line of its `[[rule]]` header, from 1.
+    pub line: usize,
+    pub when: Condition,
+    pub effects: Effects,
+    pub priority: Priority,
+    /// What the rule names may be absent from the root without a word.
+    pub optional: bool,
+}
+
+/// `when = {…}`; an absent condition always holds.
+#[derive(Debug, Clone, Default)]
+pub struct Condition {
+    /// A path of the image.
+    pub object: Option<Glob>,
+    /// The object's `DT_SONAME`.
+    pub soname: Option<Glob>,
+    /// One of the object's `DT_NEEDED` entries.
+    pub needed: Option<Glob>,
+    /// The object's `PT_INTERP`.
+    pub interpreter: Option<Glob>,
+    /// One of the object's undefined dynamic symbols: a regular expression over whole names.
+    pub imports: Option<String>,
+    /// A string in the object's bytes; every match fires with its bindings.
+    pub strings: Option<StringPattern>,
+    /// A configuration file; everything the reader finds in it fires with its bindings.
+    pub reading: Option<Reading>,
+    /// A path or glob of the source root.
+    pub exists: Option<String>,
+    /// A path of the image other than the object; it may join later than the object.
+    pub included: Option<Glob>,
+    pub arch: Option<String>,
+    /// The name of a hardware profile the image is for.
+    pub hardware: Option<String>,
+}
+
+/// `file`, `reader` and the filters on what the reader finds.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The file in the source root; the object itself when absent.
+    pub file: Option<RootPath>,
+    pub reader: &'static Reader,
+    /// Bindings that must have exactly this value, such as `database` = `hosts`.
+    pub filter: BTreeMap<String, String>,
+}
+
+/// What follows when a rule fires.
+#[derive(Debug, Clone, Default)]
+pub struct Effects {
+    /// Paths and globs; with `/**` at the end a directory and everything below it.
+    pub needs: Vec<Template>,
+    /// Sonames, found as `dlopen` called by the object would find them.
+    pub libraries: Vec<Template>,
+    /// Kernel modules by name.
+    pub modules: Vec<Template>,
+    /// Files that minroot makes itself, by the generator's name.
+    pub generate: Vec<Template>,
+    /// Lists of needs, one of which is enough.
+    pub any_of: Vec<Vec<Template>>,
+    /// Globs of paths that must stay out.
+    pub never: Vec<Template>,
+    /// Why `never`; given exactly when there is one.
+    pub reason: String,
+}
+
+/// One `[[example]]`: a small image, and what the file's rules must add to it.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// Line of its `[[example]]` header, from 1.
+    pub line: usize,
+    /// What is in the image, and with it in the root.
+    pub given: BTreeMap<RootPath, Given>,
+    /// What is in the root only.
+    pub exists: BTreeSet<RootPath>,
+    pub arch: String,
+    pub hardware: Vec<String>,
+    /// `/path`, `library SONAME`, `module NAME`, `generate NAME`, `never GLOB`, `unresolved NAME`.
+    pub adds: BTreeSet<String>,
+}
+
+/// No rule has the id that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no rule `{id}`")]
+pub struct UnknownRule {
+    pub id: String,
+    /// What to type instead.
+    pub hint: String,
+}
+
+impl RuleSet {
+    /// The rules compiled into the binary, and those of the directories given with `--rules`.
+    ///
+    /// # Errors
+    /// [`RulesError`]: a directory that cannot be read, or everything that is wrong in the files.
+    pub fn load(directories: &[PathBuf]) -> Result<RuleSet, RulesError> {
+        let mut files = builtin::files()?;
+        for directory in directories {
+            files.extend(load::directory(directory)?);
+        }
+        RuleSet::new(files)
+    }
+
+    /// Puts rule files together.
+    ///
+    /// # Errors
+    /// Ids that occur twice, and patterns too large to compile.
+    pub(crate) fn new(mut files: Vec<RuleFile>) -> Result<RuleSet, RulesError> {
+        files.sort_by(|a, b| a.id.cmp(&b.id));
+        let twice = files.windows(2).filter(|pair| pair[0].id == pair[1].id);
+        let twice: Vec<Problem> = twice
+            .map(|pair| {
+                let message = format!("the rule id `{}` is taken by {}", pair[1].id, pair[0].file);
+                let hint = Some("give the file another name".to_owned());
+                Problem { file: pair[1].file.clone(), line: 1, column: 1, message, hint }
+            })
+            .collect();
+        if !twice.is_empty() {
+            return Err(RulesError::Wrong(twice));
+        }
+        let numbers: Vec<(usize, usize)> =
+            files.iter().enumerate().flat_map(|(file, f)| (0..f.rules.len()).map(move |rule| (file, rule))).collect();
+        let rules: Vec<&Rule> = numbers.iter().map(|&(file, rule)| &files[file].rules[rule]).collect();
+        let texts: BTreeSet<&str> = rules.iter().filter_map(|rule| rule.when.imports.as_deref()).collect();
+        let texts: Vec<&str> = texts.into_iter().collect();
+        let symbols = SymbolPatterns::new(&texts).map_err(|error| too_large("imports", &error))?;
+        let index = Index::new(&rules, &texts).map_err(|error| too_large("object", &error))?;
+        Ok(RuleSet { files, numbers, symbols, index })
+    }
+
+    /// Every rule file, sorted by id: what `rules list` prints.
+    pub fn files(&self) -> &[RuleFile] {
+        &self.files
+    }
+
+    /// The rule file with this id: what `rules show` prints.
+    ///
+    /// # Errors
+    /// [`UnknownRule`], with the nearest id.
+    pub fn find(&self, id: &str) -> Result<&RuleFile, UnknownRule> {
+        let known = || self.files.iter().map(|file| &file.id.0[..]);
+        self.files.iter().find(|file| file.id.0 == id).ok_or_else(|| UnknownRule {
+            id: id.to_owned(),
+            hint: match problem::nearest(id, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`minroot rules list` names them all".to_owned(),
+            },
+        })
+    }
+
+    /// SHA-256 over all ids and texts, which tells one set of rules from another in a manifest.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for file in &self.files {
+            for text in [&file.id.0, &file.text] {
+                // The length keeps the end of one text apart from the start of the next.
+                digest.update((text.len() as u64).to_le_bytes());
+                digest.update(text);
+            }
+        }
+        digest.finalize().into()
+    }
+
+    /// Every symbol pattern of the set, by index, so that a caller can match them all in one pass over an object.
+    pub fn symbol_patterns(&self) -> &[SymbolPattern] {
+        &self.symbols.patterns
+    }
+
+    /// The indexes of the symbol patterns that may match a name in this `.dynstr`, in one scan and without the symbol
+    /// table. A pattern that is not among them matches no symbol of the object; one that is may still match none.
+    pub fn possible_symbols(&self, string_table: &[u8]) -> Vec<usize> {
+        self.symbols.possible(string_table)
+    }
+
+    fn rule(&self, number: usize) -> (&RuleFile, &Rule) {
+        let (file, rule) = self.numbers[number];
+        (&self.files[file], &self.files[file].rules[rule])
+    }
+}
+
+impl Mechanism {
+    pub(crate) const WORDS: &[(&str, Mechanism)] = &[
+        ("dlopen", Mechanism::Dlopen),
+        ("exec", Mechanism::Exec),
+        ("open", Mechanism::Open),
+        ("config", Mechanism::Config),
+        ("service", Mechanism::Service),
+        ("driver", Mechanism::Driver),
+    ];
+
+    /// The word in rule files.
+    pub fn word(self) -> &'static str {
+        Mechanism::WORDS.iter().find(|(_, mechanism)| *mechanism == self).map_or("", |(word, _)| word)
+    }
+}
+
+impl Effects {
+    /// Every template, with whether it names paths.
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        let words = [&self.libraries, &self.modules, &self.generate, &self.never];
+        self.paths().chain(words.into_iter().flatten())
+    }
+
+    /// The templates that name paths to be kept.
+    fn paths(&self) -> impl Iterator<Item = &Template> {
+        self.needs.iter().chain(self.any_of.iter().flatten())
+    }
+}
+
+/// Single patterns were compiled when their file was read; what is left is that all of them together are too large.
+fn too_large(key: &str, error: &dyn std::fmt::Display) -> RulesError {
+    let message = format!("the `{key}` patterns of all rules cannot be compiled together: {error}");
+    RulesError::Wrong(vec![Problem { file: "rules".to_owned(), line: 1, column: 1, message, hint: None }])
+}

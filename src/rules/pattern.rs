@@ -1,0 +1,300 @@
+//! The four kinds of pattern in a rule: globs over paths and names, regular expressions over symbol names and over the
+//! strings of an object, and templates whose `{bindings}` a match filled in.
+
+use crate::path::RootPath;
+use globset::{Glob, GlobBuilder};
+use regex::bytes::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What a match says about itself, by name; values are bytes, because paths are.
+pub type Bindings = BTreeMap<String, Vec<u8>>;
+
+/// Reads a path glob as rules write them: `*` and `?` stay inside one directory, `**` does not, `{a,b}` is a choice.
+///
+/// # Errors
+/// The glob's own, such as an unclosed class.
+pub fn path_glob(pattern: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(pattern).literal_separator(true).empty_alternates(true).build()
+}
+
+/// Bytes as the globset crate wants them.
+pub(super) fn as_path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// A regular expression over whole symbol names, shared by all rules that spell it the same way.
+#[derive(Debug, Clone)]
+pub struct SymbolPattern {
+    /// Position in [`super::RuleSet::symbol_patterns`].
+    pub index: usize,
+    regex: Regex,
+}
+
+impl SymbolPattern {
+    /// Whether the whole of `name` matches.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        self.regex.is_match(name)
+    }
+}
+
+/// All symbol patterns of a rule set, and one expression that looks for them together.
+#[derive(Debug, Clone)]
+pub(super) struct SymbolPatterns {
+    pub patterns: Vec<SymbolPattern>,
+    together: RegexSet,
+}
+
+impl SymbolPatterns {
+    /// `texts` are distinct and were accepted by [`symbol_regex`].
+    pub fn new(texts: &[&str]) -> Result<SymbolPatterns, regex::Error> {
+        let mut patterns = Vec::with_capacity(texts.len());
+        for (index, text) in texts.iter().enumerate() {
+            patterns.push(SymbolPattern { index, regex: symbol_regex(text)? });
+        }
+        // Only the end is anchored: linkers store a name as the tail of a longer one (`read` in `pread`).
+        let together = RegexSetBuilder::new(texts.iter().map(|text| format!("(?:{text})$")))
+            .unicode(false)
+            .multi_line(true)
+            .line_terminator(0)
+            .build()?;
+        Ok(SymbolPatterns { patterns, together })
+    }
+
+    pub fn possible(&self, string_table: &[u8]) -> Vec<usize> {
+        self.together.matches(string_table).into_iter().collect()
+    }
+}
+
+pub(super) fn symbol_regex(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(&format!("^(?:{text})$")).unicode(false).build()
+}
+
+/// A regular expression over the NUL-terminated strings of a file; `^` and `$` are the ends of a string.
+#[derive(Debug, Clone)]
+pub struct StringPattern {
+    regex: Regex,
+}
+
+impl StringPattern {
+    pub(super) fn new(text: &str) -> Result<StringPattern, regex::Error> {
+        let regex = RegexBuilder::new(text).unicode(false).multi_line(true).line_terminator(0).build()?;
+        Ok(StringPattern { regex })
+    }
+
+    /// `match` and the named groups.
+    pub(super) fn binding_names(&self) -> Vec<&str> {
+        let groups = self.regex.capture_names().flatten();
+        ["match"].into_iter().chain(groups).collect()
+    }
+
+    /// The bindings of every match in the content of a file, sorted, each once.
+    ///
+    /// One search over all bytes: the strings are never taken apart, so a 50 MB library costs what finding the
+    /// literal part of the expression costs.
+    pub fn matches(&self, content: &[u8]) -> Vec<Bindings> {
+        let mut found = BTreeSet::new();
+        let mut position = 0;
+        while let Some(captures) = self.regex.captures_at(content, position) {
+            let matched = captures.get_match();
+            let Some(nul) = memchr::memchr(0, matched.as_bytes()) else {
+                found.insert(self.bindings_of(&captures));
+                // An empty match must not be found again.
+                position = matched.end().max(matched.start() + 1);
+                if position > content.len() {
+                    break;
+                }
+                continue;
+            };
+            // A negated class such as `[^/]+` ran into the next string: ask again within the one it began in.
+            position = matched.start() + nul;
+            if let Some(captures) = self.regex.captures(&content[matched.start()..position]) {
+                found.insert(self.bindings_of(&captures));
+            }
+            position += 1;
+        }
+        found.into_iter().collect()
+    }
+
+    fn bindings_of(&self, captures: &Captures<'_>) -> Bindings {
+        let named = self.regex.capture_names().flatten();
+        let groups = named.filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_bytes().to_vec())));
+        let whole = ("match".to_owned(), captures[0].to_vec());
+        groups.chain([whole]).collect()
+    }
+}
+
+/// Text with `{name}` where a binding goes. Braces around anything else, such as `{a,b}`, belong to a glob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// As written.
+    pub text: String,
+    /// Where it is written, from 1.
+    pub line: usize,
+    pub column: usize,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Binding(String),
+}
+
+impl Template {
+    pub(super) fn new(text: &str, (line, column): (usize, usize)) -> Template {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            let (before, from_brace) = rest.split_at(open);
+            literal.push_str(before);
+            match from_brace[1..].split_once('}') {
+                Some((name, after)) if is_binding_name(name) => {
+                    if !literal.is_empty() {
+                        parts.push(Part::Literal(std::mem::take(&mut literal)));
+                    }
+                    parts.push(Part::Binding(name.to_owned()));
+                    rest = after;
+                }
+                _ => {
+                    literal.push('{');
+                    rest = &from_brace[1..];
+                }
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        Template { text: text.to_owned(), line, column, parts }
+    }
+
+    /// The names in braces.
+    pub(super) fn bindings(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Binding(name) => Some(&name[..]),
+            Part::Literal(_) => None,
+        })
+    }
+
+    /// The one path this names whatever the bindings are; `None` for a glob or with bindings.
+    pub(super) fn fixed_path(&self) -> Option<RootPath> {
+        match self.expand_path(&Bindings::new()) {
+            Some(PathPattern::Path(path)) if self.bindings().next().is_none() => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The text with its bindings filled in.
+    pub(super) fn expand(&self, bindings: &Bindings) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => bytes.extend_from_slice(text.as_bytes()),
+                Part::Binding(name) => bytes.extend_from_slice(bindings.get(name).map_or(&[], |value| value)),
+            }
+        }
+        bytes
+    }
+
+    /// The text as a path or, when what the author wrote has glob characters, as a glob; characters that a binding
+    /// brings stand for themselves. `None` when no path can come of it: relative, `..`, a NUL.
+    pub(super) fn expand_path(&self, bindings: &Bindings) -> Option<PathPattern> {
+        let is_glob = |part: &Part| matches!(part, Part::Literal(text) if text.contains(['*', '?', '[', '{']));
+        if !self.parts.iter().any(is_glob) {
+            return RootPath::new(self.expand(bindings)).ok().map(PathPattern::Path);
+        }
+        let mut glob = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => glob.push_str(text),
+                Part::Binding(name) => {
+                    let value = bindings.get(name).map_or(&[][..], |value| value);
+                    glob.push_str(&globset::escape(std::str::from_utf8(value).ok()?));
+                }
+            }
+        }
+        glob.starts_with('/').then_some(PathPattern::Glob(glob))
+    }
+
+    /// The template without the `/**` at its end, which asks for everything below a directory.
+    pub(super) fn without_below(&self) -> Option<Template> {
+        let directory = self.text.strip_suffix("/**")?;
+        Some(Template::new(directory, (self.line, self.column)))
+    }
+}
+
+/// What a template for paths came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PathPattern {
+    Path(RootPath),
+    Glob(String),
+}
+
+fn is_binding_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(pairs: &[(&str, &str)]) -> Bindings {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn symbol_patterns_match_whole_names_only() {
+        let set = SymbolPatterns::new(&["getpw.*", "read|write"]).unwrap();
+        assert!(set.patterns[0].matches(b"getpwnam_r"));
+        assert!(!set.patterns[0].matches(b"my_getpwnam"));
+        assert!(!set.patterns[1].matches(b"pread"));
+    }
+
+    #[test]
+    fn the_prefilter_sees_names_that_share_their_tail() {
+        let set = SymbolPatterns::new(&["getpw.*", "read|write", "pthread_exit"]).unwrap();
+        assert_eq!(set.possible(b"\0pread\0getpwnam\0"), [0, 1]);
+        assert!(set.possible(b"\0readlink\0pthread_exit_now\0").is_empty());
+    }
+
+    #[test]
+    fn string_patterns_bind_the_match_and_its_groups() {
+        let pattern = StringPattern::new(r"^/data/(?<stem>.+)\.js$").unwrap();
+        assert_eq!(pattern.binding_names(), ["match", "stem"]);
+        let found = pattern.matches(b"x\0/data/b.js\0/data/a.js\0/data/a.js\0no/data/c.js\0/data/d.json\0");
+        assert_eq!(
+            found,
+            [bind(&[("match", "/data/a.js"), ("stem", "a")]), bind(&[("match", "/data/b.js"), ("stem", "b")])]
+        );
+    }
+
+    #[test]
+    fn a_match_never_crosses_a_nul() {
+        let pattern = StringPattern::new("^/[^x]+x$").unwrap();
+        assert!(pattern.matches(b"/a\0b/x\0").is_empty());
+        let pattern = StringPattern::new("^/[^/]+$").unwrap();
+        assert_eq!(pattern.matches(b"/a\0b\0/c\0"), [bind(&[("match", "/a")]), bind(&[("match", "/c")])]);
+        assert_eq!(StringPattern::new("x*").unwrap().matches(b"\0axx").len(), 2);
+    }
+
+    #[test]
+    fn braces_are_bindings_or_choices() {
+        let template = Template::new("/usr/lib/{x86_64,aarch64}/{name}.so", (1, 1));
+        assert_eq!(template.bindings().collect::<Vec<_>>(), ["name"]);
+        let glob = template.expand_path(&bind(&[("name", "a*")]));
+        assert_eq!(glob, Some(PathPattern::Glob("/usr/lib/{x86_64,aarch64}/a[*].so".to_owned())));
+        assert_eq!(Template::new("{", (1, 1)).expand(&Bindings::new()), b"{");
+    }
+
+    #[test]
+    fn bindings_cannot_lead_out_of_the_root() {
+        let template = Template::new("/etc/{name}", (1, 1));
+        assert_eq!(template.expand_path(&bind(&[("name", "../x")])), None);
+        assert_eq!(Template::new("{name}", (1, 1)).expand_path(&bind(&[("name", "relative")])), None);
+    }
+}

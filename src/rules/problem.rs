@@ -1,0 +1,88 @@
+//! What is wrong with a rule file: always a place a person can open, and where possible what to write instead.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// One mistake in one rule file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{file}:{line}:{column}: {message}")]
+pub struct Problem {
+    /// The file as the user knows it; `rules/…` for the rules inside the binary.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    pub message: String,
+    /// What to type instead.
+    pub hint: Option<String>,
+}
+
+/// Why rules cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    #[error("cannot read the rules in `{}`", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    /// Sorted by place; never empty.
+    #[error("cannot use the rules:{}", Lines(.0))]
+    Wrong(Vec<Problem>),
+}
+
+struct Lines<'a>(&'a [Problem]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in self.0 {
+            write!(f, "\n{problem}")?;
+            if let Some(hint) = &problem.hint {
+                write!(f, "\nhint: {hint}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Line and column, both from 1, of a byte offset in `text`.
+pub(super) fn place(text: &str, span: &Range<usize>) -> (usize, usize) {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// A hint for a word that is none of `known`: the nearest of them, or all of them when none is near.
+pub(super) fn instead_of(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+/// The candidate that `word` was most likely meant to be; `None` when nothing is close.
+pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = |candidate: &str| word.len().max(candidate.len()).div_ceil(3);
+    candidates
+        .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= near(candidate))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_lines_and_characters_from_one() {
+        let text = "a\nbä = 1\n";
+        assert_eq!(place(text, &(0..1)), (1, 1));
+        assert_eq!(place(text, &(text.find('=').unwrap()..9)), (2, 4));
+        assert_eq!(place(text, &(text.len()..text.len())), (3, 1));
+    }
+
+    #[test]
+    fn the_nearest_word_must_be_near() {
+        assert_eq!(nearest("need", ["needs", "needed"].into_iter()), Some("needs"));
+        assert_eq!(nearest("colour", ["needs", "needed"].into_iter()), None);
+    }
+}
