@@ -3,6 +3,7 @@
 pub mod init;
 pub mod manifest;
 pub mod objects;
+pub mod modules;
 pub mod path;
 pub mod reason;
 pub mod recipe;
