@@ -10,6 +10,14 @@ impl Root {
     /// Every existing path that matches an absolute pattern, sorted. A path with symlinks in it is spelled as the
     /// pattern spells it. Symlinks that lead nowhere match too; a pattern that is no glob matches nothing.
     pub fn glob(&self, pattern: &str) -> Vec<RootPath> {
+        let mut matches: Vec<RootPath> =
+            alternatives(pattern).iter().flat_map(|pattern| self.glob_one(pattern)).collect();
+        matches.sort();
+        matches.dedup();
+        matches
+    }
+
+    fn glob_one(&self, pattern: &str) -> Vec<RootPath> {
         let mut matches = vec![RootPath::root()];
         for component in pattern.split('/').filter(|c| !c.is_empty() && *c != ".") {
             matches = match component {
@@ -25,8 +33,6 @@ impl Root {
                 }
             };
         }
-        matches.sort();
-        matches.dedup();
         matches
     }
 
@@ -53,6 +59,57 @@ pub fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '[', '{'])
 }
 
+/// The patterns that `{a,b}` stands for, which may have slashes in them.
+fn alternatives(pattern: &str) -> Vec<String> {
+    let Some(open) = pattern.find('{') else { return vec![pattern.to_owned()] };
+    let mut depth = 0;
+    let mut cuts = vec![open];
+    for (at, character) in pattern.char_indices().skip_while(|(at, _)| *at < open) {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => cuts.push(at),
+            _ => {}
+        }
+        if depth == 0 {
+            cuts.push(at);
+            let tail = &pattern[at + 1..];
+            let choices = cuts.windows(2).map(|cut| &pattern[cut[0] + 1..cut[1]]);
+            return choices.flat_map(|choice| alternatives(&format!("{}{choice}{tail}", &pattern[..open]))).collect();
+        }
+    }
+    // A brace without its partner is an ordinary character to nobody: no file can match.
+    Vec::new()
+}
+
 fn matcher(pattern: &str) -> Option<GlobMatcher> {
     GlobBuilder::new(pattern).literal_separator(true).build().ok().map(|glob| glob.compile_matcher())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_may_hold_slashes_and_braces() {
+        assert_eq!(alternatives("/{usr/,}lib{,64}/x"), ["/usr/lib/x", "/usr/lib64/x", "/lib/x", "/lib64/x"]);
+        assert_eq!(alternatives("/a{b,c{d,e}}"), ["/ab", "/acd", "/ace"]);
+        assert!(alternatives("/a{b").is_empty());
+    }
+
+    #[test]
+    fn patterns_match_by_component_and_by_depth() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a/x.so", "a/b/y.so", "a/.hidden.so"] {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let root = Root::open(directory.path()).unwrap();
+        let glob = |pattern: &str| root.glob(pattern).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(glob("/a/*.so"), ["/a/x.so"]);
+        assert_eq!(glob("/a/**/*.so"), ["/a/b/y.so", "/a/x.so"]);
+        assert_eq!(glob("/*/{x,z}.so"), ["/a/x.so"]);
+        assert!(glob("/nothing/*").is_empty());
+    }
 }

@@ -1,0 +1,132 @@
+//! Who needs whom: nodes are paths, symlinks and directories among them; each edge has one reason.
+//!
+//! A petgraph `DiGraph` lists the edges of a node in reverse order of insertion, which depends on the work's order, so
+//! every answer here is sorted.
+
+use crate::path::RootPath;
+use crate::reason::Reason;
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::{EdgeRef, NodeFiltered};
+use std::collections::{BTreeSet, HashMap};
+
+/// The dependency graph of one trace.
+#[derive(Debug, Default)]
+pub struct Graph {
+    graph: DiGraph<RootPath, Reason>,
+    nodes: HashMap<RootPath, NodeIndex>,
+    /// What the user asked for, with how.
+    roots: BTreeSet<(NodeIndex, Reason)>,
+}
+
+impl Graph {
+    /// Adds a node; whether it is new.
+    pub fn add(&mut self, path: &RootPath) -> bool {
+        if self.nodes.contains_key(path) {
+            return false;
+        }
+        let node = self.graph.add_node(path.clone());
+        self.nodes.insert(path.clone(), node);
+        true
+    }
+
+    pub fn contains(&self, path: &RootPath) -> bool {
+        self.nodes.contains_key(path)
+    }
+
+    /// Adds an edge between two nodes of the graph, or marks `to` as asked for by the user when there is no `from`.
+    /// An edge that is there already is not added again.
+    ///
+    /// # Panics
+    /// When an end is no node of the graph: a bug of the caller.
+    pub fn connect(&mut self, from: Option<&RootPath>, to: &RootPath, reason: Reason) {
+        let to = self.nodes[to];
+        match from {
+            None => {
+                self.roots.insert((to, reason));
+            }
+            Some(from) => {
+                let from = self.nodes[from];
+                if from != to && self.graph.edges_connecting(from, to).all(|edge| *edge.weight() != reason) {
+                    self.graph.add_edge(from, to, reason);
+                }
+            }
+        }
+    }
+
+    /// Why `path` is in: who refers to it and how, sorted; `None` stands for the user.
+    pub fn reasons(&self, path: &RootPath) -> Vec<(Option<RootPath>, Reason)> {
+        let Some(&node) = self.nodes.get(path) else { return Vec::new() };
+        let asked = self.roots.iter().filter(|(root, _)| *root == node).map(|(_, reason)| (None, reason.clone()));
+        let edges = self.graph.edges_directed(node, Direction::Incoming);
+        let needed = edges.map(|edge| (Some(self.graph[edge.source()].clone()), edge.weight().clone()));
+        let mut reasons: Vec<_> = asked.chain(needed).collect();
+        reasons.sort();
+        reasons
+    }
+
+    /// What the user's wishes lead to without passing a path that `forbidden` holds back, sorted.
+    pub fn reachable(&self, forbidden: impl Fn(&RootPath) -> bool) -> Vec<RootPath> {
+        let allowed = NodeFiltered::from_fn(&self.graph, |node| !forbidden(&self.graph[node]));
+        let roots = self.roots.iter().map(|(node, _)| *node).filter(|node| !forbidden(&self.graph[*node]));
+        let mut pending: Vec<NodeIndex> = roots.collect();
+        let mut seen = vec![false; self.graph.node_count()];
+        let mut paths = Vec::new();
+        while let Some(node) = pending.pop() {
+            if !std::mem::replace(&mut seen[node.index()], true) {
+                paths.push(self.graph[node].clone());
+                pending.extend(petgraph::visit::IntoNeighbors::neighbors(&allowed, node));
+            }
+        }
+        paths.sort_unstable();
+        paths
+    }
+
+    /// The paths of all nodes, sorted.
+    pub fn paths(&self) -> Vec<RootPath> {
+        let mut paths: Vec<_> = self.graph.node_weights().cloned().collect();
+        paths.sort_unstable();
+        paths
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reason::{Evidence, Kind};
+
+    fn path(text: &str) -> RootPath {
+        RootPath::new(text).unwrap()
+    }
+
+    fn reason(detail: &str) -> Reason {
+        Reason::new(Evidence::Proven, Kind::Needed, detail)
+    }
+
+    fn graph(edges: &[(&str, &str)]) -> Graph {
+        let mut graph = Graph::default();
+        for (from, to) in edges {
+            graph.add(&path(from));
+            graph.add(&path(to));
+            graph.connect(Some(&path(from)), &path(to), reason("x"));
+        }
+        graph
+    }
+
+    #[test]
+    fn an_edge_is_there_once_for_each_reason() {
+        let mut graph = graph(&[("/a", "/b"), ("/a", "/b")]);
+        graph.connect(Some(&path("/a")), &path("/b"), reason("y"));
+        assert_eq!(graph.reasons(&path("/b")).len(), 2);
+    }
+
+    #[test]
+    fn what_is_only_behind_a_forbidden_path_goes_with_it() {
+        let mut graph = graph(&[("/a", "/b"), ("/b", "/c"), ("/a", "/d"), ("/d", "/a")]);
+        graph.connect(None, &path("/a"), reason("asked"));
+        let reached = graph.reachable(|p| *p == path("/b"));
+        assert_eq!(reached, [path("/a"), path("/d")]);
+        assert_eq!(graph.reachable(|_| false).len(), 4);
+        assert!(graph.reachable(|p| *p == path("/a")).is_empty());
+    }
+}

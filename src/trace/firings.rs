@@ -1,0 +1,126 @@
+//! What the rules say, done: paths added, libraries asked for, paths held back.
+
+use super::Tracer;
+use super::add::probe;
+use super::facts::Known;
+use crate::manifest::Probed;
+use crate::modules::select::{Referrer, Request as ModuleRequest, Wanted};
+use crate::path::{RootPath, escaped};
+use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::resolve::glibc::{By, Request};
+use crate::rules::{Effect, Firing, Need, first_existing, nearest_existing};
+
+impl Tracer<'_> {
+    /// Shows the rules everything that has come in since they were last asked.
+    pub(super) fn fire_rules(&mut self) {
+        let new = std::mem::take(&mut self.new_paths);
+        let facts =
+            Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
+        let firings = self.input.rules.fire(&new, &mut self.rule_state, &facts);
+        for firing in firings {
+            self.act(&firing);
+        }
+    }
+
+    fn act(&mut self, firing: &Firing) {
+        let from = self.referrer(firing);
+        let from = from.as_ref();
+        match &firing.effect {
+            Effect::Need(need) => self.need_by_rule(from, need, firing),
+            Effect::Library { soname, context } => self.ask_for_library(soname, context, firing),
+            Effect::Module { name } => {
+                let wanted = Wanted::Name(name.clone());
+                self.module_requests.push(ModuleRequest {
+                    by: Referrer::Recipe,
+                    wanted,
+                    priority: firing.priority,
+                });
+            }
+            Effect::Generate { .. } => {
+                self.wants_module_indexes.insert((from.cloned(), firing.detail.clone()));
+            }
+            Effect::AnyOf { alternatives } => {
+                let facts =
+                    Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
+                match first_existing(alternatives, &facts).map(<[Need]>::to_vec) {
+                    Some(needs) => needs.iter().for_each(|need| self.need_by_rule(from, need, firing)),
+                    None => {
+                        let all = alternatives.iter().flatten().map(|need| need.path.to_string());
+                        let name = all.collect::<Vec<_>>().join(" or ");
+                        self.missing_by_rule(from, name, firing, Vec::new());
+                    }
+                }
+            }
+            Effect::Never { glob, reason } => {
+                for path in self.input.root.glob(glob) {
+                    self.forbidden.insert(path, format!("rule {}: {reason}", firing.rule));
+                }
+            }
+            Effect::Unresolved { name } => {
+                let outcome = "matches nothing".to_owned();
+                let probes = vec![Probed { path: name.clone(), step: firing.detail.clone(), outcome }];
+                self.missing_by_rule(from, name.clone(), firing, probes);
+            }
+        }
+    }
+
+    /// A rule's edge starts at the file that named it if that is in the image, else at the object.
+    fn referrer(&self, firing: &Firing) -> Option<RootPath> {
+        let candidates = [&firing.from, &firing.object];
+        candidates.into_iter().flatten().find(|path| self.graph.contains(path)).cloned()
+    }
+
+    fn need_by_rule(&mut self, from: Option<&RootPath>, need: &Need, firing: &Firing) {
+        let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
+        match self.input.root.lookup(&need.path) {
+            Ok(_) if need.below => self.need_below(from, &need.path, &reason, firing.priority),
+            Ok(found) => {
+                self.need_found(from, found, reason);
+            }
+            Err(error) => {
+                let facts =
+                    Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
+                let mut probed = probe(&need.path, &error);
+                if let Some(near) = nearest_existing(&need.path, &facts) {
+                    probed.outcome.push_str(&format!("; did the rule mean {near}?"));
+                }
+                self.missing_by_rule(from, need.path.to_string(), firing, vec![probed]);
+            }
+        }
+    }
+
+    fn missing_by_rule(&mut self, from: Option<&RootPath>, name: String, firing: &Firing, probes: Vec<Probed>) {
+        if !firing.optional {
+            let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
+            self.note_missing(from, name, reason, firing.priority, probes);
+        }
+    }
+
+    /// A library that `context` will load by name, in each process it is part of.
+    fn ask_for_library(&mut self, soname: &[u8], context: &RootPath, firing: &Firing) {
+        let Some(caller) = self.glibc.store().known(context) else { return };
+        let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
+        self.request_priority.insert((context.clone(), escaped(soname).to_string()), (firing.priority, firing.optional));
+        let request = Request { caller, name: soname.into(), reason };
+        for executable in self.runs_in.get(&caller).cloned().unwrap_or_default() {
+            let requests = self.requests.entry(executable).or_default();
+            if !requests.contains(&request) {
+                requests.push(request.clone());
+                requests.sort();
+                self.stale.insert(executable);
+            }
+        }
+    }
+
+    /// How badly a name was wanted; `None` when its absence is not worth a word.
+    pub(super) fn priority_of(&self, by: &By, from: &RootPath, name: &str) -> Option<Priority> {
+        match by {
+            By::Needed | By::Interpreter => Some(Priority::Required),
+            By::Dlopen(_) => match self.request_priority.get(&(from.clone(), name.to_owned())) {
+                Some((_, true)) => None,
+                Some((priority, false)) => Some(*priority),
+                None => Some(Priority::Recommended),
+            },
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The worklist that joins root, objects, resolvers, graph and rules.
+//!
+//! [`trace`] reads like the list of its passes. The only loop is the fixed point in the middle: files are examined,
+//! processes worked out and rules asked, until none of the three brings anything new. Before it stands what the user
+//! asked for; after it, files that describe the outcome are made (the plan of `/init`, `ld.so.cache`), and no
+//! further file can ask for anything.
+
+mod add;
+mod facts;
+mod firings;
+mod generated;
+mod kernel;
+mod processes;
+mod snapshot;
+mod wishes;
+
+pub use kernel::KernelError;
+pub use snapshot::SnapshotError;
+
+use crate::graph::Graph;
+use crate::manifest::{Boot, Missing, Omission};
+use crate::modules::hardware::HardwareError;
+use crate::objects::elf::SymbolScan;
+use crate::path::RootPath;
+use crate::reason::Priority;
+use crate::recipe::{Recipe, System};
+use crate::resolve::cpu::{Cpu, UnknownCpu};
+use crate::resolve::glibc::{Cache, Glibc, Request};
+use crate::resolve::store::{ObjectId, Store};
+use crate::root::{Found, Root};
+use crate::rules::{RuleSet, RuleState};
+use crate::startup::{GeneratedFile, StartupError};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+
+/// What a trace is made from.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    pub root: &'a Root,
+    pub rules: &'a RuleSet,
+    pub recipe: &'a Recipe,
+    /// The user's own directories of rules, which may hold hardware profiles too.
+    pub rule_directories: &'a [PathBuf],
+    /// How the tree's loaders find libraries: see [`Cache`].
+    pub cache: Cache,
+}
+
+/// What a trace found: the graph, and what its nodes are where that is not simply what the root has there.
+#[derive(Debug)]
+pub struct Trace {
+    pub graph: Graph,
+    pub system: System,
+    /// In the kernel's word; empty when no object told.
+    pub arch: String,
+    pub targets: Vec<RootPath>,
+    pub boot: Option<Boot>,
+    pub items: HashMap<RootPath, Item>,
+    /// Paths that rules or the recipe hold back, with the reason.
+    pub forbidden: BTreeMap<RootPath, String>,
+    pub dropped: BTreeSet<Omission>,
+    pub unknown: BTreeSet<Omission>,
+    pub missing: BTreeSet<Missing>,
+    /// What the user should know and nothing refers to, such as a rule that never fired.
+    pub notes: Vec<String>,
+}
+
+/// A node that is not simply a file of the root.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// Made by minroot or by the recipe.
+    Generated(GeneratedFile),
+    /// The decompressed content of a file of the root.
+    Unpacked(Found),
+    /// A directory of the image that the root does not have.
+    Directory,
+}
+
+/// Why a trace could not be made at all. A reference that leads nowhere is no such reason: it is told as missing.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    #[error(transparent)]
+    Cpu(#[from] UnknownCpu),
+    #[error(transparent)]
+    Hardware(#[from] HardwareError),
+    #[error(transparent)]
+    Startup(#[from] StartupError),
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error("cannot read `{}`, which the recipe wants as `{path}`", from.display())]
+    RecipeFile { path: String, from: PathBuf, source: std::io::Error },
+    #[error("internal error: a rule's symbol pattern is no regular expression")]
+    Pattern(#[from] regex::Error),
+}
+
+impl TraceError {
+    /// What to do about it, where that can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            TraceError::Startup(error) => Some(error.hint().to_owned()),
+            TraceError::Kernel(error) => Some(error.hint()),
+            _ => None,
+        }
+    }
+}
+
+/// Finds everything that the recipe's wishes need.
+///
+/// # Errors
+/// [`TraceError`]: a wish that cannot be understood.
+pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
+    let scan = SymbolScan::new(facts::symbol_patterns(input.rules))?;
+    let cpu = input.recipe.trace.cpu.as_deref().map_or(Ok(Cpu::default()), str::parse)?;
+    let store = Store::new(input.root, &scan);
+    let mut tracer = Tracer::new(input, Glibc::new(store, cpu, input.cache));
+
+    // What the user asked for. The recipe's own files come first: a startup line may run one of them.
+    tracer.add_recipe_files()?;
+    tracer.add_targets();
+    tracer.add_includes();
+    tracer.add_startup_commands()?;
+    let mut kernel = tracer.choose_kernel()?;
+
+    // The fixed point. Objects before rules: a rule asks what objects say and which of them run together.
+    loop {
+        tracer.examine_files();
+        tracer.run_processes();
+        if tracer.has_work() {
+            continue;
+        }
+        tracer.fire_rules();
+        tracer.select_modules(&mut kernel)?;
+        if !tracer.has_work() {
+            break;
+        }
+    }
+
+    // From here on no file can join the graph that asks for another one.
+    tracer.add_module_indexes(&kernel)?;
+    tracer.add_startup_plan(&kernel)?;
+    tracer.add_loader_cache();
+    Ok(tracer.finish(kernel))
+}
+
+/// The state of a trace. Each pass is a method, in the file named after its subject.
+struct Tracer<'a> {
+    input: Input<'a>,
+    glibc: Glibc<'a>,
+    rule_state: RuleState,
+    graph: Graph,
+    items: HashMap<RootPath, Item>,
+    targets: BTreeSet<RootPath>,
+    forbidden: BTreeMap<RootPath, String>,
+    dropped: BTreeSet<Omission>,
+    unknown: BTreeSet<Omission>,
+    missing: BTreeSet<Missing>,
+    notes: Vec<String>,
+
+    /// Paths that the rules have not seen.
+    new_paths: Vec<RootPath>,
+    /// Files that are to be examined, and all that ever were.
+    unexamined: Vec<Found>,
+    examined: HashSet<RootPath>,
+    /// How many scripts led to a script by `#!` lines.
+    script_depth: HashMap<RootPath, usize>,
+
+    /// Executables whose processes have to be worked out, or worked out again.
+    stale: BTreeSet<ObjectId>,
+    /// What the code of each executable asks `dlopen` for.
+    requests: BTreeMap<ObjectId, Vec<Request>>,
+    /// How badly the rules want such a library, by the object and the name, and whether it may be absent.
+    request_priority: HashMap<(RootPath, String), (Priority, bool)>,
+    /// The executables that an object runs in.
+    runs_in: HashMap<ObjectId, BTreeSet<ObjectId>>,
+    /// Places that are nodes of the graph already, with their object.
+    placed: HashSet<crate::resolve::glibc::PlaceId>,
+    /// Libraries that are found through `ld.so.conf` only, and who needs them.
+    configured: BTreeSet<(Vec<u8>, Vec<u8>, ObjectId, ObjectId)>,
+    /// What rules and the recipe want of the kernel.
+    module_requests: Vec<crate::modules::select::Request>,
+    wants_module_indexes: BTreeSet<(Option<RootPath>, String)>,
+    arch: Option<&'static str>,
+}
+
+impl<'a> Tracer<'a> {
+    fn new(input: Input<'a>, glibc: Glibc<'a>) -> Tracer<'a> {
+        Tracer {
+            input,
+            glibc,
+            rule_state: RuleState::default(),
+            graph: Graph::default(),
+            items: HashMap::new(),
+            targets: BTreeSet::new(),
+            forbidden: BTreeMap::new(),
+            dropped: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            missing: BTreeSet::new(),
+            notes: Vec::new(),
+            new_paths: Vec::new(),
+            unexamined: Vec::new(),
+            examined: HashSet::new(),
+            script_depth: HashMap::new(),
+            stale: BTreeSet::new(),
+            requests: BTreeMap::new(),
+            request_priority: HashMap::new(),
+            runs_in: HashMap::new(),
+            placed: HashSet::new(),
+            configured: BTreeSet::new(),
+            module_requests: Vec::new(),
+            wants_module_indexes: BTreeSet::new(),
+            arch: None,
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.unexamined.is_empty() || !self.stale.is_empty() || !self.new_paths.is_empty()
+    }
+
+    fn finish(self, kernel: Option<kernel::Kernel>) -> Trace {
+        Trace {
+            graph: self.graph,
+            system: self.input.recipe.system.unwrap_or_default(),
+            arch: self.arch.unwrap_or_default().to_owned(),
+            targets: self.targets.into_iter().collect(),
+            boot: kernel.and_then(|kernel| kernel.boot(self.input.recipe)),
+            items: self.items,
+            forbidden: self.forbidden,
+            dropped: self.dropped,
+            unknown: self.unknown,
+            missing: self.missing,
+            notes: self.notes,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Files are examined for what they are, and executables for what their processes map.
+
+use super::Tracer;
+use super::add::probe;
+use crate::manifest::{Omission, Probed};
+use crate::objects::script::{DEPTH_LIMIT, Script};
+use crate::path::{RootPath, escaped};
+use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::resolve::Step;
+use crate::resolve::glibc::{Binding, By, Failure, PlaceId, VersionFailure};
+use crate::resolve::store::{Facts, ObjectId};
+use crate::startup::PROGRAM_DIRECTORIES;
+
+impl Tracer<'_> {
+    /// Reads the files that have come in, all at once, and tells executables from scripts and data.
+    pub(super) fn examine_files(&mut self) {
+        let files = std::mem::take(&mut self.unexamined);
+        for id in self.glibc.store_mut().read_all(&files) {
+            let object = self.glibc.store().object(id);
+            let path = object.path.clone();
+            match &object.facts {
+                Facts::Elf(elf) => {
+                    self.arch = self.arch.or_else(|| kernel_word(elf.identity.machine, elf.identity.bits));
+                    self.stale.insert(id);
+                }
+                Facts::Script(head) => {
+                    let head = head.clone();
+                    self.examine_script(&path, &head);
+                }
+                Facts::Damaged(error) => {
+                    let why = format!("the file begins like an ELF object, but {error}");
+                    self.cannot_know(&path, why);
+                }
+                Facts::Unreadable(error) => {
+                    let why = format!("cannot be read: {error}");
+                    self.cannot_know(&path, why);
+                }
+                Facts::Data => {}
+            }
+        }
+    }
+
+    fn cannot_know(&mut self, path: &RootPath, why: String) {
+        let reason = Reason::new(Evidence::Suspected, Kind::String, "");
+        self.unknown.insert(Omission { from: Some(path.clone()), reason, to: None, why });
+    }
+
+    fn examine_script(&mut self, path: &RootPath, head: &[u8]) {
+        let script = match Script::parse(head) {
+            Ok(script) => script,
+            Err(error) => return self.cannot_know(path, error.to_string()),
+        };
+        let depth = self.script_depth.get(path).copied().unwrap_or(0) + 1;
+        let line = escaped(script.interpreter).to_string();
+        let reason = Reason::new(Evidence::Proven, Kind::Script, line.clone());
+        if depth > DEPTH_LIMIT {
+            let outcome = "too many levels of scripts that interpret scripts".to_owned();
+            let probes = vec![Probed { path: line.clone(), step: "#! line".into(), outcome }];
+            return self.note_missing(Some(path), line, reason, Priority::Required, probes);
+        }
+        let Ok(interpreter) = RootPath::new(script.interpreter) else {
+            let outcome = "a relative interpreter depends on the working directory".to_owned();
+            let probes = vec![Probed { path: line.clone(), step: "#! line".into(), outcome }];
+            return self.note_missing(Some(path), line, reason, Priority::Required, probes);
+        };
+        let found = self.need(Some(path), &interpreter, reason, Priority::Required);
+        self.deepen(found, depth);
+        if let Some(program) = script.env_program() {
+            let found = self.need_on_path(path, &program);
+            self.deepen(found, depth);
+        }
+    }
+
+    fn deepen(&mut self, path: Option<RootPath>, depth: usize) {
+        if let Some(path) = path {
+            let known = self.script_depth.entry(path).or_default();
+            *known = depth.max(*known);
+        }
+    }
+
+    /// A program that env(1) looks up, in the directories that `/init` puts on the PATH.
+    fn need_on_path(&mut self, script: &RootPath, program: &[u8]) -> Option<RootPath> {
+        let reason = Reason::new(Evidence::Proven, Kind::Script, format!("env {}", escaped(program)));
+        let mut probes = Vec::new();
+        for directory in PROGRAM_DIRECTORIES {
+            let Ok(path) = RootPath::new([directory.as_bytes(), b"/", program].concat()) else { continue };
+            match self.input.root.lookup(&path) {
+                Ok(found) => return Some(self.need_found(Some(script), found, reason)),
+                Err(error) => probes.push(probe(&path, &error)),
+            }
+        }
+        let name = escaped(program).to_string();
+        self.note_missing(Some(script), name, reason, Priority::Required, probes);
+        None
+    }
+
+    /// Works out the processes of all executables that are new or have new requests.
+    pub(super) fn run_processes(&mut self) {
+        let stale: Vec<ObjectId> = std::mem::take(&mut self.stale).into_iter().collect();
+        self.glibc.prefetch(&stale);
+        for executable in stale {
+            let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
+            for member in self.glibc.run(executable, requests) {
+                self.runs_in.entry(member).or_default().insert(executable);
+            }
+        }
+        let findings = self.glibc.take_findings();
+        for (executable, place) in findings.preloads {
+            let reason = Reason::new(Evidence::Proven, Kind::Preload, "/etc/ld.so.preload");
+            let from = self.object_path(executable);
+            self.add_place(&from, place, reason.clone());
+            let file = RootPath::new("/etc/ld.so.preload").expect("a constant");
+            self.need(Some(&from), &file, reason, Priority::Required);
+        }
+        for binding in findings.bindings {
+            self.add_binding(&binding);
+        }
+        for failure in findings.missing {
+            self.add_failure(&failure);
+        }
+        for failure in findings.versions {
+            self.add_version_failure(&failure);
+        }
+    }
+
+    pub(super) fn object_path(&self, object: ObjectId) -> RootPath {
+        self.glibc.store().object(object).path.clone()
+    }
+
+    fn add_binding(&mut self, binding: &Binding) {
+        let from = self.object_path(binding.referrer);
+        let reason = reason(&binding.by, &binding.name);
+        self.add_place(&from, binding.place, reason);
+        let object = self.glibc.place(binding.place).object;
+        if binding.step == Step::Cache {
+            let spelled = self.glibc.place(binding.place).spelled.clone();
+            self.configured.insert((binding.name.to_vec(), spelled, object, binding.referrer));
+        }
+        if binding.by_load_order_only {
+            self.notes.push(format!(
+                "{from} finds `{}` only because another object of the process has loaded it before",
+                escaped(&binding.name)
+            ));
+        }
+    }
+
+    /// A file that a loader opens, under the name it opens it by; its variants for other processors with it.
+    fn add_place(&mut self, from: &RootPath, place: PlaceId, reason: Reason) {
+        let opened = self.glibc.place(place);
+        let (object, links, through) = (opened.object, opened.links.clone(), opened.through.clone());
+        let path = self.object_path(object);
+        self.connect(Some(from), &links, &through, &path, reason);
+        if self.placed.insert(place) {
+            // Examined as part of the process: it does not run by itself.
+            self.examined.insert(path.clone());
+            for variant in self.glibc.variants(place) {
+                let reason = Reason::new(Evidence::Proven, Kind::Variant, "glibc-hwcaps");
+                let object = self.glibc.place(variant).object;
+                self.add_place(&path, variant, reason);
+                self.stale.insert(object);
+            }
+        }
+    }
+
+    fn add_failure(&mut self, failure: &Failure) {
+        let from = self.object_path(failure.referrer);
+        let probed = |probe: &crate::resolve::Probe| Probed {
+            path: probe.path.clone(),
+            step: probe.step.to_string(),
+            outcome: probe.outcome.to_string(),
+        };
+        let probes = failure.probes.iter().map(probed).collect();
+        let name = escaped(&failure.name).to_string();
+        let Some(priority) = self.priority_of(&failure.by, &from, &name) else { return };
+        self.note_missing(Some(&from), name, reason(&failure.by, &failure.name), priority, probes);
+    }
+
+    fn add_version_failure(&mut self, failure: &VersionFailure) {
+        let from = self.object_path(failure.referrer);
+        let library = self.object_path(failure.library);
+        let version = escaped(&failure.version);
+        let reason = Reason::new(Evidence::Proven, Kind::Needed, escaped(&failure.name).to_string());
+        let outcome = format!("version `{version}' not found");
+        let probes = vec![Probed { path: library.to_string(), step: "symbol version".into(), outcome }];
+        let name = format!("{} ({version})", escaped(&failure.name));
+        self.note_missing(Some(&from), name, reason, Priority::Required, probes);
+    }
+}
+
+fn reason(by: &By, name: &[u8]) -> Reason {
+    match by {
+        By::Needed => Reason::new(Evidence::Proven, Kind::Needed, escaped(name).to_string()),
+        By::Interpreter => Reason::new(Evidence::Proven, Kind::Interpreter, escaped(name).to_string()),
+        By::Dlopen(reason) => reason.clone(),
+    }
+}
+
+/// The architecture as `uname -m` says it.
+fn kernel_word(machine: u16, bits: u8) -> Option<&'static str> {
+    use goblin::elf::header::{EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_RISCV, EM_S390, EM_SPARCV9, EM_X86_64};
+    Some(match (machine, bits) {
+        (EM_X86_64, _) => "x86_64",
+        (EM_386, _) => "i686",
+        (EM_AARCH64, _) => "aarch64",
+        (EM_ARM, _) => "armv7l",
+        (EM_RISCV, 64) => "riscv64",
+        (EM_PPC64, _) => "ppc64le",
+        (EM_S390, 64) => "s390x",
+        (EM_SPARCV9, _) => "sparc64",
+        _ => return None,
+    })
+}

@@ -1,0 +1,136 @@
+//! What the user asked for: targets, includes, the recipe's files, the commands of its startup.
+
+use super::add::probe;
+use super::{TraceError, Tracer};
+use crate::manifest::{Omission, Probed};
+use crate::path::RootPath;
+use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::recipe::RecipeFile;
+use crate::root::FileKind;
+use crate::startup::{Command, GeneratedFile, command_line};
+
+impl Tracer<'_> {
+    /// The recipe's `[[file]]`s, with their content.
+    pub(super) fn add_recipe_files(&mut self) -> Result<(), TraceError> {
+        for file in &self.input.recipe.file {
+            let bytes = content(file)?;
+            let path = RootPath::new(&file.path).expect("checked when the recipe was read");
+            let mode = file.permissions().expect("checked when the recipe was read");
+            let reason = Reason::new(Evidence::Target, Kind::RecipeFile, "");
+            self.generate(None, GeneratedFile { path, mode, bytes }, reason);
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_targets(&mut self) {
+        for target in &self.input.recipe.trace.targets {
+            let path = RootPath::new(target).expect("checked when the recipe was read");
+            self.targets.insert(path.clone());
+            self.need(None, &path, Reason::new(Evidence::Target, Kind::Target, ""), Priority::Required);
+        }
+    }
+
+    /// Includes may be patterns; a directory brings everything below it.
+    pub(super) fn add_includes(&mut self) {
+        for include in &self.input.recipe.trace.include {
+            let reason = Reason::new(Evidence::Target, Kind::Target, format!("include {include}"));
+            let paths = self.input.root.glob(include);
+            if paths.is_empty() {
+                let probes =
+                    vec![Probed { path: include.clone(), step: "include".into(), outcome: "matches nothing".into() }];
+                self.note_missing(None, include.clone(), reason.clone(), Priority::Required, probes);
+            }
+            for path in paths {
+                self.need_below(None, &path, &reason, Priority::Required);
+            }
+        }
+    }
+
+    /// A path, and everything below it when it is a directory.
+    pub(super) fn need_below(
+        &mut self,
+        from: Option<&RootPath>,
+        path: &RootPath,
+        reason: &Reason,
+        priority: Priority,
+    ) {
+        let Some(found) = self.need(from, path, reason.clone(), priority) else { return };
+        if !self.input.root.lookup(&found).is_ok_and(|f| f.info.kind == FileKind::Directory) {
+            return;
+        }
+        for entry in self.input.root.walk(&found) {
+            match entry {
+                Ok(entry) if entry.info.kind == FileKind::Symlink => {
+                    self.need_link(from, &entry.path, reason);
+                }
+                Ok(entry) => {
+                    self.need_found(from, entry, reason.clone());
+                }
+                Err(error) => {
+                    let probes = vec![probe(&found, &error)];
+                    self.note_missing(from, found.to_string(), reason.clone(), priority, probes);
+                }
+            }
+        }
+    }
+
+    /// A symlink found on a walk stays, wherever it leads: a dangling one is told, not followed.
+    fn need_link(&mut self, from: Option<&RootPath>, path: &RootPath, reason: &Reason) {
+        if self.input.root.lookup(path).is_ok() {
+            self.need(from, path, reason.clone(), Priority::Required);
+        } else {
+            self.connect(from, &[], &[], path, reason.clone());
+        }
+    }
+
+    /// The programs that startup lines name, and the files among their arguments.
+    pub(super) fn add_startup_commands(&mut self) -> Result<(), TraceError> {
+        for startup in &self.input.recipe.startup {
+            let command = command_line(&startup.run)?;
+            self.add_program(&command, &startup.run);
+            for path in command.paths() {
+                if self.input.root.lookup(&path).is_ok() || self.graph.contains(&path) {
+                    let reason = Reason::new(Evidence::Target, Kind::Startup, startup.run.clone());
+                    self.need(None, &path, reason, Priority::Recommended);
+                }
+            }
+            if let Command::Shell { .. } = command {
+                self.unknown.insert(Omission {
+                    from: None,
+                    reason: Reason::new(Evidence::Suspected, Kind::Startup, startup.run.clone()),
+                    to: None,
+                    why: "the line is run by a shell; programs it starts have to be targets of their own".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_program(&mut self, command: &Command, line: &str) {
+        let reason = Reason::new(Evidence::Target, Kind::Startup, line);
+        let candidates = command.program_candidates();
+        let existing = candidates.iter().find(|p| self.graph.contains(p) || self.input.root.lookup(p).is_ok());
+        match existing {
+            Some(path) => {
+                self.targets.insert(path.clone());
+                self.need(None, path, reason, Priority::Required);
+            }
+            None => {
+                let tried = candidates.iter().filter_map(|p| Some(probe(p, &self.input.root.lookup(p).err()?)));
+                let probes = tried.collect();
+                self.note_missing(None, command.program().to_owned(), reason, Priority::Required, probes);
+            }
+        }
+    }
+}
+
+fn content(file: &RecipeFile) -> Result<Vec<u8>, TraceError> {
+    match &file.from {
+        Some(from) => std::fs::read(from).map_err(|source| TraceError::RecipeFile {
+            path: file.path.clone(),
+            from: from.clone(),
+            source,
+        }),
+        None => Ok(file.content.clone().unwrap_or_default().into_bytes()),
+    }
+}
