@@ -11,20 +11,22 @@ use super::qemu::{Forward, Qemu};
 use crate::recipe::{Check, HttpCheck};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 /// The time of a check that does not say how long it may take.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Messages that wait at most: a guest that prints faster than it is listened to has to wait itself.
+const QUEUE: usize = 64;
 /// How often is looked at QEMU itself while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 /// An image whose init is not ours never says that it starts: then requests begin after this time.
 const START_WITHOUT_A_WORD: Duration = Duration::from_secs(20);
 /// How long a server that answers, but not as wanted, may take to get ready.
 const WRONG_REPLY_PATIENCE: Duration = Duration::from_secs(10);
-/// How long the console is read on after a panic, for the lines that say where.
-const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// How long the console is read on after the guest has stopped, for the lines that say where.
+const AFTER_STOP: Duration = Duration::from_secs(1);
 /// How long QEMU may take to end after it has closed the console.
 const QEMU_END: Duration = Duration::from_secs(5);
 /// Between two requests that were refused.
@@ -62,7 +64,7 @@ pub fn watch(
     std::thread::scope(|scope| {
         // Everything that the threads wait for belongs to this closure, so that they end with it, whatever the way.
         let mut qemu = qemu;
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(QUEUE);
         let console = qemu.take_console();
         scope.spawn({
             let sender = sender.clone();
@@ -85,8 +87,7 @@ pub fn watch(
             reply: None,
             wrong: None,
             last_problem: "no request was made".to_owned(),
-            panic: None,
-            halted: false,
+            stopped: None,
             exited: Vec::new(),
         };
         watch.run(scope)
@@ -119,7 +120,7 @@ struct Watch<'a> {
     qemu: Qemu,
     console: Console,
     receiver: Receiver<Message>,
-    sender: Sender<Message>,
+    sender: SyncSender<Message>,
     /// The console text of the check has been there, or none is wanted.
     text_seen: bool,
     /// When the guest's init said that it starts.
@@ -129,8 +130,8 @@ struct Watch<'a> {
     /// When the first reply came that is not what is wanted, and the last such reply in words.
     wrong: Option<(Instant, String)>,
     last_problem: String,
-    panic: Option<String>,
-    halted: bool,
+    /// How the guest has stopped, in its own words.
+    stopped: Option<FailureKind>,
     exited: Vec<String>,
 }
 
@@ -154,7 +155,7 @@ impl<'a> Watch<'a> {
             if self.is_fulfilled() {
                 return Ok(self.fulfilled());
             }
-            if let Some(kind) = self.failure(Instant::now()) {
+            if let Some(kind) = self.failure() {
                 return Err(self.failed(kind));
             }
             self.begin_requests(scope);
@@ -166,29 +167,34 @@ impl<'a> Watch<'a> {
             self.take_line(&line);
         }
         // A prompt has no end of line.
-        self.look_for_text(&self.console.partial().into_owned());
+        self.text_seen |= self.shows_text(&self.console.partial());
     }
 
     fn take_line(&mut self, line: &str) {
         (self.observer)(Event::Console(line));
-        self.look_for_text(line);
+        self.text_seen |= self.shows_text(line);
         match Sign::of(line) {
             Some(Sign::Starting) => {
                 self.started.get_or_insert_with(Instant::now);
             }
             Some(Sign::Exited(words)) => self.exited.push(words),
-            Some(Sign::Panic(line)) if self.panic.is_none() => {
-                self.panic = Some(line);
-                self.deadline = self.deadline.min(Instant::now() + AFTER_PANIC);
-            }
-            Some(Sign::Halted) => self.halted = true,
-            // QEMU ends when the guest is off, and with it the console.
-            Some(Sign::PoweredDown | Sign::Panic(_)) | None => {}
+            Some(Sign::Panic(line)) => self.note_stop(FailureKind::Panic { line }),
+            Some(Sign::PoweredDown) => self.note_stop(FailureKind::PoweredOff),
+            Some(Sign::Halted) => self.note_stop(FailureKind::Halted),
+            None => {}
         }
     }
 
-    fn look_for_text(&mut self, line: &str) {
-        self.text_seen |= self.check.console.as_deref().is_some_and(|text| line.contains(text));
+    /// Keeps the first reason why the guest is no more. QEMU ends by itself in most cases, but not in all.
+    fn note_stop(&mut self, kind: FailureKind) {
+        if self.stopped.is_none() {
+            self.stopped = Some(kind);
+            self.deadline = self.deadline.min(Instant::now() + AFTER_STOP);
+        }
+    }
+
+    fn shows_text(&self, line: &str) -> bool {
+        self.check.console.as_deref().is_some_and(|text| line.contains(text))
     }
 
     fn take_answer(&mut self, answer: Result<Reply, GetError>) {
@@ -223,29 +229,23 @@ impl<'a> Watch<'a> {
     }
 
     /// What makes it useless to wait on, if anything.
-    fn failure(&self, now: Instant) -> Option<FailureKind> {
-        let out_of_time = now >= self.deadline;
-        if let Some(line) = self.panic.as_ref().filter(|_| out_of_time) {
-            return Some(FailureKind::Panic { line: line.clone() });
-        }
-        if self.halted {
-            return Some(FailureKind::Halted);
-        }
+    fn failure(&mut self) -> Option<FailureKind> {
         if self.qemu.kvm_stopped() {
             return Some(FailureKind::KvmStopped);
         }
-        let Some((since, problem)) = &self.wrong else {
-            return out_of_time.then(|| FailureKind::Timeout { limit: self.limit, wanted: self.wanted() });
-        };
-        let page = self.page.as_ref().filter(|_| self.reply.is_none());
-        match page {
-            Some(page) if out_of_time || now >= *since + WRONG_REPLY_PATIENCE => Some(FailureKind::WrongReply {
-                url: page.url.clone(),
-                problem: problem.clone(),
-                contains: page.check.contains.clone(),
-            }),
-            _ => out_of_time.then(|| FailureKind::Timeout { limit: self.limit, wanted: self.wanted() }),
+        let now = Instant::now();
+        let out_of_time = now >= self.deadline;
+        if out_of_time && self.stopped.is_some() {
+            return self.stopped.take();
         }
+        if let Some((page, (since, problem))) = self.page.as_ref().zip(self.wrong.as_ref())
+            && self.reply.is_none()
+            && (out_of_time || now >= *since + WRONG_REPLY_PATIENCE)
+        {
+            let (url, contains) = (page.url.clone(), page.check.contains.clone());
+            return Some(FailureKind::WrongReply { url, problem: problem.clone(), contains });
+        }
+        out_of_time.then(|| FailureKind::Timeout { limit: self.limit, wanted: self.wanted() })
     }
 
     /// What the guest still owes.
@@ -262,8 +262,8 @@ impl<'a> Watch<'a> {
     /// The console has ended, so QEMU has, or is about to.
     fn qemu_ended(mut self) -> BootError {
         let status = self.qemu.wait_until(Instant::now() + QEMU_END);
-        if let Some(line) = self.panic.take() {
-            return self.failed(FailureKind::Panic { line });
+        if let Some(kind) = self.stopped.take() {
+            return self.failed(kind);
         }
         match status {
             Ok(Some(status)) if status.success() => self.failed(FailureKind::PoweredOff),
@@ -303,7 +303,7 @@ impl<'a> Watch<'a> {
 }
 
 /// Sends what the guest writes until QEMU ends or nobody listens.
-fn read_console(mut console: impl Read, sender: &Sender<Message>) {
+fn read_console(mut console: impl Read, sender: &SyncSender<Message>) {
     let mut chunk = [0; 4096];
     loop {
         match console.read(&mut chunk) {
@@ -322,7 +322,7 @@ fn read_console(mut console: impl Read, sender: &Sender<Message>) {
 }
 
 /// Asks again and again, until the wanted reply has come, the time is up or nobody listens.
-fn ask_until_heard(page: &Page<'_>, deadline: Instant, sender: &Sender<Message>) {
+fn ask_until_heard(page: &Page<'_>, deadline: Instant, sender: &SyncSender<Message>) {
     let HttpCheck { path, contains, .. } = page.check;
     let mut patience = FIRST_REQUEST;
     while Instant::now() < deadline {
@@ -335,5 +335,149 @@ fn ask_until_heard(page: &Page<'_>, deadline: Instant, sender: &Sender<Message>)
             return;
         }
         std::thread::sleep(REQUEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::qemu;
+    use std::cell::RefCell;
+    use std::ffi::OsString;
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::path::Path;
+
+    /// Watches a shell script in the place of QEMU; its output is the console.
+    fn watch_script(script: &str, check: &Check, host_port: u16) -> Result<Fulfilled, BootError> {
+        let shell = Qemu::start(Path::new("/bin/sh"), &["-c", script].map(OsString::from)).unwrap();
+        let forward = Some(Forward { host_port, guest_port: 80 });
+        watch(shell, check, forward, &|_| ())
+    }
+
+    fn failure(script: &str, check: &Check, host_port: u16) -> BootFailure {
+        match watch_script(script, check, host_port) {
+            Err(BootError::Failed(failure)) => *failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A server that gives every request the same reply, as long as the test process lives.
+    fn server(reply: &'static str) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(reply.as_bytes());
+            }
+        });
+        port
+    }
+
+    fn hello(timeout: u32) -> Check {
+        let http = HttpCheck { port: 80, path: "/".to_owned(), contains: "hello".to_owned() };
+        Check { http: Some(http), console: None, timeout: Some(timeout) }
+    }
+
+    fn text(text: &str) -> Check {
+        Check { http: None, console: Some(text.to_owned()), timeout: Some(20) }
+    }
+
+    #[test]
+    fn requests_begin_when_the_guest_starts() {
+        let port = server("HTTP/1.0 200 OK\r\n\r\nhello");
+        let fulfilled = watch_script("sleep 0.5; echo minroot: starting x; exec sleep 100", &hello(20), port).unwrap();
+        assert_eq!(fulfilled.reply.unwrap().body, b"hello");
+        assert!(fulfilled.after >= Duration::from_millis(500) && fulfilled.after < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn both_the_page_and_the_text_are_needed() {
+        let port = server("HTTP/1.0 200 OK\r\n\r\nhello");
+        let check = Check { console: Some("ready".to_owned()), ..hello(2) };
+        let script = "echo minroot: starting x; sleep 0.5; echo ready; exec sleep 100";
+        assert!(watch_script(script, &check, port).unwrap().after < Duration::from_secs(2));
+        let failure = failure("echo minroot: starting x; exec sleep 100", &check, port);
+        assert!(failure.to_string().contains("did not print `ready` within 2 s"), "{failure}");
+    }
+
+    #[test]
+    fn a_prompt_without_a_newline_is_text() {
+        assert!(watch_script("printf 'a\\nlogin: '; exec sleep 100", &text("login:"), 1).is_ok());
+        assert!(watch_script("printf 'done'", &text("done"), 1).is_ok());
+    }
+
+    #[test]
+    fn an_empty_check_wants_the_start() {
+        let check = Check { timeout: Some(1), ..Check::default() };
+        assert!(watch_script("echo minroot: starting x; exec sleep 100", &check, 1).is_ok());
+        let failure = failure("exec sleep 100", &check, 1);
+        assert!(failure.to_string().contains("did not print `minroot: starting` within 1 s"), "{failure}");
+        assert!(failure.hint().unwrap().contains("console=ttyS0"));
+    }
+
+    #[test]
+    fn a_wrong_reply_is_named_when_the_time_is_up() {
+        let start = "echo minroot: starting x; exec sleep 100";
+        for (reply, problem) in [
+            ("HTTP/1.0 503 Later\r\n\r\nhello", "HTTP/1.0 503 Later"),
+            ("HTTP/1.0 200 OK\r\n\r\nbye", "HTTP/1.0 200 OK without the text"),
+            ("220 mail\r\n", "the reply is not HTTP: it starts with `220 mail"),
+        ] {
+            let failure = failure(start, &hello(1), server(reply));
+            assert!(failure.to_string().contains(problem), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_guest_that_stops_ends_the_wait() {
+        let start = Instant::now();
+        let powered_off = "echo minroot: x exited with status 3; echo '[  1.0] reboot: Power down'; exec sleep 100";
+        let off = failure(powered_off, &hello(60), 1);
+        assert!(matches!(off.kind, FailureKind::PoweredOff) && off.exited == ["x exited with status 3"], "{off:?}");
+        let panic = failure("echo Kernel panic - not syncing: no init; echo trace; exec sleep 100", &hello(60), 1);
+        assert!(panic.to_string().ends_with("no init") && panic.console[1] == "trace", "{panic:?}");
+        let panic = failure("echo Kernel panic - not syncing: no init; exit 0", &hello(60), 1);
+        assert!(matches!(panic.kind, FailureKind::Panic { .. }), "{panic:?}");
+        let halted = failure("echo reboot: System halted; exec sleep 100", &hello(60), 1);
+        assert!(matches!(halted.kind, FailureKind::Halted), "{halted:?}");
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_end_of_qemu_is_told_apart_by_what_came_before() {
+        assert!(matches!(failure("echo text", &hello(60), 1).kind, FailureKind::PoweredOff));
+        let ended = failure("echo text; echo 'qemu: warning: a\nqemu: b' >&2; exit 1", &hello(60), 1);
+        assert!(ended.to_string().ends_with("qemu: b"), "{ended}");
+        let taken = "echo \"qemu: Could not set up host forwarding rule 'tcp::1-:2'\" >&2; exit 1";
+        match watch_script(taken, &hello(60), 1) {
+            Err(BootError::Refused { messages, .. }) => assert!(qemu::is_port_taken(&messages)),
+            other => panic!("{other:?}"),
+        }
+        let kvm = failure("echo text; echo 'KVM internal error. Suberror: 1' >&2; exec sleep 100", &hello(60), 1);
+        assert!(matches!(kvm.kind, FailureKind::KvmStopped), "{kvm:?}");
+    }
+
+    #[test]
+    fn a_guest_that_floods_the_console_is_still_ended_in_time() {
+        let start = Instant::now();
+        let failure = failure("exec yes", &hello(1), 1);
+        assert_eq!(failure.console.len(), 40);
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn the_observer_sees_every_line_in_order() {
+        let lines = RefCell::new(Vec::new());
+        let shell = Qemu::start(Path::new("/bin/sh"), &["-c", "echo a; echo b; echo end"].map(OsString::from)).unwrap();
+        let observer = |event: Event<'_>| {
+            if let Event::Console(line) = event {
+                lines.borrow_mut().push(line.to_owned());
+            }
+        };
+        watch(shell, &text("end"), None, &observer).unwrap();
+        assert_eq!(lines.into_inner(), ["a", "b", "end"]);
     }
 }

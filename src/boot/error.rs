@@ -25,7 +25,7 @@ pub enum BootError {
     #[error("cannot run `{}`", program.display())]
     Run { program: PathBuf, source: std::io::Error },
     /// QEMU ended before it ran the guest.
-    #[error("QEMU did not start ({status}): {messages}")]
+    #[error("QEMU did not start ({status}): {}", first_complaint(messages))]
     Refused { status: ExitStatus, messages: String },
     /// The machine ran, and the answer is no.
     #[error(transparent)]
@@ -106,12 +106,14 @@ impl fmt::Display for BootFailure {
             FailureKind::WrongReply { url, problem, contains } => {
                 write!(f, "the guest answers {url} with `{problem}` instead of status 200 and `{contains}`")
             }
-            FailureKind::PoweredOff => write!(f, "the guest powered off after {:.1} s", self.seconds),
+            FailureKind::PoweredOff => write!(f, "the guest powered off or restarted after {:.1} s", self.seconds),
             FailureKind::Halted => write!(f, "the guest halted after {:.1} s", self.seconds),
             FailureKind::Panic { line } => write!(f, "the guest's kernel gave up after {:.1} s: {line}", self.seconds),
-            FailureKind::KvmStopped => write!(f, "KVM cannot run the guest: {}", self.qemu_messages),
+            FailureKind::KvmStopped => {
+                write!(f, "KVM cannot run the guest: {}", first_complaint(&self.qemu_messages))
+            }
             FailureKind::QemuEnded { status } => {
-                write!(f, "QEMU ended after {:.1} s ({status}): {}", self.seconds, self.qemu_messages)
+                write!(f, "QEMU ended after {:.1} s ({status}): {}", self.seconds, first_complaint(&self.qemu_messages))
             }
         }?;
         match self.exited.as_slice() {
@@ -164,6 +166,11 @@ impl BootFailure {
 /// The guest's URL as seen from this machine, for messages.
 pub(super) fn url(port: u16, check: &HttpCheck) -> String {
     format!("http://127.0.0.1:{port}{}", check.path)
+}
+
+/// The first line of QEMU's messages that is no warning: what follows an error is often a dump of registers.
+pub(super) fn first_complaint(messages: &str) -> &str {
+    messages.lines().find(|line| !line.contains("warning: ")).unwrap_or("it did not say why")
 }
 
 fn join(paths: &[PathBuf]) -> String {
