@@ -1,6 +1,7 @@
 //! minroot computes the smallest set of files that still does the job.
 
 pub mod init;
+pub mod boot;
 pub mod manifest;
 pub mod objects;
 pub mod modules;

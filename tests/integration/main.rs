@@ -1,4 +1,5 @@
 //! Integration tests, one target with a module per subject.
 
 mod init;
+mod boot;
 mod support;
