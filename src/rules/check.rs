@@ -119,8 +119,8 @@ fn examples(file: &RuleFile) -> Vec<Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load;
     use super::*;
+    use crate::rules::load;
 
     const DOCUMENTED: &str = "summary='s'\nmechanism='open'\nsystems=['linux']\nwhy='w'\nevidence=['e']\n";
 

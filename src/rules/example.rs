@@ -21,6 +21,7 @@ pub enum Given {
     Text(String),
 }
 
+/// What an object of an example says about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GivenObject {
     soname: Option<String>,

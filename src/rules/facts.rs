@@ -16,7 +16,8 @@ pub trait Facts {
     fn read(&self, path: &RootPath) -> Option<Vec<u8>>;
     /// Whether the path leads to something in the source root.
     fn exists(&self, path: &RootPath) -> bool;
-    /// The paths of the source root that match, in the syntax of [`super::path_glob`].
+    /// The paths of the source root that match, in the syntax of [`super::path_glob`]. They are real paths: symlinked
+    /// directories are not entered, so rules write `/{usr/,}lib` for roots with and without merged `/usr`.
     fn glob(&self, pattern: &str) -> Vec<RootPath>;
     /// The hardware profiles the image is for.
     fn hardware(&self) -> &[String];

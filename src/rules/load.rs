@@ -236,7 +236,8 @@ fn check_effects(source: &Source<'_>, table: &Table<'_>, when: &Condition, effec
     }
     match (effects.never.is_empty(), effects.reason.trim().is_empty()) {
         (false, true) => {
-            source.problem(table.start_of("never"), "`never` takes a `reason`", Some("add reason = \"…\"".to_owned()));
+            let hint = Some("add reason = \"…\"".to_owned());
+            source.problem(table.start_of("never"), "`never` takes a `reason`", hint);
         }
         (true, false) => source.problem(table.start_of("reason"), "`reason` belongs to `never`", None),
         _ => {}
@@ -509,9 +510,8 @@ mod tests {
         );
         check(
             "[[rule]]\nlibraries = ['libx.so']",
-            &[
-                "t.toml:4:13: `libraries` are looked up for an object, and no condition names one; use `needs` with a path",
-            ],
+            &["t.toml:4:13: `libraries` are looked up for an object, and no condition names one; \
+               use `needs` with a path"],
         );
         check("[[rule]]\nnever = ['/a']", &["t.toml:4:9: `never` takes a `reason`; add reason = \"…\""]);
         check("[[rule]]\nneeds = ['/a']\nreason = 'x'", &["t.toml:5:10: `reason` belongs to `never`"]);

@@ -23,7 +23,7 @@ pub mod readers;
 mod table;
 
 pub use apply::RuleState;
-pub use example::Given;
+pub use example::{Given, GivenObject};
 pub use facts::{Facts, ObjectFacts};
 pub use firing::{Effect, Firing, Need, first_existing};
 pub use nearest::nearest_existing;
@@ -289,7 +289,7 @@ impl Mechanism {
 }
 
 impl Effects {
-    /// Every template, with whether it names paths.
+    /// Every template.
     fn templates(&self) -> impl Iterator<Item = &Template> {
         let words = [&self.libraries, &self.modules, &self.generate, &self.never];
         self.paths().chain(words.into_iter().flatten())

@@ -2,4 +2,5 @@
 
 mod init;
 mod boot;
+mod rules;
 mod support;
