@@ -51,11 +51,11 @@ pub enum Refusal {
     #[error("its path is longer than 4096 bytes or has a name longer than 255 bytes")]
     TooLong,
     #[error(
-        "its path goes through the symlink `{}` to `{}`, which leads out of the root",
+        "its path goes through the symlink `{}` of the package `{owner}` to `{}`, which leads out of the root",
         escaped(link),
         escaped(target)
     )]
-    LeavesRoot { link: Vec<u8>, target: Vec<u8> },
+    LeavesRoot { link: Vec<u8>, target: Vec<u8>, owner: String },
     #[error("its path goes through too many symlinks, the last of them `{}`", escaped(.0))]
     LinkLoop(Vec<u8>),
     #[error("its path goes through `{}`, which is not a directory", escaped(.0))]

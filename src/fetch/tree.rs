@@ -220,7 +220,8 @@ impl<'p> Tree<'p> {
                         let path = self.path(node).as_bytes().to_vec();
                         return Err(self.refused(origin, Refusal::LinkLoop(path)));
                     }
-                    let target = link_target(packages, self.nodes[node].origin);
+                    let source = self.nodes[node].origin.expect("symlinks have an origin");
+                    let target = link_target(packages, source);
                     if target.first() == Some(&b'/') {
                         here = ROOT;
                         open.push((pending.len(), node));
@@ -234,7 +235,7 @@ impl<'p> Tree<'p> {
     /// Whether a symlink, its directories followed, names its own path.
     fn leads_to_itself(&mut self, node: NodeId) -> Result<bool, FetchError> {
         let origin = self.nodes[node].origin.expect("symlinks have an origin");
-        let target = link_target(self.packages, Some(origin));
+        let target = link_target(self.packages, origin);
         let Ok(absolute) = RootPath::new(target) else { return Ok(false) };
         let directory = absolute.parent().unwrap_or_else(RootPath::root);
         let detours = self.absolute.len();
@@ -278,8 +279,13 @@ impl<'p> Tree<'p> {
     }
 
     fn leaves_root(&self, origin: Origin, link: NodeId) -> FetchError {
-        let target = link_target(self.packages, self.nodes[link].origin).to_vec();
-        self.refused(origin, Refusal::LeavesRoot { link: self.path(link).as_bytes().to_vec(), target })
+        let source = self.nodes[link].origin.expect("symlinks have an origin");
+        let refusal = Refusal::LeavesRoot {
+            link: self.path(link).as_bytes().to_vec(),
+            target: link_target(self.packages, source).to_vec(),
+            owner: self.packages[source.package].name.clone(),
+        };
+        self.refused(origin, refusal)
     }
 
     /// A parent is always added before its children, so the order of adding will do.
@@ -297,9 +303,9 @@ impl<'p> Tree<'p> {
     }
 }
 
-fn link_target(packages: &[Package], origin: Option<Origin>) -> &[u8] {
-    match origin.map(|origin| &member(packages, origin).kind) {
-        Some(MemberKind::Symlink(target)) => target,
+fn link_target(packages: &[Package], origin: Origin) -> &[u8] {
+    match &member(packages, origin).kind {
+        MemberKind::Symlink(target) => target,
         _ => &[],
     }
 }
