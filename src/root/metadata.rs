@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! minroot-metadata 1
+//! o 0 0
 //! f 4755 0 0 /usr/bin/passwd
 //! d 1777 0 0 /tmp
 //! l 777 0 0 /bin
@@ -15,7 +16,8 @@
 //! ```
 //!
 //! Fields are separated by one space; the path comes last and is escaped (`\\`, `\n`, `\xNN`) where a byte is a
-//! control character, a backslash or not ASCII. `c`, `b` and `p` lines make entries that are not on disk at all.
+//! control character, a backslash or not ASCII. `c`, `b` and `p` lines make entries that are not on disk at all. The
+//! `o` line, without a path, gives the owner and group of everything that has no line of its own.
 
 use super::{FileInfo, FileKind};
 use crate::path::RootPath;
@@ -40,12 +42,19 @@ pub struct Override {
 /// The overrides of one root, by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
+    /// User and group of what has no override.
+    owner: Option<(u32, u32)>,
     overrides: BTreeMap<RootPath, Override>,
 }
 
 impl Metadata {
     pub fn insert(&mut self, path: RootPath, value: Override) {
         self.overrides.insert(path, value);
+    }
+
+    /// Sets the user and group of everything that has no override.
+    pub fn set_owner(&mut self, uid: u32, gid: u32) {
+        self.owner = Some((uid, gid));
     }
 
     /// Reads the text form.
@@ -62,6 +71,10 @@ impl Metadata {
         }
         let mut metadata = Metadata::default();
         for (index, line) in lines {
+            if let Some(owner) = line.strip_prefix("o ") {
+                metadata.owner = Some(parse_owner(owner).ok_or_else(|| damaged(index + 1))?);
+                continue;
+            }
             let (path, value) = parse_line(line).ok_or_else(|| damaged(index + 1))?;
             metadata.insert(path, value);
         }
@@ -71,6 +84,9 @@ impl Metadata {
     /// The text form, sorted by path.
     pub fn to_text(&self) -> String {
         let mut text = format!("{HEADER}\n");
+        if let Some((uid, gid)) = self.owner {
+            text.push_str(&format!("o {uid} {gid}\n"));
+        }
         for (path, value) in &self.overrides {
             let (letter, device) = match value.kind {
                 FileKind::File | FileKind::Socket => ('f', String::new()),
@@ -89,6 +105,8 @@ impl Metadata {
     pub(super) fn apply(&self, path: &RootPath, info: &mut FileInfo) {
         if let Some(value) = self.overrides.get(path) {
             (info.mode, info.uid, info.gid) = (value.mode, value.uid, value.gid);
+        } else if let Some(owner) = self.owner {
+            (info.uid, info.gid) = owner;
         }
     }
 
@@ -111,6 +129,11 @@ impl Metadata {
 
 fn is_special(kind: FileKind) -> bool {
     matches!(kind, FileKind::Char { .. } | FileKind::Block { .. } | FileKind::Fifo)
+}
+
+fn parse_owner(text: &str) -> Option<(u32, u32)> {
+    let (uid, gid) = text.split_once(' ')?;
+    Some((uid.parse().ok()?, gid.parse().ok()?))
 }
 
 fn parse_line(line: &str) -> Option<(RootPath, Override)> {
@@ -166,6 +189,7 @@ mod tests {
     #[test]
     fn text_form_round_trips_with_odd_names() {
         let mut metadata = Metadata::default();
+        metadata.set_owner(0, 3);
         let plain = |kind| Override { kind, mode: 0o644, uid: 0, gid: 5 };
         for (name, kind) in [
             (&b"/caf\xe9 with space\nand \\ 'quote'"[..], FileKind::File),

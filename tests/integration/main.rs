@@ -3,4 +3,5 @@
 mod init;
 mod boot;
 mod rules;
+mod fetch;
 mod support;

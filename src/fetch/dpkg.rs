@@ -1,0 +1,198 @@
+//! The files that minroot adds to a root of Debian packages: dpkg's database, and the links of a merged `/usr`.
+
+use super::member::{Delivery, Member, MemberKind, Package};
+use crate::path::RootPath;
+use crate::root::METADATA_PATH;
+use std::collections::BTreeSet;
+
+/// Top-level directories that a merged `/usr` turns into links (usrmerge's convert-usrmerge, debootstrap's
+/// `setup_merged_usr`).
+const MERGED: [&str; 7] = ["bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin"];
+
+/// Words in an installation script, and what is missing in the root because the script did not run.
+const SCRIPTED: [(&str, &str); 9] = [
+    ("update-alternatives", "links through /etc/alternatives"),
+    ("update-ca-certificates", "the certificates of /etc/ssl/certs"),
+    ("update-passwd", "/etc/passwd and /etc/group"),
+    ("adduser", "users or groups"),
+    ("addgroup", "users or groups"),
+    ("useradd", "users or groups"),
+    ("groupadd", "users or groups"),
+    ("systemd-sysusers", "users or groups"),
+    ("setcap", "file capabilities"),
+];
+
+/// Everything that is added, as a package of minroot's own.
+pub fn additions(packages: &[Package]) -> Package {
+    let mut members = merged_usr_links(packages);
+    members.extend(database(packages));
+    members.push(Member::generated(path(METADATA_PATH), ""));
+    Package { name: "minroot".to_owned(), replaces: Vec::new(), members, delivery: None }
+}
+
+/// What the packages' installation scripts would have done that a user may miss, by package.
+pub fn skipped_scripts(packages: &[Package]) -> Vec<String> {
+    let note = |delivery: &Delivery| {
+        let script = String::from_utf8_lossy(&delivery.files.postinst);
+        let missing: BTreeSet<_> =
+            SCRIPTED.iter().filter(|(word, _)| calls(&script, word)).map(|(_, what)| *what).collect();
+        let missing = missing.into_iter().collect::<Vec<_>>().join(", ");
+        let package = &delivery.files.control.package;
+        (!missing.is_empty()).then(|| format!("`{package}`: its installation script was not run: {missing} not made"))
+    };
+    deliveries(packages).filter_map(note).collect()
+}
+
+/// Links for those of [`MERGED`] that a package has files for, unless the packages are of a release without them.
+///
+/// Packages up to Debian 12 and Ubuntu 23.10 still name `/lib/x`, while their installers make `/lib` a link; later
+/// ones bring the links in base-files. So the packages themselves do not tell, and only the version of base-files,
+/// when it is there, can say that a release is too old to be merged: Debian before 12, Ubuntu before 20.04.
+fn merged_usr_links(packages: &[Package]) -> Vec<Member> {
+    if deliveries(packages).any(is_unmerged_base) {
+        return Vec::new();
+    }
+    let all = || packages.iter().flat_map(|package| &package.members);
+    let shipped_link =
+        |name: &str| all().any(|m| m.path.relative() == name.as_bytes() && matches!(m.kind, MemberKind::Symlink(_)));
+    let used = |name: &str| {
+        all().any(|m| {
+            let mut components = m.path.components();
+            let first = components.next();
+            first == Some(name.as_bytes()) || first == Some(b"usr") && components.next() == Some(name.as_bytes())
+        })
+    };
+    let link = |name: &str| Member {
+        path: path(&format!("/{name}")),
+        kind: MemberKind::Symlink(format!("usr/{name}").into_bytes()),
+        mode: 0o777,
+        uid: 0,
+        gid: 0,
+        mtime: 0,
+    };
+    MERGED.into_iter().filter(|name| !shipped_link(name) && used(name)).map(link).collect()
+}
+
+/// base-files is versioned after the release: `12.4+deb12u5` on Debian 12, `11ubuntu5` on Ubuntu 20.04.
+fn is_unmerged_base(delivery: &Delivery) -> bool {
+    let control = &delivery.files.control;
+    let first_merged = if control.version.contains("ubuntu") { 11 } else { 12 };
+    let digits = control.version.find(|c: char| !c.is_ascii_digit()).unwrap_or(control.version.len());
+    control.package == "base-files" && control.version[..digits].parse::<u32>().is_ok_and(|major| major < first_merged)
+}
+
+/// dpkg's own view of what is installed (dpkg-query(1), "FILES").
+fn database(packages: &[Package]) -> Vec<Member> {
+    let mut deliveries: Vec<_> = packages.iter().filter_map(|p| Some((p, p.delivery.as_ref()?))).collect();
+    deliveries.sort_by_key(|(_, d)| (d.files.control.package.clone(), d.files.control.architecture.clone()));
+    let mut members = vec![Member::generated(path("/var/lib/dpkg/info/format"), "1\n")];
+    let mut status = String::new();
+    for (package, delivery) in deliveries {
+        let control = &delivery.files.control;
+        status.push_str(&stanza(&control.text));
+        let mut info = |suffix: &str, content: Vec<u8>| {
+            let name = format!("/var/lib/dpkg/info/{}.{suffix}", control.info_name());
+            members.push(Member::generated(path(&name), content));
+        };
+        info("list", list(package));
+        for (suffix, content) in [("conffiles", &delivery.files.conffiles), ("md5sums", &delivery.files.md5sums)] {
+            if !content.is_empty() {
+                info(suffix, content.clone());
+            }
+        }
+    }
+    members.push(Member::generated(path("/var/lib/dpkg/status"), status));
+    members
+}
+
+/// A package's paragraph of the status file.
+///
+/// The scripts did not run, so `unpacked` would be nearer to dpkg's truth. But scanners such as osv-scalibr only
+/// count what is `installed`, and for them the files are what matters.
+fn stanza(control: &str) -> String {
+    let (first, rest) = control.split_once('\n').unwrap_or((control, ""));
+    format!("{first}\nStatus: install ok installed\n{rest}\n")
+}
+
+/// The `.list` file: paths as the package names them, the root directory as `/.`.
+fn list(package: &Package) -> Vec<u8> {
+    let line = |member: &Member| match member.path.is_root() {
+        true => b"/.\n".to_vec(),
+        false => [member.path.as_bytes(), b"\n"].concat(),
+    };
+    package.members.iter().flat_map(line).collect()
+}
+
+fn deliveries(packages: &[Package]) -> impl Iterator<Item = &Delivery> {
+    packages.iter().filter_map(|package| package.delivery.as_ref())
+}
+
+/// Whether a line of a shell script, comments aside, has `command` as a word.
+fn calls(script: &str, command: &str) -> bool {
+    let in_word = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    script
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .any(|line| line.split(|c| !in_word(c)).any(|word| word == command))
+}
+
+fn path(text: &str) -> RootPath {
+    RootPath::new(text).expect("made from constants and checked names")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::control::Control;
+    use crate::fetch::deb::ControlFiles;
+
+    fn package(name: &str, version: &str, paths: &[&str]) -> Package {
+        let text = format!("Package: {name}\nVersion: {version}\nArchitecture: amd64\n");
+        let control = Control::parse(text.as_bytes()).unwrap();
+        let files = ControlFiles { control, conffiles: Vec::new(), md5sums: Vec::new(), postinst: Vec::new() };
+        let delivery = Delivery { files, file: "x.deb".into(), sha256: String::new(), notes: Vec::new() };
+        let members = paths.iter().map(|p| Member::generated(path(p), "")).collect();
+        Package { name: name.to_owned(), replaces: Vec::new(), members, delivery: Some(delivery) }
+    }
+
+    fn links(packages: &[Package]) -> Vec<String> {
+        merged_usr_links(packages).iter().map(|member| member.path.to_string()).collect()
+    }
+
+    #[test]
+    fn usr_is_merged_unless_base_files_is_too_old() {
+        let libc = || package("libc6", "2.36-9", &["/lib/x", "/lib64/y", "/usr/bin/z", "/usr/share/doc"]);
+        assert_eq!(links(&[libc()]), ["/bin", "/lib", "/lib64"]);
+        for (version, merged) in
+            [("12.4+deb12u5", true), ("13", true), ("11.1", false), ("11ubuntu5", true), ("10.1ubuntu2", false)]
+        {
+            let base = package("base-files", version, &[]);
+            assert_eq!(!links(&[base, libc()]).is_empty(), merged, "{version}");
+        }
+    }
+
+    #[test]
+    fn links_of_a_package_are_left_alone() {
+        let mut base = package("base-files", "13.8", &[]);
+        base.members
+            .push(Member { kind: MemberKind::Symlink(b"usr/lib".to_vec()), ..Member::generated(path("/lib"), "") });
+        assert_eq!(links(&[base, package("a", "1", &["/usr/lib/a", "/bin/b"])]), ["/bin"]);
+    }
+
+    #[test]
+    fn only_calls_count_and_comments_do_not() {
+        assert!(calls("  /usr/sbin/update-passwd --x", "update-passwd"));
+        assert!(!calls("# update-passwd\nupdate-passwd-foo", "update-passwd"));
+        let mut one = package("a", "1", &[]);
+        one.delivery.as_mut().unwrap().files.postinst = b"adduser x; addgroup y; setcap z".to_vec();
+        assert_eq!(
+            skipped_scripts(&[one]),
+            ["`a`: its installation script was not run: file capabilities, users or groups not made"]
+        );
+    }
+
+    #[test]
+    fn the_list_names_the_root_as_dpkg_does() {
+        assert_eq!(list(&package("a", "1", &["/", "/usr/bin/a"])), b"/.\n/usr/bin/a\n");
+    }
+}
