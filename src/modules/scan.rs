@@ -19,7 +19,7 @@ pub(super) fn module_files(root: &Root, version: &RootPath) -> Result<ModuleFile
     let mut paths = Vec::new();
     let mut pending = vec![version.clone()];
     while let Some(path) = pending.pop() {
-        let directory = Directory { path, links: Vec::new() };
+        let directory = Directory { path, links: Vec::new(), through: Vec::new() };
         let names = root.read_dir(&directory).map_err(|error| LookupError::Io {
             path: directory.path.clone(),
             error: rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO),

@@ -223,6 +223,14 @@ impl Root {
         Ok(bytes)
     }
 
+    /// What a symlink that was looked up without following it holds.
+    ///
+    /// # Errors
+    /// The host's error, or when it is no symlink.
+    pub fn read_link(&self, found: &Found) -> std::io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlinkat(&self.fd, host_relative(&found.path), Vec::new())?.into_bytes())
+    }
+
     /// Follows `path` and reads the file there; `Ok(None)` when there is none.
     ///
     /// # Errors

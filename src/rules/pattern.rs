@@ -30,10 +30,16 @@ pub(super) fn as_path(bytes: &[u8]) -> &Path {
 pub struct SymbolPattern {
     /// Position in [`super::RuleSet::symbol_patterns`].
     pub index: usize,
+    text: String,
     regex: Regex,
 }
 
 impl SymbolPattern {
+    /// The expression as the rule has it; it matches whole names.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &[u8]) -> bool {
         self.regex.is_match(name)
@@ -52,7 +58,7 @@ impl SymbolPatterns {
     pub fn new(texts: &[&str]) -> Result<SymbolPatterns, regex::Error> {
         let mut patterns = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
-            patterns.push(SymbolPattern { index, regex: symbol_regex(text)? });
+            patterns.push(SymbolPattern { index, text: (*text).to_owned(), regex: symbol_regex(text)? });
         }
         // Only the end is anchored: linkers store a name as the tail of a longer one (`read` in `pread`).
         let together = RegexSetBuilder::new(texts.iter().map(|text| format!("(?:{text})$")))

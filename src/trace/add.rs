@@ -98,7 +98,7 @@ impl Tracer<'_> {
     }
 
     /// Adds a path without symlinks, with the directories it is in.
-    fn add_node(&mut self, path: &RootPath) {
+    pub(super) fn add_node(&mut self, path: &RootPath) {
         if !self.graph.add(path) {
             return;
         }

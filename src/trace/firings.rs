@@ -4,7 +4,7 @@ use super::Tracer;
 use super::add::probe;
 use super::facts::Known;
 use crate::manifest::Probed;
-use crate::modules::select::{Referrer, Request as ModuleRequest, Wanted};
+use crate::modules::{Referrer, Request as ModuleRequest, Wanted};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::resolve::glibc::{By, Request};

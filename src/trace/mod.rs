@@ -176,7 +176,7 @@ struct Tracer<'a> {
     /// Libraries that are found through `ld.so.conf` only, and who needs them.
     configured: BTreeSet<(Vec<u8>, Vec<u8>, ObjectId, ObjectId)>,
     /// What rules and the recipe want of the kernel.
-    module_requests: Vec<crate::modules::select::Request>,
+    module_requests: Vec<crate::modules::Request>,
     wants_module_indexes: BTreeSet<(Option<RootPath>, String)>,
     arch: Option<&'static str>,
 }
