@@ -47,7 +47,7 @@ pub(super) const OTHER_FORMATS: &[&str] = &["hardware", "recipes"];
 pub(super) fn directory(top: &Path) -> Result<Vec<RuleFile>, RulesError> {
     let mut paths = Vec::new();
     for path in entries(top)? {
-        if path.is_dir() {
+        if is_directory(&path) {
             if !OTHER_FORMATS.iter().any(|name| path.file_name().is_some_and(|n| n == *name)) {
                 toml_files(&path, &mut paths)?;
             }
@@ -70,7 +70,7 @@ pub(super) fn directory(top: &Path) -> Result<Vec<RuleFile>, RulesError> {
 
 fn toml_files(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), RulesError> {
     for path in entries(directory)? {
-        if path.is_dir() {
+        if is_directory(&path) {
             toml_files(&path, found)?;
         } else {
             found.push(path);
@@ -87,6 +87,11 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, RulesError> {
     let mut paths = read().map_err(|source| RulesError::Read { path: directory.to_owned(), source })?;
     paths.sort();
     Ok(paths)
+}
+
+/// A symlink to a directory is none, so that one that leads upwards does no harm.
+fn is_directory(path: &Path) -> bool {
+    path.is_dir() && !path.is_symlink()
 }
 
 fn is_toml(path: &Path) -> bool {

@@ -306,3 +306,61 @@ fn too_large(key: &str, error: &dyn std::fmt::Display) -> RulesError {
     let message = format!("the `{key}` patterns of all rules cannot be compiled together: {error}");
     RulesError::Wrong(vec![Problem { file: "rules".to_owned(), line: 1, column: 1, message, hint: None }])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory as given with `--rules`, with one rule in each file.
+    fn directory(names: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "summary='s'\nsystems=['linux']\n[[rule]]\nneeds=['/a']\n").unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn a_directory_of_the_user_adds_rules_in_the_order_of_their_ids() {
+        let more = directory(&["z.toml", "local/a.toml", "notes.txt", "recipes/x.toml"]);
+        let set = RuleSet::load(&[more.path().to_owned()]).unwrap();
+        let ids: Vec<&str> = set.files().iter().map(|file| &file.id.0[..]).collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        let own: Vec<&str> = set.files().iter().filter(|file| !file.built_in).map(|file| &file.id.0[..]).collect();
+        assert_eq!(own, ["local/a", "z"]);
+    }
+
+    #[test]
+    fn an_id_that_is_taken_names_both_files() {
+        let more = directory(&["linux/nsswitch.toml"]);
+        let message = RuleSet::load(&[more.path().to_owned()]).unwrap_err().to_string();
+        let taken = "nsswitch.toml:1:1: the rule id `linux/nsswitch` is taken by rules/linux/nsswitch.toml";
+        assert!(message.contains(taken), "{message}");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_error_with_its_path() {
+        let error = RuleSet::load(&[PathBuf::from("/no/such/rules")]).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read the rules in `/no/such/rules`");
+    }
+
+    #[test]
+    fn the_digest_tells_sets_apart_and_not_the_order_of_directories() {
+        let (one, other) = (directory(&["x.toml"]), directory(&["y.toml"]));
+        let digest = |directories: &[&tempfile::TempDir]| {
+            let paths: Vec<PathBuf> = directories.iter().map(|directory| directory.path().to_owned()).collect();
+            RuleSet::load(&paths).unwrap().digest()
+        };
+        assert_eq!(digest(&[&one, &other]), digest(&[&other, &one]));
+        assert_ne!(digest(&[&one]), digest(&[&other]));
+    }
+
+    #[test]
+    fn an_unknown_id_has_a_hint() {
+        let set = RuleSet::load(&[]).unwrap();
+        assert_eq!(set.find("linux/nsswitch").unwrap().id.0, "linux/nsswitch");
+        assert_eq!(set.find("linux/nswitch").unwrap_err().hint, "did you mean `linux/nsswitch`?");
+    }
+}
