@@ -1,7 +1,9 @@
 //! minroot computes the smallest set of files that still does the job.
 
+pub mod explain;
 pub mod manifest;
 pub mod path;
 pub mod reason;
 pub mod recipe;
 pub mod root;
+pub mod text;
