@@ -1,5 +1,7 @@
 //! minroot computes the smallest set of files that still does the job.
 
+pub mod explain;
+pub mod manifest;
 pub mod path;
 pub mod reason;
 pub mod recipe;
@@ -19,3 +21,4 @@ pub mod trace;
 
 pub mod manifest;
 pub mod boot;
+pub mod text;

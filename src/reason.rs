@@ -111,3 +111,17 @@ impl fmt::Display for Evidence {
         })
     }
 }
+
+/// The word of the manifest: `needed`, `recipe-file`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Serde knows the kebab-case names already; a unit variant serializes to a formatter as its name.
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}

@@ -2,6 +2,13 @@
 //!
 //! The types here say what an image holds; [`json`] is their stable text form (format 1).
 
+pub mod check;
+pub mod json;
+pub mod lists;
+pub mod needs;
+pub mod totals;
+pub mod tree;
+
 use crate::path::RootPath;
 use crate::reason::Reason;
 use crate::recipe::System;

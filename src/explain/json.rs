@@ -1,0 +1,109 @@
+//! An explanation as JSON, with the words of the manifest's format 1.
+
+use super::{Answer, Exclusion, Explanation, Included, Retained};
+use crate::manifest::json::{BecauseText, MissingText, OmissionText, PathText, type_name};
+use crate::path::escaped;
+use serde::Serialize;
+
+impl Explanation<'_> {
+    /// The explanation for programs: a JSON object whose `answer` is `included`, `excluded`, `missing` or `unknown`.
+    pub fn json(&self) -> impl Serialize + '_ {
+        ExplanationJson {
+            asked: escaped(&self.asked).to_string(),
+            links: self.links.iter().map(|link| PathText::new(&link.path)).collect(),
+            answer: match &self.answer {
+                Answer::Included(included) => AnswerJson::Included(Box::new(IncludedJson::new(included))),
+                Answer::Excluded { path, omissions } => AnswerJson::Excluded {
+                    path: PathText::new(path),
+                    omissions: omissions
+                        .iter()
+                        .map(|omission| OmissionJson {
+                            exclusion: Exclusion::of(omission),
+                            reference: OmissionText::new(omission),
+                        })
+                        .collect(),
+                },
+                Answer::Missing(missing) => AnswerJson::Missing {
+                    references: missing.iter().map(|missing| MissingText::new(missing)).collect(),
+                },
+                Answer::Unknown { nearest } => {
+                    AnswerJson::Unknown { nearest: nearest.iter().map(|path| PathText::new(path)).collect() }
+                }
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ExplanationJson<'a> {
+    /// Escaped as paths are shown to people.
+    asked: String,
+    /// The symlinks on the way.
+    links: Vec<PathText<'a>>,
+    #[serde(flatten)]
+    answer: AnswerJson<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "answer", rename_all = "lowercase")]
+enum AnswerJson<'a> {
+    Included(Box<IncludedJson<'a>>),
+    Excluded {
+        #[serde(flatten)]
+        path: PathText<'a>,
+        omissions: Vec<OmissionJson<'a>>,
+    },
+    Missing {
+        references: Vec<MissingText<'a>>,
+    },
+    Unknown {
+        nearest: Vec<PathText<'a>>,
+    },
+}
+
+#[derive(Serialize)]
+struct IncludedJson<'a> {
+    #[serde(flatten)]
+    path: PathText<'a>,
+    r#type: &'static str,
+    size: u64,
+    package: Option<&'a str>,
+    chain: Vec<StepJson<'a>>,
+    /// Only when all were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<BecauseText<'a>>,
+    retained: Retained,
+}
+
+#[derive(Serialize)]
+struct StepJson<'a> {
+    #[serde(flatten)]
+    path: PathText<'a>,
+    because: Option<BecauseText<'a>>,
+}
+
+#[derive(Serialize)]
+struct OmissionJson<'a> {
+    exclusion: Exclusion,
+    #[serde(flatten)]
+    reference: OmissionText<'a>,
+}
+
+impl<'a> IncludedJson<'a> {
+    fn new(included: &'a Included<'a>) -> IncludedJson<'a> {
+        IncludedJson {
+            path: PathText::new(&included.entry.path),
+            r#type: type_name(&included.entry.content),
+            size: included.entry.size(),
+            package: included.entry.package.as_deref(),
+            chain: (included.chain.iter())
+                .map(|step| StepJson {
+                    path: PathText::new(&step.entry.path),
+                    because: step.because.map(BecauseText::new),
+                })
+                .collect(),
+            reasons: included.reasons.iter().map(|because| BecauseText::new(because)).collect(),
+            retained: included.retained,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Why a path is in the image, or why it is not: the answer of `minroot why`.
+//!
+//! It is read off a manifest alone. The path may be spelled in any way that leads to the entry inside the image: with
+//! symlinks on the way, such as `/lib/x86_64-linux-gnu/libc.so.6` for a file that lies below `/usr/lib`, or as a mere
+//! file name. What a manifest cannot tell apart is a path without a reference to it and a path that does not exist.
+
+mod json;
+mod locate;
+mod nearest;
+mod text;
+
+use crate::manifest::needs::Needs;
+use crate::manifest::{Because, Content, Entry, Manifest, Missing, Omission};
+use crate::path::RootPath;
+use crate::reason::{Evidence, Kind};
+use locate::{Located, locate};
+
+/// How much to tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Show every reason, not only the shortest chain.
+    pub all: bool,
+    /// Begin the chain at this entry instead of at a target.
+    pub from: Option<RootPath>,
+}
+
+/// The answer about one path. [`Explanation::text`] and [`Explanation::json`] show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation<'m> {
+    /// As the user spelled it.
+    pub asked: Vec<u8>,
+    /// The symlinks of the manifest between `asked` and the path that the answer is about, in order.
+    pub links: Vec<&'m Entry>,
+    pub answer: Answer<'m>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer<'m> {
+    Included(Box<Included<'m>>),
+    /// Some reference led there and was left out on purpose.
+    Excluded {
+        path: RootPath,
+        /// Never empty.
+        omissions: Vec<&'m Omission>,
+    },
+    /// It was looked for and not found. Never empty.
+    Missing(Vec<&'m Missing>),
+    /// No reference leads there, or there is no such path.
+    Unknown {
+        /// The entries with the most similar names, the most similar first; may be empty.
+        nearest: Vec<&'m RootPath>,
+    },
+}
+
+/// Why an entry is in, and what it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Included<'m> {
+    pub entry: &'m Entry,
+    /// Where the chain begins instead of at a target, as [`Options::from`] has it.
+    pub from: Option<RootPath>,
+    /// From a target (or `from`) to the entry; empty when no chain of reasons leads there.
+    pub chain: Vec<Step<'m>>,
+    /// Every reason when all were asked for, otherwise empty.
+    pub reasons: Vec<&'m Because>,
+    pub retained: Retained,
+}
+
+pub use crate::manifest::needs::Step;
+
+/// What would go from the image if an entry went: the entry and all that is in for no other reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Retained {
+    /// Bytes of content.
+    pub bytes: u64,
+    /// Regular files, generated ones included.
+    pub files: u64,
+    pub directories: u64,
+    /// Symlinks and hard links.
+    pub links: u64,
+    /// Devices and FIFOs.
+    pub special: u64,
+}
+
+/// How a reference came to be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exclusion {
+    /// By a rule's `never`: recorded with evidence and kind `rule` and the rule's id as detail.
+    Forbidden,
+    /// Not proven enough: a string that looks like a name is listed and not kept.
+    Suspected,
+    /// By policy.
+    Dropped,
+}
+
+impl Exclusion {
+    pub fn of(omission: &Omission) -> Exclusion {
+        match (omission.reason.evidence, omission.reason.kind) {
+            (Evidence::Rule, Kind::Rule) => Exclusion::Forbidden,
+            (Evidence::Suspected, _) => Exclusion::Suspected,
+            _ => Exclusion::Dropped,
+        }
+    }
+}
+
+impl Explanation<'_> {
+    /// Whether the path is in the image; decides the exit code.
+    pub fn is_included(&self) -> bool {
+        matches!(self.answer, Answer::Included(_))
+    }
+}
+
+/// Explains `asked`: an absolute path inside the image, or a name without a slash such as a soname.
+pub fn explain<'m>(manifest: &'m Manifest, asked: &[u8], options: &Options) -> Explanation<'m> {
+    let (links, answer) = if asked.starts_with(b"/") {
+        let Located { path, links } = locate(manifest, asked);
+        (links, explain_path(manifest, asked, path, options))
+    } else {
+        (Vec::new(), explain_name(manifest, asked, options))
+    };
+    Explanation { asked: asked.to_owned(), links, answer }
+}
+
+fn explain_path<'m>(manifest: &'m Manifest, asked: &[u8], path: Option<RootPath>, options: &Options) -> Answer<'m> {
+    if let Some(path) = path {
+        if let Some(entry) = manifest.entry(&path) {
+            return included(manifest, entry, options);
+        }
+        let spellings = [path.as_bytes(), asked];
+        let omissions: Vec<_> = (manifest.dropped.iter())
+            .filter(|omission| omission.to.as_ref().is_some_and(|to| spellings.contains(&to.as_bytes())))
+            .collect();
+        if !omissions.is_empty() {
+            return Answer::Excluded { path, omissions };
+        }
+        let looked_for = |missing: &&Missing| {
+            spellings.contains(&missing.name.as_bytes())
+                || missing.probes.iter().any(|probe| spellings.contains(&probe.path.as_bytes()))
+        };
+        let missing: Vec<_> = manifest.missing.iter().filter(looked_for).collect();
+        if !missing.is_empty() {
+            return Answer::Missing(missing);
+        }
+    }
+    Answer::Unknown { nearest: nearest::nearest(manifest, asked) }
+}
+
+/// A name may be a reference that was not found, the file name of one entry, or a reference that was left out.
+fn explain_name<'m>(manifest: &'m Manifest, name: &[u8], options: &Options) -> Answer<'m> {
+    let missing: Vec<_> = manifest.missing.iter().filter(|missing| missing.name.as_bytes() == name).collect();
+    if !missing.is_empty() {
+        return Answer::Missing(missing);
+    }
+    let mut entries = manifest.entries.iter().filter(|entry| entry.path.file_name() == name);
+    if let (Some(entry), None) = (entries.next(), entries.next()) {
+        return included(manifest, entry, options);
+    }
+    let mut of_that_name = manifest.dropped.iter().filter_map(|omission| Some((omission.to.as_ref()?, omission)));
+    if let Some((path, _)) = of_that_name.find(|(to, _)| to.file_name() == name) {
+        let omissions = manifest.dropped.iter().filter(|omission| omission.to.as_ref() == Some(path)).collect();
+        return Answer::Excluded { path: path.clone(), omissions };
+    }
+    Answer::Unknown { nearest: nearest::nearest(manifest, name) }
+}
+
+fn included<'m>(manifest: &'m Manifest, entry: &'m Entry, options: &Options) -> Answer<'m> {
+    let needs = Needs::of(manifest);
+    let position = needs.position(&entry.path).expect("the entry is of this manifest");
+    let from = options.from.as_ref().map(|from| locate(manifest, from.as_bytes()).path.unwrap_or(from.clone()));
+    let chain = match &from {
+        None => needs.chain(position, None),
+        Some(from) => needs.position(from).and_then(|from| needs.chain(position, Some(from))),
+    };
+    Answer::Included(Box::new(Included {
+        entry,
+        from,
+        chain: chain.unwrap_or_default(),
+        reasons: if options.all { entry.reasons.iter().collect() } else { Vec::new() },
+        retained: Retained::of(needs.retained(position).iter().map(|position| &manifest.entries[*position])),
+    }))
+}
+
+impl Retained {
+    fn of<'m>(entries: impl Iterator<Item = &'m Entry>) -> Retained {
+        let mut retained = Retained::default();
+        for entry in entries {
+            retained.bytes = retained.bytes.saturating_add(entry.size());
+            let counter = match entry.content {
+                Content::File { .. } | Content::Generated { .. } => &mut retained.files,
+                Content::Directory => &mut retained.directories,
+                Content::Symlink { .. } | Content::Hardlink { .. } => &mut retained.links,
+                Content::Char { .. } | Content::Block { .. } | Content::Fifo => &mut retained.special,
+            };
+            *counter += 1;
+        }
+        retained
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use super::*;
+use crate::manifest::json::read;
+use crate::text::Style;
+
+const SMALL: &str = include_str!("../../testdata/manifest/small.json");
+
+fn small() -> Manifest {
+    read(SMALL.as_bytes()).unwrap()
+}
+
+/// Compares the answer to the text in `testdata/manifest/why-NAME.txt`.
+fn check(name: &str, asked: &str, options: Options) {
+    let manifest = small();
+    let text = explain(&manifest, asked.as_bytes(), &options).text(Style::Plain).to_string();
+    crate::manifest::tree::tests::compare(&format!("why-{name}.txt"), &text);
+}
+
+fn from(path: &str) -> Options {
+    Options { from: Some(RootPath::new(path).unwrap()), ..Options::default() }
+}
+
+fn all() -> Options {
+    Options { all: true, ..Options::default() }
+}
+
+#[test]
+fn an_included_file_has_its_shortest_chain() {
+    check("included", "/usr/lib/x86_64-linux-gnu/libgcc_s.so.1", Options::default());
+}
+
+#[test]
+fn a_path_through_a_symlink_is_answered_for_the_real_entry() {
+    check("through-symlink", "/lib/x86_64-linux-gnu/../x86_64-linux-gnu/libc.so.6", all());
+}
+
+#[test]
+fn a_symlink_is_an_entry_of_its_own() {
+    check("symlink", "/usr/lib/x86_64-linux-gnu/libz.so.1", Options::default());
+}
+
+#[test]
+fn a_file_name_is_enough_when_there_is_one_of_it() {
+    check("file-name", "libz.so.1.2.13", Options::default());
+}
+
+#[test]
+fn a_chain_can_begin_elsewhere() {
+    check("from", "/usr/lib/x86_64-linux-gnu/libc.so.6", from("/init"));
+    check("from-nowhere", "/usr/bin/node", from("/lib/x86_64-linux-gnu/libm.so.6"));
+}
+
+#[test]
+fn a_forbidden_path_names_the_rule() {
+    check("forbidden", "/usr/share/doc", Options::default());
+}
+
+#[test]
+fn a_suspected_path_tells_how_to_bring_it_in() {
+    check("suspected", "/usr/bin/python3", Options::default());
+}
+
+#[test]
+fn a_missing_reference_lists_every_place_tried() {
+    check("missing", "libnode-extra.so.1", Options::default());
+    let manifest = small();
+    let by_probe = explain(&manifest, b"/opt/node/lib/libnode-extra.so.1", &Options::default());
+    assert!(matches!(by_probe.answer, Answer::Missing(_)));
+    let through_link = explain(&manifest, b"/lib/x86_64-linux-gnu/libnode-extra.so.1", &Options::default());
+    assert!(matches!(through_link.answer, Answer::Missing(_)));
+}
+
+#[test]
+fn an_unknown_path_has_neighbours() {
+    check("unknown", "/lib64/libz.so.1.2.11", Options::default());
+}
+
+#[test]
+fn links_that_form_a_loop_lead_nowhere() {
+    let mut manifest = small();
+    let link = manifest.entries.iter_mut().find(|entry| entry.path.as_bytes() == b"/lib").unwrap();
+    link.content = Content::Symlink { target: b"/lib".to_vec() };
+    let explanation = explain(&manifest, b"/lib/x", &Options::default());
+    assert!(matches!(explanation.answer, Answer::Unknown { .. }));
+    assert_eq!(explanation.links.len(), 40);
+}
+
+#[test]
+fn any_bytes_may_be_asked_for() {
+    let manifest = small();
+    for asked in [&b""[..], b"/", b"//..", b"/\0", b"\xff", b"/\xff/..", b"../x"] {
+        let explanation = explain(&manifest, asked, &all());
+        assert!(!explanation.text(Style::Color).to_string().is_empty());
+        serde_json::to_string(&explanation.json()).unwrap();
+    }
+}
+
+#[test]
+fn json_says_what_the_text_says() {
+    let manifest = small();
+    let json = |asked: &str| serde_json::to_value(explain(&manifest, asked.as_bytes(), &all()).json()).unwrap();
+    let included = json("/lib/x86_64-linux-gnu/libgcc_s.so.1");
+    assert_eq!(included["answer"], "included");
+    assert_eq!(included["path"], "/usr/lib/x86_64-linux-gnu/libgcc_s.so.1");
+    assert_eq!(included["links"][0]["path"], "/lib");
+    assert_eq!(included["chain"][2]["because"]["detail"], "linux/libgcc-s");
+    assert_eq!(included["retained"]["files"], 1);
+    assert_eq!(included["retained"]["bytes"], 125_312);
+    assert_eq!(json("/srv/caf")["answer"], "unknown");
+    let forbidden = json("/usr/share/doc");
+    assert_eq!(forbidden["omissions"][0]["exclusion"], "forbidden");
+    assert_eq!(forbidden["path"], "/usr/share/doc");
+    assert_eq!(json("libnode-extra.so.1")["references"][0]["probes"].as_array().unwrap().len(), 2);
+}

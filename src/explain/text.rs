@@ -1,0 +1,211 @@
+//! An explanation in words.
+
+use super::{Answer, Exclusion, Explanation, Included, Retained};
+use crate::manifest::json::type_name;
+use crate::manifest::{Because, Content, Missing, Omission};
+use crate::path::{RootPath, escaped};
+use crate::reason::{Kind, Reason};
+use crate::text::{Style, count, size};
+use std::fmt::{self, Display};
+
+impl Explanation<'_> {
+    /// The explanation for people: several lines, each ended by a newline.
+    pub fn text(&self, style: Style) -> impl Display + '_ {
+        struct Text<'a>(&'a Explanation<'a>, Style);
+        impl Display for Text<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Printer { style: self.1, f }.explanation(self.0)
+            }
+        }
+        Text(self, style)
+    }
+}
+
+struct Printer<'f, 'b> {
+    style: Style,
+    f: &'f mut fmt::Formatter<'b>,
+}
+
+impl Printer<'_, '_> {
+    fn explanation(&mut self, explanation: &Explanation) -> fmt::Result {
+        let asked = escaped(&explanation.asked);
+        match &explanation.answer {
+            Answer::Included(included) => self.included_head(included)?,
+            Answer::Excluded { path, .. } => writeln!(self.f, "{} is not in", self.style.bad(path))?,
+            Answer::Missing(_) => writeln!(self.f, "{} was looked for and not found", self.style.bad(asked))?,
+            Answer::Unknown { .. } => {
+                writeln!(self.f, "{} is not in: no reference leads to it", self.style.bad(asked))?;
+            }
+        }
+        for link in &explanation.links {
+            if let Content::Symlink { target } = &link.content {
+                writeln!(self.f, "  by way of the symlink {} -> {}", link.path, escaped(target))?;
+            }
+        }
+        match &explanation.answer {
+            Answer::Included(included) => self.included(included),
+            Answer::Excluded { path, omissions } => self.excluded(path, omissions),
+            Answer::Missing(missing) => missing.iter().try_for_each(|missing| self.missing(missing)),
+            Answer::Unknown { nearest } => self.unknown(nearest),
+        }
+    }
+
+    fn included_head(&mut self, included: &Included) -> fmt::Result {
+        let entry = included.entry;
+        write!(self.f, "{}: {}", self.style.path(&entry.path), type_name(&entry.content))?;
+        match &entry.content {
+            Content::File { size: bytes, .. } | Content::Generated { size: bytes, .. } => {
+                write!(self.f, ", {}", size(*bytes))?;
+            }
+            Content::Symlink { target } => write!(self.f, " to {}", escaped(target))?,
+            Content::Hardlink { to } => write!(self.f, " to {to}")?,
+            _ => {}
+        }
+        if let Some(package) = &entry.package {
+            write!(self.f, ", of package {}", escaped(package.as_bytes()))?;
+        }
+        writeln!(self.f)
+    }
+
+    fn included(&mut self, included: &Included) -> fmt::Result {
+        writeln!(self.f)?;
+        if included.chain.is_empty() {
+            match &included.from {
+                Some(from) => writeln!(self.f, "  no chain of reasons leads here from {from}")?,
+                None => writeln!(self.f, "  no chain of reasons leads here from a target")?,
+            }
+        }
+        let paths: Vec<String> = included.chain.iter().map(|step| step.entry.path.to_string()).collect();
+        let width = paths.iter().map(|path| path.chars().count()).max().unwrap_or(0);
+        for (step, path) in included.chain.iter().zip(&paths) {
+            let padding = width - path.chars().count();
+            match step.because {
+                Some(because) => writeln!(
+                    self.f,
+                    "  {}{:padding$}  {}",
+                    self.style.path(path),
+                    "",
+                    self.style.remark(because_in_words(because, &step.entry.path))
+                )?,
+                None => writeln!(self.f, "  {}", self.style.path(path))?,
+            }
+        }
+        if !included.reasons.is_empty() {
+            writeln!(self.f, "\n{}:", count(included.reasons.len() as u64, "reason"))?;
+            for because in &included.reasons {
+                writeln!(self.f, "  {}", because_in_words(because, &included.entry.path))?;
+            }
+        }
+        let retained = &included.retained;
+        writeln!(self.f, "\nwithout it {} would go: {}", size(retained.bytes), retained_in_words(retained))
+    }
+
+    fn excluded(&mut self, path: &RootPath, omissions: &[&Omission]) -> fmt::Result {
+        for omission in omissions {
+            let label = match Exclusion::of(omission) {
+                Exclusion::Forbidden => "forbidden",
+                Exclusion::Suspected => "only suspected",
+                Exclusion::Dropped => "left out",
+            };
+            let reference = reference_in_words(&omission.reason, omission.from.as_ref(), path);
+            let why = escaped(omission.why.as_bytes());
+            writeln!(self.f, "  {label}: {why} ({})", self.style.remark(reference))?;
+        }
+        if omissions.iter().all(|omission| Exclusion::of(omission) != Exclusion::Forbidden) {
+            self.include_hint(path)?;
+        }
+        Ok(())
+    }
+
+    fn missing(&mut self, missing: &Missing) -> fmt::Result {
+        let by = match &missing.from {
+            Some(from) => format!("needed by {from}"),
+            None => "asked for".to_owned(),
+        };
+        writeln!(
+            self.f,
+            "\n  {} {by}: {} {}",
+            self.style.path(escaped(missing.name.as_bytes())),
+            missing.priority,
+            self.style.remark(format_args!("[{}]", crate::manifest::tree::label(&missing.reason)))
+        )?;
+        for probe in &missing.probes {
+            let (path, step) = (escaped(probe.path.as_bytes()), escaped(probe.step.as_bytes()));
+            writeln!(self.f, "    {path}: {} ({step})", escaped(probe.outcome.as_bytes()))?;
+        }
+        if missing.probes.is_empty() {
+            writeln!(self.f, "    no place was tried")?;
+        }
+        Ok(())
+    }
+
+    fn unknown(&mut self, nearest: &[&RootPath]) -> fmt::Result {
+        if !nearest.is_empty() {
+            writeln!(self.f, "\nsimilar paths that are in:")?;
+            for path in nearest {
+                writeln!(self.f, "  {path}")?;
+            }
+        }
+        writeln!(self.f, "\nhint: to bring a file in, name it in `include` under [trace] in the recipe, or as a target")
+    }
+
+    fn include_hint(&mut self, path: &RootPath) -> fmt::Result {
+        writeln!(self.f, "\nhint: to bring it in, add `include = [\"{path}\"]` under [trace] in the recipe")
+    }
+}
+
+/// A reason and its strength: `NEEDED of /usr/bin/node [proven]`.
+fn because_in_words(because: &Because, entry: &RootPath) -> String {
+    let Because { from, reason } = because;
+    let words = reference_in_words(reason, from.as_ref(), entry);
+    let evidence = reason.evidence.to_string();
+    // `target` and `rule` say already what they rest on.
+    if words.starts_with(&evidence) { words } else { format!("{words} [{evidence}]") }
+}
+
+/// What kind of reference leads to `entry`, in the words of its field, without the strength.
+fn reference_in_words(reason: &Reason, from: Option<&RootPath>, entry: &RootPath) -> String {
+    let detail = escaped(reason.detail.as_bytes());
+    let Some(from) = from else {
+        return match reason.kind {
+            Kind::Target => "target".to_owned(),
+            Kind::Startup => format!("startup line `{detail}`"),
+            Kind::RecipeFile => "file of the recipe".to_owned(),
+            kind if reason.detail.is_empty() => kind.to_string(),
+            kind => format!("{kind} {detail}"),
+        };
+    };
+    // A soname that is the file's name, as it mostly is, would say nothing new.
+    let quoted = match reason.detail.as_bytes() {
+        b"" => String::new(),
+        detail if detail == entry.file_name() || detail == entry.as_bytes() => String::new(),
+        _ => format!(" `{detail}`"),
+    };
+    match reason.kind {
+        Kind::Target => format!("target, by way of {from}"),
+        Kind::Startup => format!("startup line{quoted} in {from}"),
+        Kind::RecipeFile => format!("file of the recipe, by way of {from}"),
+        Kind::Needed => format!("NEEDED{quoted} of {from}"),
+        Kind::Interpreter => format!("interpreter{quoted} of {from}"),
+        Kind::Script => format!("#! line{quoted} of {from}"),
+        Kind::Preload => format!("preloaded{quoted} by {from}"),
+        Kind::Symlink => format!("symlink {from}"),
+        Kind::Directory => format!("directory of {from}"),
+        Kind::SearchPath => format!("library search configuration{quoted} for {from}"),
+        Kind::Variant => format!("hardware variant{quoted} of {from}"),
+        Kind::Module => format!("module dependency{quoted} of {from}"),
+        Kind::SoftModule => format!("soft module dependency{quoted} of {from}"),
+        Kind::Alias => format!("hardware alias{quoted} through {from}"),
+        Kind::Firmware => format!("firmware{quoted} of {from}"),
+        Kind::Dlopen => format!("dlopen{quoted} by {from}"),
+        Kind::String => format!("string{quoted} in {from}"),
+        Kind::Rule => format!("rule {detail}, for {from}"),
+    }
+}
+
+fn retained_in_words(retained: &Retained) -> String {
+    let Retained { files, directories, links, special, .. } = *retained;
+    let counts = [(files, "file"), (links, "link"), (directories, "directory"), (special, "special file")];
+    let words: Vec<String> = counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(n, noun)).collect();
+    words.join(", ")
+}

@@ -1,0 +1,141 @@
+//! What must hold for every manifest, whoever made it: the order, the parents, the hard links, the reasons.
+//!
+//! A packer creates the entries top to bottom without looking back, so an entry below a symlink or before its
+//! directory would be written to the wrong place. The reader of [`super::json`] refuses such a manifest.
+
+use super::{Content, Entry, Manifest};
+use crate::path::RootPath;
+use sha2::{Digest, Sha256};
+
+/// The first thing that is wrong with a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    #[error("`targets[{index}]`, `{path}`, is not after the one before it")]
+    TargetOrder { index: usize, path: RootPath },
+    #[error("`entries[{index}]`, `{path}`, is wrong")]
+    Entry { index: usize, path: RootPath, source: EntryError },
+}
+
+/// What is wrong with one entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    #[error("`path` is there twice")]
+    Duplicate,
+    #[error("`path` sorts before the entry above it")]
+    Order,
+    #[error("`path` has a parent that is not an entry before it")]
+    NoParent,
+    #[error("`path` has a parent that is not a directory")]
+    ParentKind,
+    #[error("`type` of the root is not a directory")]
+    RootKind,
+    #[error("`mode` has more than the permission bits: {0:o}")]
+    Mode(u32),
+    #[error("`xattrs` are not sorted by name, each name once")]
+    XattrOrder,
+    #[error("`reasons` is empty")]
+    NoReason,
+    #[error("`reasons` are not sorted")]
+    ReasonOrder,
+    #[error("`size` is {size}, and the content has {actual} bytes")]
+    Size { size: u64, actual: u64 },
+    #[error("`sha256` is not the digest of the content")]
+    Digest,
+    #[error("`target` is empty or has a NUL byte")]
+    LinkTarget,
+    #[error("`to` is `{0}`, which is not a file before this entry")]
+    HardLink(RootPath),
+}
+
+/// Looks for anything that makes the manifest unfit for packing.
+///
+/// # Errors
+/// The first [`CheckError`] from the top.
+pub fn check(manifest: &Manifest) -> Result<(), CheckError> {
+    if let Some(index) = first_unsorted(&manifest.targets) {
+        return Err(CheckError::TargetOrder { index, path: manifest.targets[index].clone() });
+    }
+    let mut last_parent = RootPath::root();
+    for (index, entry) in manifest.entries.iter().enumerate() {
+        let (before, _) = manifest.entries.split_at(index);
+        check_order(before, entry)
+            .and_then(|()| check_parent(before, entry, &mut last_parent))
+            .and_then(|()| check_attributes(entry))
+            .and_then(|()| check_content(before, entry))
+            .map_err(|source| CheckError::Entry { index, path: entry.path.clone(), source })?;
+    }
+    Ok(())
+}
+
+fn check_order(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
+    match before.last().map(|last| last.path.cmp(&entry.path)) {
+        Some(std::cmp::Ordering::Equal) => Err(EntryError::Duplicate),
+        Some(std::cmp::Ordering::Greater) => Err(EntryError::Order),
+        _ => Ok(()),
+    }
+}
+
+/// `last_parent` is the directory found last: neighbours share it, which saves most of the searches.
+fn check_parent(before: &[Entry], entry: &Entry, last_parent: &mut RootPath) -> Result<(), EntryError> {
+    let Some(parent) = entry.path.parent() else {
+        return if entry.content == Content::Directory { Ok(()) } else { Err(EntryError::RootKind) };
+    };
+    if parent == *last_parent {
+        return Ok(());
+    }
+    match find(before, &parent) {
+        Some(Entry { content: Content::Directory, .. }) => {}
+        Some(_) => return Err(EntryError::ParentKind),
+        None if parent.is_root() => {}
+        None => return Err(EntryError::NoParent),
+    }
+    *last_parent = parent;
+    Ok(())
+}
+
+fn check_attributes(entry: &Entry) -> Result<(), EntryError> {
+    if entry.mode > 0o7777 {
+        return Err(EntryError::Mode(entry.mode));
+    }
+    if !entry.xattrs.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(EntryError::XattrOrder);
+    }
+    if entry.reasons.is_empty() {
+        return Err(EntryError::NoReason);
+    }
+    if !entry.reasons.is_sorted() {
+        return Err(EntryError::ReasonOrder);
+    }
+    Ok(())
+}
+
+fn check_content(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
+    match &entry.content {
+        Content::Generated { size, sha256, bytes: Some(bytes) } => {
+            let actual = bytes.len() as u64;
+            if *size != actual {
+                return Err(EntryError::Size { size: *size, actual });
+            }
+            if <[u8; 32]>::from(Sha256::digest(bytes)) != *sha256 {
+                return Err(EntryError::Digest);
+            }
+        }
+        Content::Symlink { target } if target.is_empty() || target.contains(&0) => {
+            return Err(EntryError::LinkTarget);
+        }
+        Content::Hardlink { to } => match find(before, to) {
+            Some(Entry { content: Content::File { .. } | Content::Generated { .. }, .. }) => {}
+            _ => return Err(EntryError::HardLink(to.clone())),
+        },
+        _ => {}
+    }
+    Ok(())
+}
+
+fn find<'m>(sorted: &'m [Entry], path: &RootPath) -> Option<&'m Entry> {
+    sorted.binary_search_by(|entry| entry.path.cmp(path)).ok().map(|index| &sorted[index])
+}
+
+fn first_unsorted(paths: &[RootPath]) -> Option<usize> {
+    paths.windows(2).position(|pair| pair[0] >= pair[1]).map(|index| index + 1)
+}

@@ -1,0 +1,362 @@
+//! The reasons of a manifest read forwards: from each entry to the entries that are in because of it.
+//!
+//! A manifest says of each entry who needs it; questions about what would happen without an entry go the other way.
+//! Two kinds of need are not always written down as reasons and are added here: an entry needs the directory it is
+//! in, and a hard link needs the file that it is a name of. Without them a directory would seem to go with the one
+//! entry that first brought it in.
+//!
+//! What goes away with an entry is what that entry dominates. For one entry two walks find it, with and without the
+//! entry, which is several times faster than the dominators of every entry.
+
+use super::{Because, Content, Entry, Manifest};
+use crate::path::RootPath;
+use std::collections::HashMap;
+
+/// Entries and who needs whom; entries are known by their position in the manifest.
+pub struct Needs<'m> {
+    entries: &'m [Entry],
+    positions: HashMap<&'m [u8], usize>,
+    /// `edges[starts[i]..starts[i + 1]]` are those of entry `i`.
+    starts: Vec<usize>,
+    edges: Vec<Edge>,
+}
+
+/// One entry needs another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// The position of the needed entry.
+    pub to: usize,
+    /// Which of its reasons this is; `None` for a need that is not written down.
+    pub reason: Option<usize>,
+}
+
+/// One entry of a chain, with the reason that leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step<'m> {
+    pub entry: &'m Entry,
+    /// `None` for the start of a chain that does not begin at a target.
+    pub because: Option<&'m Because>,
+}
+
+const UNREACHED: usize = usize::MAX;
+
+impl<'m> Needs<'m> {
+    pub fn of(manifest: &'m Manifest) -> Needs<'m> {
+        let entries = &manifest.entries[..];
+        let positions: HashMap<&[u8], usize> =
+            entries.iter().enumerate().map(|(position, entry)| (entry.path.as_bytes(), position)).collect();
+        let mut pairs: Vec<(usize, Edge)> = Vec::with_capacity(entries.len() * 3);
+        for (to, entry) in entries.iter().enumerate() {
+            for (reason, because) in entry.reasons.iter().enumerate() {
+                // A referrer that is no entry itself cannot be followed; it still shows as a reason.
+                if let Some(from) = because.from.as_ref().and_then(|from| positions.get(from.as_bytes())) {
+                    pairs.push((*from, Edge { to, reason: Some(reason) }));
+                }
+            }
+            let parent = positions.get(parent_of(entry.path.as_bytes())).filter(|parent| **parent != to);
+            let linked = match &entry.content {
+                Content::Hardlink { to } => positions.get(to.as_bytes()),
+                _ => None,
+            };
+            pairs.extend(parent.into_iter().chain(linked).map(|needed| (to, Edge { to: *needed, reason: None })));
+        }
+        let (starts, edges) = group(entries.len(), &pairs);
+        Needs { entries, positions, starts, edges }
+    }
+
+    pub fn position(&self, path: &RootPath) -> Option<usize> {
+        self.positions.get(path.as_bytes()).copied()
+    }
+
+    /// What the entry needs; written-down needs in the order of their paths.
+    pub fn edges(&self, position: usize) -> &[Edge] {
+        &self.edges[self.starts[position]..self.starts[position + 1]]
+    }
+
+    /// The entries that the user asked for, in the order of their paths.
+    pub fn targets(&self) -> impl Iterator<Item = usize> + '_ {
+        self.entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.reasons.iter().any(|because| because.from.is_none()))
+            .map(|(position, _)| position)
+    }
+
+    /// The shortest chain of reasons from a target, or from `from`, to an entry. Of chains of one length the one
+    /// with the stronger evidence is taken, looking from the entry backwards, then the one of the first path.
+    ///
+    /// `None` when no reason leads there.
+    pub fn chain(&self, to: usize, from: Option<usize>) -> Option<Vec<Step<'m>>> {
+        let starts: Vec<usize> = match from {
+            Some(from) => vec![from],
+            None => self.targets().collect(),
+        };
+        let depths = self.depths(&starts);
+        let mut steps = Vec::new();
+        let mut here = to;
+        for depth in (0..=Some(depths[to]).filter(|depth| *depth != UNREACHED)?).rev() {
+            let entry = &self.entries[here];
+            let leads_here = |because: &&Because| match &because.from {
+                None => depth == 0 && from.is_none(),
+                Some(from) => depth > 0 && self.position(from).is_some_and(|from| depths[from] == depth - 1),
+            };
+            // Reasons are sorted by path, and the first of equals is taken.
+            let because = entry.reasons.iter().filter(leads_here).min_by_key(|because| because.reason.evidence);
+            steps.push(Step { entry, because });
+            if let Some(referrer) = because.and_then(|because| because.from.as_ref()).and_then(|f| self.position(f)) {
+                here = referrer;
+            }
+        }
+        steps.reverse();
+        Some(steps)
+    }
+
+    /// The entries that would go if this one went, itself included, in the order of their paths.
+    pub fn retained(&self, without: usize) -> Vec<usize> {
+        let all = self.reachable(None);
+        let left = self.reachable(Some(without));
+        (0..self.entries.len()).filter(|i| *i == without || (all[*i] && !left[*i])).collect()
+    }
+
+    /// How many written-down reasons each entry is away from the starts.
+    fn depths(&self, starts: &[usize]) -> Vec<usize> {
+        let mut depths = vec![UNREACHED; self.entries.len()];
+        for start in starts {
+            depths[*start] = 0;
+        }
+        let mut queue = starts.to_vec();
+        let mut next = 0;
+        while let Some(&here) = queue.get(next) {
+            next += 1;
+            for edge in self.edges(here).iter().filter(|edge| edge.reason.is_some()) {
+                if depths[edge.to] == UNREACHED {
+                    depths[edge.to] = depths[here] + 1;
+                    queue.push(edge.to);
+                }
+            }
+        }
+        depths
+    }
+
+    /// Whether each entry can be reached from the targets, with every way through `without` closed.
+    fn reachable(&self, without: Option<usize>) -> Vec<bool> {
+        let mut reached = vec![false; self.entries.len()];
+        if let Some(without) = without {
+            reached[without] = true;
+        }
+        let mut stack = Vec::new();
+        for target in self.targets() {
+            if !std::mem::replace(&mut reached[target], true) {
+                stack.push(target);
+            }
+        }
+        while let Some(here) = stack.pop() {
+            for edge in self.edges(here) {
+                if !std::mem::replace(&mut reached[edge.to], true) {
+                    stack.push(edge.to);
+                }
+            }
+        }
+        reached
+    }
+}
+
+/// The directory a path is in, without making a path of it; `/` for `/`.
+fn parent_of(path: &[u8]) -> &[u8] {
+    match memchr::memrchr(b'/', path) {
+        Some(slash) if slash > 0 => &path[..slash],
+        _ => b"/",
+    }
+}
+
+/// Puts the edges of each entry next to each other, in the order they come.
+fn group(n_entries: usize, pairs: &[(usize, Edge)]) -> (Vec<usize>, Vec<Edge>) {
+    let mut starts = vec![0; n_entries + 1];
+    for (from, _) in pairs {
+        starts[from + 1] += 1;
+    }
+    for i in 0..n_entries {
+        starts[i + 1] += starts[i];
+    }
+    let mut free = starts.clone();
+    let mut edges = vec![Edge { to: 0, reason: None }; pairs.len()];
+    for (from, edge) in pairs {
+        edges[free[*from]] = *edge;
+        free[*from] += 1;
+    }
+    (starts, edges)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::manifest::totals::Totals;
+    use crate::reason::{Evidence, Kind, Reason};
+    use crate::recipe::System;
+    use petgraph::algo::dominators::simple_fast;
+    use petgraph::graph::DiGraph;
+    use proptest::prelude::*;
+
+    /// Files of 10 bytes with the referrers of each; a file without a referrer is a target.
+    pub(crate) fn manifest_of(files: &[(&str, &[&str])]) -> Manifest {
+        let path = |text: &str| RootPath::new(text).unwrap();
+        let mut entries: Vec<Entry> = files
+            .iter()
+            .map(|(name, referrers)| {
+                let mut reasons: Vec<Because> = referrers
+                    .iter()
+                    .map(|from| Because {
+                        from: Some(path(from)),
+                        reason: Reason::new(Evidence::Proven, Kind::Needed, ""),
+                    })
+                    .collect();
+                if referrers.is_empty() {
+                    reasons.push(Because { from: None, reason: Reason::new(Evidence::Target, Kind::Target, "") });
+                }
+                reasons.sort();
+                let content = match *name {
+                    "/" => Content::Directory,
+                    _ => Content::File { size: 10, sha256: [0; 32], unpacked_from: None },
+                };
+                let (mode, package, xattrs) = (0o644, None, Vec::new());
+                Entry { path: path(name), content, mode, uid: 0, gid: 0, xattrs, package, reasons }
+            })
+            .collect();
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Manifest {
+            system: System::Linux,
+            arch: "x86_64".to_owned(),
+            targets: Vec::new(),
+            rules_digest: [0; 32],
+            boot: None,
+            entries,
+            dropped: Vec::new(),
+            unknown: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    fn names(manifest: &Manifest, positions: &[usize]) -> Vec<String> {
+        positions.iter().map(|position| manifest.entries[*position].path.to_string()).collect()
+    }
+
+    fn check_retained(files: &[(&str, &[&str])], without: &str, expected: &[&str]) {
+        let manifest = manifest_of(files);
+        let needs = Needs::of(&manifest);
+        let without = needs.position(&RootPath::new(without).unwrap()).unwrap();
+        assert_eq!(names(&manifest, &needs.retained(without)), expected);
+    }
+
+    #[test]
+    fn what_has_another_way_in_stays() {
+        let diamond: &[(&str, &[&str])] = &[("/t", &[]), ("/a", &["/t"]), ("/b", &["/t"]), ("/c", &["/a", "/b"])];
+        check_retained(diamond, "/a", &["/a"]);
+        check_retained(diamond, "/t", &["/a", "/b", "/c", "/t"]);
+    }
+
+    #[test]
+    fn a_cycle_goes_with_the_only_way_into_it() {
+        let cycle: &[(&str, &[&str])] = &[("/t", &[]), ("/a", &["/t", "/b"]), ("/b", &["/a"])];
+        check_retained(cycle, "/a", &["/a", "/b"]);
+    }
+
+    #[test]
+    fn a_target_that_is_needed_as_well_stays_without_its_referrer() {
+        let mut manifest = manifest_of(&[("/t", &[]), ("/a", &["/t"])]);
+        let asked_for = Because { from: None, reason: Reason::new(Evidence::Target, Kind::Target, "") };
+        manifest.entries[0].reasons.insert(0, asked_for);
+        let needs = Needs::of(&manifest);
+        assert_eq!(names(&manifest, &needs.retained(1)), ["/t"]);
+    }
+
+    #[test]
+    fn a_directory_goes_with_the_last_entry_in_it() {
+        let mut manifest = manifest_of(&[("/d", &["/d/a"]), ("/d/a", &[]), ("/d/b", &[])]);
+        manifest.entries[0].content = Content::Directory;
+        assert_eq!(Needs::of(&manifest).retained(1), [1]);
+        manifest.entries.pop();
+        assert_eq!(Needs::of(&manifest).retained(1), [0, 1]);
+    }
+
+    #[test]
+    fn a_hard_link_keeps_its_file() {
+        let mut manifest = manifest_of(&[("/a", &["/t"]), ("/l", &["/u"]), ("/t", &[]), ("/u", &[])]);
+        manifest.entries[1].content = Content::Hardlink { to: RootPath::new("/a").unwrap() };
+        assert_eq!(Needs::of(&manifest).retained(2), [2]);
+    }
+
+    #[test]
+    fn chains_are_short_then_strong_then_first() {
+        let files: &[(&str, &[&str])] =
+            &[("/t", &[]), ("/a", &["/t"]), ("/b", &["/t"]), ("/c", &["/t"]), ("/x", &["/a", "/b", "/c"])];
+        let mut manifest = manifest_of(files);
+        let chain = |manifest: &Manifest| -> Vec<String> {
+            let needs = Needs::of(manifest);
+            let to = needs.position(&RootPath::new("/x").unwrap()).unwrap();
+            needs.chain(to, None).unwrap().iter().map(|step| step.entry.path.to_string()).collect()
+        };
+        assert_eq!(chain(&manifest), ["/t", "/a", "/x"]);
+        manifest.entries.last_mut().unwrap().reasons[0].reason.evidence = Evidence::Rule;
+        assert_eq!(chain(&manifest), ["/t", "/b", "/x"]);
+    }
+
+    #[test]
+    fn no_chain_leads_to_an_island() {
+        let manifest = manifest_of(&[("/a", &["/b"]), ("/b", &["/a"]), ("/c", &["/gone"]), ("/t", &[])]);
+        let needs = Needs::of(&manifest);
+        assert_eq!(needs.chain(0, None), None);
+        assert_eq!(needs.chain(2, None), None);
+        assert_eq!(needs.retained(0), [0]);
+        assert_eq!(needs.chain(1, Some(0)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_file_counts_under_its_strongest_evidence_only() {
+        let mut manifest = manifest_of(&[("/a", &["/t"]), ("/t", &[])]);
+        manifest.entries[0].reasons.push(Because {
+            from: Some(RootPath::new("/t").unwrap()),
+            reason: Reason::new(Evidence::Rule, Kind::Rule, "linux/x"),
+        });
+        let totals = Totals::of(&manifest);
+        assert_eq!((totals.files, totals.bytes), (2, 20));
+        assert_eq!(totals.by_evidence[&Evidence::Proven].files, 1);
+        assert_eq!(totals.by_evidence[&Evidence::Rule].files, 0);
+    }
+
+    proptest! {
+        /// petgraph's dominator tree is the independent judge.
+        #[test]
+        fn what_goes_is_what_the_entry_dominates(
+            edges in prop::collection::vec((0..12usize, 0..12usize), 0..40),
+            targets in prop::collection::vec(0..12usize, 1..4),
+        ) {
+            let name = |i: usize| format!("/{i:02}");
+            let mut manifest = manifest_of(&[]);
+            let mut graph = DiGraph::<(), ()>::new();
+            let nodes: Vec<_> = (0..12).map(|_| graph.add_node(())).collect();
+            let top = graph.add_node(());
+            for (i, node) in nodes.iter().enumerate() {
+                let mut entry = manifest_of(&[(&name(i), &[])]).entries.remove(0);
+                if targets.contains(&i) {
+                    graph.add_edge(top, *node, ());
+                } else {
+                    entry.reasons.clear();
+                }
+                for (from, _) in edges.iter().filter(|(_, to)| *to == i) {
+                    graph.add_edge(nodes[*from], *node, ());
+                    let reason = Reason::new(Evidence::Proven, Kind::Needed, "");
+                    entry.reasons.push(Because { from: Some(RootPath::new(name(*from)).unwrap()), reason });
+                }
+                manifest.entries.push(entry);
+            }
+            let dominators = simple_fast(&graph, top);
+            let needs = Needs::of(&manifest);
+            for (i, node) in nodes.iter().enumerate() {
+                let dominated: Vec<usize> = (0..12)
+                    .filter(|j| *j == i || dominators.dominators(nodes[*j]).is_some_and(|mut up| up.any(|n| n == *node)))
+                    .collect();
+                prop_assert_eq!(needs.retained(i), dominated);
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Totals of a manifest: files and bytes, each file counted once, under the strongest evidence it has.
+//!
+//! Only regular files count. Directories, links and devices have no bytes of their own, and a hard link is a further
+//! name of a file that is counted already, so the classes add up to the whole.
+
+use super::{Content, Entry, Manifest};
+use crate::reason::Evidence;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Regular files of a manifest and their bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Totals {
+    pub files: u64,
+    /// Apparent size; saturates at the largest `u64`.
+    pub bytes: u64,
+    /// Every class is there, also one without files.
+    pub by_evidence: BTreeMap<Evidence, Tally>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tally {
+    pub files: u64,
+    pub bytes: u64,
+}
+
+const CLASSES: [Evidence; 6] =
+    [Evidence::Target, Evidence::Proven, Evidence::Declared, Evidence::Rule, Evidence::Observed, Evidence::Suspected];
+
+impl Totals {
+    pub fn of(manifest: &Manifest) -> Totals {
+        let mut by_evidence: BTreeMap<_, _> = CLASSES.iter().map(|class| (*class, Tally::default())).collect();
+        let mut whole = Tally::default();
+        for entry in &manifest.entries {
+            let is_file = matches!(entry.content, Content::File { .. } | Content::Generated { .. });
+            let Some(evidence) = strongest(entry).filter(|_| is_file) else { continue };
+            for tally in [&mut whole, by_evidence.entry(evidence).or_default()] {
+                tally.files += 1;
+                tally.bytes = tally.bytes.saturating_add(entry.size());
+            }
+        }
+        Totals { files: whole.files, bytes: whole.bytes, by_evidence }
+    }
+}
+
+/// The strongest evidence among an entry's reasons; `None` when it has no reason.
+pub fn strongest(entry: &Entry) -> Option<Evidence> {
+    entry.reasons.iter().map(|because| because.reason.evidence).min()
+}

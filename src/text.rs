@@ -1,0 +1,133 @@
+//! How sizes, counts and colours look in the output for people.
+
+use std::fmt::{self, Display};
+
+/// Whether the output may have colour; the command line decides, nobody else looks at the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Style {
+    #[default]
+    Plain,
+    /// ANSI colours (ECMA-48 SGR).
+    Color,
+}
+
+impl Style {
+    /// The path the line is about.
+    pub fn path<T: Display>(self, text: T) -> impl Display {
+        self.paint("1", text)
+    }
+
+    /// Evidence and other side remarks.
+    pub fn remark<T: Display>(self, text: T) -> impl Display {
+        self.paint("36", text)
+    }
+
+    /// What is wrong.
+    pub fn bad<T: Display>(self, text: T) -> impl Display {
+        self.paint("31", text)
+    }
+
+    fn paint<T: Display>(self, sgr: &'static str, text: T) -> impl Display {
+        Painted { style: self, sgr, text }
+    }
+}
+
+struct Painted<T> {
+    style: Style,
+    sgr: &'static str,
+    text: T,
+}
+
+impl<T: Display> Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.style {
+            Style::Plain => self.text.fmt(f),
+            Style::Color => write!(f, "\x1b[{}m{}\x1b[0m", self.sgr, self.text),
+        }
+    }
+}
+
+/// A number of bytes, rounded to binary units and exact: `1.9 MiB (1,948,710 bytes)`; below 1 KiB only exact.
+pub fn size(bytes: u64) -> String {
+    let exact = count(bytes, "byte");
+    match rounded(bytes) {
+        Some(rounded) => format!("{rounded} ({exact})"),
+        None => exact,
+    }
+}
+
+/// A number with its noun, in the plural when it is not one: `1 file`, `12,000 files`.
+pub fn count(number: u64, noun: &str) -> String {
+    let plural = match noun {
+        _ if number == 1 => noun.to_owned(),
+        _ if noun.ends_with('y') => format!("{}ies", &noun[..noun.len() - 1]),
+        _ => format!("{noun}s"),
+    };
+    format!("{} {plural}", grouped(number))
+}
+
+/// Tenths of the largest unit in which the number is at least 1; `None` below 1 KiB.
+fn rounded(bytes: u64) -> Option<String> {
+    let mut unit = 1u128;
+    let mut shown = None;
+    for name in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+        unit *= 1024;
+        // 1023.96 KiB would round to 1024.0 KiB, and is 1.0 MiB.
+        let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
+        if u128::from(bytes) < unit && tenths < 10 {
+            break;
+        }
+        shown = Some(format!("{}.{} {name}", tenths / 10, tenths % 10));
+        if tenths < 10_240 {
+            break;
+        }
+    }
+    shown
+}
+
+/// Digits in groups of three, with commas.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded_and_exact() {
+        for (bytes, expected) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1000, "1,000 bytes"),
+            (1024, "1.0 KiB (1,024 bytes)"),
+            (1_948_710, "1.9 MiB (1,948,710 bytes)"),
+            (1_048_575, "1.0 MiB (1,048,575 bytes)"),
+            (97_687_095, "93.2 MiB (97,687,095 bytes)"),
+            (u64::MAX, "16.0 EiB (18,446,744,073,709,551,615 bytes)"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn nouns_follow_the_number() {
+        assert_eq!(count(1, "directory"), "1 directory");
+        assert_eq!(count(2, "directory"), "2 directories");
+        assert_eq!(count(12_000, "file"), "12,000 files");
+    }
+
+    #[test]
+    fn plain_style_adds_nothing() {
+        assert_eq!(Style::Plain.bad("x").to_string(), "x");
+        assert_eq!(Style::Color.bad("x").to_string(), "\x1b[31mx\x1b[0m");
+    }
+}
