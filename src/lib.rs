@@ -1,5 +1,6 @@
 //! minroot computes the smallest set of files that still does the job.
 
+pub mod iso;
 pub mod manifest;
 pub mod path;
 pub mod reason;
