@@ -1,6 +1,7 @@
 //! minroot computes the smallest set of files that still does the job.
 
 pub mod explain;
+pub mod iso;
 pub mod manifest;
 pub mod path;
 pub mod reason;

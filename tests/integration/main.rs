@@ -4,4 +4,5 @@ mod init;
 mod boot;
 mod rules;
 mod fetch;
+mod iso;
 mod support;
