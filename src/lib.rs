@@ -3,6 +3,7 @@
 pub mod explain;
 pub mod iso;
 pub mod manifest;
+pub mod pack;
 pub mod path;
 pub mod reason;
 pub mod recipe;
