@@ -1,9 +1,5 @@
 //! minroot computes the smallest set of files that still does the job.
 
-pub mod explain;
-pub mod iso;
-pub mod manifest;
-pub mod pack;
 pub mod path;
 pub mod reason;
 pub mod recipe;
@@ -12,15 +8,21 @@ pub mod fetch;
 pub mod packages;
 pub mod root;
 
-pub mod objects;
 pub mod modules;
+pub mod objects;
 pub mod resolve;
+
 pub mod graph;
+pub mod init;
 pub mod rules;
 pub mod startup;
-pub mod init;
 pub mod trace;
 
 pub mod manifest;
+
+pub mod iso;
+pub mod pack;
+
 pub mod boot;
+pub mod explain;
 pub mod text;
