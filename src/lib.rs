@@ -25,4 +25,6 @@ pub mod pack;
 
 pub mod boot;
 pub mod explain;
+pub mod cli;
 pub mod text;
+pub mod verify;
