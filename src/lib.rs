@@ -24,7 +24,6 @@ pub mod iso;
 pub mod pack;
 
 pub mod boot;
-pub mod explain;
 pub mod cli;
+pub mod explain;
 pub mod text;
-pub mod verify;

@@ -15,7 +15,7 @@ const SPARE: u32 = 8;
 
 pub fn run(options: &Boot) -> anyhow::Result<Outcome> {
     let recipe = Recipe::load(&options.recipes)?;
-    let least = crate::verify::least_ram_mib(&options.image)?;
+    let least = 512;
     start(&options.image, &recipe, &options.machine, least, options.json)
 }
 

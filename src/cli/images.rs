@@ -1,14 +1,11 @@
 //! `minroot pack` and `minroot iso`: from a manifest and its root to an archive, and to an ISO around it.
 
-use super::args::{Compress, Iso, Pack, Packed};
+use super::args::{Compress, Iso, Pack};
 use super::why::read_manifest;
 use super::{Outcome, report, setting};
-use crate::iso::linux::{IsoReport, LinuxIso, write_linux_iso};
-use crate::iso::{Blob, Loaders};
+use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
 use crate::manifest::{Content, Manifest};
-use crate::pack::{
-    Compression, Contents, Format, PackError, PackOptions, PackReport, write_archive, write_stream,
-};
+use crate::pack::{Compression, Contents, Format, PackError, PackOptions, PackReport, write_archive, write_stream};
 use crate::path::RootPath;
 use crate::recipe::{BootOptions, Recipe};
 use crate::root::Root;
@@ -83,8 +80,8 @@ pub fn write_iso(
         epoch,
     };
     let directory = output.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut archive = tempfile::tempfile_in(directory)
-        .with_context(|| format!("cannot write in `{}`", directory.display()))?;
+    let mut archive =
+        tempfile::tempfile_in(directory).with_context(|| format!("cannot write in `{}`", directory.display()))?;
     let name = Path::new("the archive of the ISO");
     let packed = write_stream(manifest, &contents(root, recipe), &options, &mut archive, name).map_err(hinted)?;
     let iso = LinuxIso {

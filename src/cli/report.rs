@@ -69,9 +69,9 @@ pub fn style(stream: &impl IsTerminal) -> Style {
 
 /// Whether somebody closed the pipe we write to: not worth a word.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
 }
 
 /// Writes `content` to standard output for `-`, else beside `path` and then to it.

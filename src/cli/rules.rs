@@ -10,9 +10,9 @@ pub fn run(options: &Rules) -> anyhow::Result<Outcome> {
     let mut out = std::io::stdout().lock();
     match &options.action {
         RulesAction::List { json: true } => {
-            let list = rules.files().iter().map(|f| {
-                serde_json::json!({ "id": f.id, "summary": f.summary, "file": f.file, "evidence": f.evidence })
-            });
+            let list = rules.files().iter().map(
+                |f| serde_json::json!({ "id": f.id, "summary": f.summary, "file": f.file, "evidence": f.evidence }),
+            );
             writeln!(out, "{:#}", serde_json::Value::from_iter(list))?;
         }
         RulesAction::List { json: false } => {

@@ -15,8 +15,11 @@ pub fn run(options: &Trace) -> anyhow::Result<Outcome> {
     let incomplete = if matches!(options.format, ManifestFormat::Paths | ManifestFormat::Paths0) {
         // The paths alone need no look into the files, which is most of the work.
         let kept = traced.kept();
-        report::write_output(output, |out| lists::write(&kept, options.format == ManifestFormat::Paths0, out))
-            .with_context(|| format!("cannot write `{}`", output.display()))?;
+        report::write_output(output, |out| match options.format {
+            ManifestFormat::Paths0 => lists::paths0(&kept, out),
+            _ => lists::paths(&kept, out),
+        })
+        .with_context(|| format!("cannot write `{}`", output.display()))?;
         report::missing(traced.missing.iter())
     } else {
         let manifest = manifest(&setting, &traced)?;

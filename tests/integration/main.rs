@@ -1,8 +1,8 @@
 //! Integration tests, one target with a module per subject.
 
-mod init;
 mod boot;
-mod rules;
 mod fetch;
+mod init;
 mod iso;
+mod rules;
 mod support;
