@@ -79,10 +79,13 @@ fn boot(qemu: &Path, file: &Path, firmware: Firmware, medium: Medium) -> String 
 fn linux_iso(root: &Path, padding: usize) -> LinuxIso {
     let kernel = std::fs::read_dir(root.join("boot")).unwrap().map(|entry| entry.unwrap().path());
     let kernel = kernel.filter(|path| path.file_name().unwrap().as_encoded_bytes().starts_with(b"vmlinuz")).max();
+    // As long as isolinux can take it, with the word that proves it at the end.
+    let (start, end) = ("console=ttyS0 panic=-1 padding=", " token=4711");
+    let kernel_args = format!("{start}{}{end}", "x".repeat(1960 - start.len() - end.len()));
     LinuxIso {
         kernel: Blob::open(&kernel.unwrap()).unwrap(),
         archive: Blob::from_bytes(archive(root, padding)),
-        kernel_args: "console=ttyS0 panic=-1 token=4711".into(),
+        kernel_args,
         label: "MINROOT".into(),
         loaders: Loaders::find(&Root::open(root).unwrap()).unwrap(),
         epoch: 0,
