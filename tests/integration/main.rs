@@ -5,4 +5,5 @@ mod fetch;
 mod init;
 mod iso;
 mod rules;
+mod iso_boot;
 mod support;
