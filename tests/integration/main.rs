@@ -4,6 +4,7 @@ mod boot;
 mod fetch;
 mod init;
 mod iso;
-mod rules;
 mod iso_boot;
+mod loader;
+mod rules;
 mod support;
