@@ -6,4 +6,5 @@ mod init;
 mod iso;
 mod rules;
 mod iso_boot;
+mod pack;
 mod support;
