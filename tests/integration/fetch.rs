@@ -451,7 +451,8 @@ fn times_of_a_node_and_kernel_closure() {
     eprintln!("first: {:?}, {} packages downloaded", begin.elapsed(), fetched.downloaded);
     eprintln!("{:#?} {:?}", fetched.notes, fetched.module_directories);
     let begin = Instant::now();
-    eprintln!("second: {:?}, reused {}", begin.elapsed(), fetch(&source, &options).unwrap().reused);
+    let reused = fetch(&source, &options).unwrap().reused;
+    eprintln!("second: {:?}, reused {reused}", begin.elapsed());
     let pattern = directory.path().join("cache/archives/*.deb").to_str().unwrap().to_owned();
     let files = Source { packages: vec![pattern], ..Source::default() };
     for threads in [1, 2] {
@@ -461,15 +462,33 @@ fn times_of_a_node_and_kernel_closure() {
         let fetched = pool.install(|| fetch(&files, &refresh).unwrap());
         eprintln!("unpack with {threads} threads: {:?}, {} files", begin.elapsed(), tree(&fetched.root).len());
     }
-    for host in [Path::new("/"), &fetched.root] {
-        let root = Root::open(host).unwrap();
-        for _ in 0..3 {
-            let begin = Instant::now();
-            let packages = Packages::load(&root).unwrap();
-            let loaded = begin.elapsed();
-            let begin = Instant::now();
-            let miss = packages.owner(&root, &RootPath::new("/etc/passwd").unwrap());
-            eprintln!("{}: load {loaded:?}, first miss {:?} {miss:?}", host.display(), begin.elapsed());
+    load_times(&fetched.root);
+}
+
+/// How long the attribution of this machine takes; run with `--ignored --nocapture`.
+#[test]
+#[ignore = "prints times"]
+fn times_of_loading_the_package_lists() {
+    let begin = Instant::now();
+    let mut lines = 0;
+    for entry in fs::read_dir("/var/lib/dpkg/info").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension() == Some(OsStr::new("list")) {
+            lines += fs::read(path).unwrap().iter().filter(|b| **b == b'\n').count();
         }
+    }
+    eprintln!("only reading {lines} lines: {:?}", begin.elapsed());
+    load_times(Path::new("/"));
+}
+
+fn load_times(host: &Path) {
+    let root = Root::open(host).unwrap();
+    for _ in 0..10 {
+        let begin = Instant::now();
+        let packages = Packages::load(&root).unwrap();
+        let loaded = begin.elapsed();
+        let begin = Instant::now();
+        let miss = packages.owner(&root, &RootPath::new("/etc/passwd").unwrap());
+        eprintln!("{}: load {loaded:?}, first miss {:?} {miss:?}", host.display(), begin.elapsed());
     }
 }
