@@ -14,6 +14,8 @@
 pub mod depmod;
 mod elf;
 mod firmware;
+#[cfg(test)]
+mod fixture;
 pub mod hardware;
 mod index;
 mod modinfo;
