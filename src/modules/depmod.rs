@@ -1,7 +1,7 @@
 //! Modules in, the files that depmod(8) would write for them out, text and binary.
 //!
-//! Used for a whole kernel that was unpacked but never installed, and for the few modules of an image. modprobe reads the
-//! `.bin` files only; busybox reads the text. `modules.order`, `modules.builtin` and `modules.builtin.modinfo` come
+//! Used for a whole kernel that was unpacked but never installed, and for the few modules of an image. modprobe reads
+//! the `.bin` files only; busybox reads the text. `modules.order`, `modules.builtin` and `modules.builtin.modinfo` come
 //! from the kernel build and are not written here.
 
 use super::index::{Module, ModuleId, ModuleIndex};
@@ -11,6 +11,9 @@ use super::{Compression, ModuleName};
 use crate::root::Root;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+
+/// The name of an index file, to be put into `/lib/modules/VERSION`, and its content.
+pub type IndexFile = (&'static str, Vec<u8>);
 
 /// Whether module files are listed as they are, or under the names they have when decompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub struct DepmodError {
     pub file: &'static str,
 }
 
-/// The index files for the modules that `keep` accepts, as file name and content, sorted by name.
+/// The index files for the modules that `keep` accepts, sorted by name.
 ///
 /// Dependencies outside the kept modules are left out of `modules.dep`, so `keep` should accept a closed set, such
 /// as [`super::select()`] gives.
@@ -37,7 +40,7 @@ pub fn write(
     index: &ModuleIndex,
     keep: impl Fn(&ModuleName) -> bool,
     names: FileNames,
-) -> Result<Vec<(&'static str, Vec<u8>)>, DepmodError> {
+) -> Result<Vec<IndexFile>, DepmodError> {
     let kept: Vec<Kept<'_>> = kept_modules(index, keep, names);
     let encode = |file, entries| trie::encode(entries).map_err(|trie::TooLarge| DepmodError { file });
     Ok(vec![
@@ -70,7 +73,7 @@ pub fn write_symbols(
     root: &Root,
     index: &ModuleIndex,
     keep: impl Fn(&ModuleName) -> bool,
-) -> Result<(Vec<(&'static str, Vec<u8>)>, Vec<ModuleError>), DepmodError> {
+) -> Result<(Vec<IndexFile>, Vec<ModuleError>), DepmodError> {
     let kept = kept_modules(index, keep, FileNames::AsInRoot);
     let read: Vec<Result<Vec<String>, ModuleError>> = kept
         .par_iter()

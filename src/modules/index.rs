@@ -104,7 +104,8 @@ impl fmt::Debug for ModuleIndex {
     }
 }
 
-/// The directories of all kernel versions in a root, without symlinks, sorted: `/lib/modules/*` and `/usr/lib/modules/*`.
+/// The directories of all kernel versions in a root, without symlinks, sorted: `/lib/modules/*` and
+/// `/usr/lib/modules/*`.
 ///
 /// # Errors
 /// When one of the two directories is there but cannot be read.
@@ -127,14 +128,15 @@ pub fn versions(root: &Root) -> Result<Vec<RootPath>, IndexError> {
 }
 
 impl ModuleIndex {
-    /// Reads depmod's files in `directory` (`/lib/modules/VERSION`) when they fit the module files there, else every module.
+    /// Reads depmod's files in `directory` (`/lib/modules/VERSION`) when they fit the module files there, else every
+    /// module.
     ///
     /// # Errors
     /// When the directory or one of the index files is there but cannot be read. A single unreadable module is kept
     /// in [`ModuleIndex::problems`] instead.
     pub fn load(root: &Root, directory: &RootPath) -> Result<ModuleIndex, IndexError> {
         let source = Source::open(root, directory)?;
-        match source.from_depmod_files()? {
+        match source.read_depmod_files()? {
             Ok(Some(modules)) => source.finish(modules, Origin::DepmodFiles),
             Ok(None) => source.compute(Origin::Modinfo),
             Err(stale) => source.compute(Origin::Stale(stale)),
@@ -228,7 +230,7 @@ impl<'r> Source<'r> {
     }
 
     /// `None` when depmod has not run here.
-    fn from_depmod_files(&self) -> Result<Result<Option<Found>, Stale>, IndexError> {
+    fn read_depmod_files(&self) -> Result<Result<Option<Found>, Stale>, IndexError> {
         let Some(dependencies) = self.read("modules.dep")? else { return Ok(Ok(None)) };
         let texts = Texts {
             dependencies,
@@ -272,8 +274,9 @@ impl<'r> Source<'r> {
         let by_name = names(&modules);
         for (file, lines) in lists {
             for (module, value) in lines.map_err(damaged(file))? {
-                let name = ModuleName::new(module);
-                let Some(&ModuleId(place)) = by_name.get(&name) else {
+                // depmod writes names the kernel's way; only a foreign file needs the other look-up.
+                let known = by_name.get(module).or_else(|| by_name.get(&ModuleName::new(module)));
+                let Some(&ModuleId(place)) = known else {
                     return Err(Stale::UnknownModule { file, module: module.to_owned() });
                 };
                 let module = &mut modules[place];

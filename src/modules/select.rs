@@ -40,8 +40,8 @@ pub enum Wanted {
     Alias(String),
 }
 
-/// One wish. A recipe's are [`Priority::Required`], those of a profile [`Priority::Recommended`]: a kernel need not have a driver for
-/// every device that a profile lists.
+/// One wish. A recipe's are [`Priority::Required`], those of a profile [`Priority::Recommended`]: a kernel need not
+/// have a driver for every device that a profile lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub by: Referrer,
