@@ -78,7 +78,10 @@ impl Kernel {
     fn copy_with_depmod(&self) -> Option<tempfile::TempDir> {
         let depmod = tool("depmod")?;
         let copy = self.copy();
-        run(&depmod, &["-b".as_ref(), copy.path().as_ref(), self.version.as_ref()]);
+        // Without the depmod.d of this machine.
+        let none = scratch();
+        let tree = copy.path().as_ref();
+        run(&depmod, &["-C".as_ref(), none.path().as_ref(), "-b".as_ref(), tree, self.version.as_ref()]);
         Some(copy)
     }
 
@@ -101,6 +104,24 @@ impl Kernel {
         let requests = hardware::requests(&hardware, &[]).unwrap();
         select(&Root::open(&self.tree).unwrap(), &self.index(), &requests)
     }
+}
+
+/// Asks modprobe about a tree. It would read the modprobe.d of this machine, whose soft dependencies are not the
+/// target's, so it gets an empty directory.
+fn ask_modprobe(modprobe: &Path, tree: &Path, version: &str, flag: &str, name: &str) -> (Option<i32>, String) {
+    let no_configuration = scratch();
+    let arguments: [&OsStr; 8] = [
+        "-C".as_ref(),
+        no_configuration.path().as_ref(),
+        "-d".as_ref(),
+        tree.as_ref(),
+        "-S".as_ref(),
+        version.as_ref(),
+        flag.as_ref(),
+        name.as_ref(),
+    ];
+    let answer = output(modprobe, &arguments);
+    (answer.status.code(), String::from_utf8(answer.stdout).unwrap().replace(tree.to_str().unwrap(), ""))
 }
 
 fn names(selection: &Selection) -> Vec<&str> {
@@ -246,12 +267,7 @@ fn modprobe_answers_the_same_from_our_indexes() {
         let (Some(modprobe), Some(theirs)) = (tool("modprobe"), kernel.copy_with_depmod()) else { return };
         let ours = kernel.copy_with_our_files();
         let index = kernel.index();
-        let ask = |tree: &Path, flag: &str, name: &str| {
-            let arguments = ["-d".as_ref(), tree.as_os_str(), "-S".as_ref(), kernel.version.as_ref()];
-            let answer = output(&modprobe, &[&arguments[..], &[OsStr::new(flag), name.as_ref()]].concat());
-            let text = String::from_utf8(answer.stdout).unwrap().replace(tree.to_str().unwrap(), "");
-            (answer.status.code(), text)
-        };
+        let ask = |tree: &Path, flag: &str, name: &str| ask_modprobe(&modprobe, tree, &kernel.version, flag, name);
         let mut asked = 0;
         for module in index.modules().iter().step_by(step) {
             let name = module.name.as_str();
@@ -283,10 +299,9 @@ fn our_selection_loads_what_modprobe_would() {
     assert_eq!(*index.origin(), Origin::DepmodFiles);
     let mut compared = 0;
     for module in index.modules().iter().step_by(17) {
-        let arguments = ["-d".as_ref(), tree.path().as_os_str(), "-S".as_ref(), kernel.version.as_ref(), "-D".as_ref()];
-        let answer = run(&modprobe, &[&arguments[..], &[module.name.as_str().as_ref()]].concat());
-        let theirs: BTreeSet<ModuleName> = String::from_utf8(answer)
-            .unwrap()
+        let (status, answer) = ask_modprobe(&modprobe, tree.path(), &kernel.version, "-D", module.name.as_str());
+        assert_eq!(status, Some(0), "{}", module.name);
+        let theirs: BTreeSet<ModuleName> = answer
             .lines()
             .filter_map(|line| line.strip_prefix("insmod ")?.split(' ').next())
             .map(ModuleName::new)
@@ -300,10 +315,6 @@ fn our_selection_loads_what_modprobe_would() {
             assert!(needed.iter().all(|id| loaded[..place].contains(&index.module(*id).name)), "{name} too early");
         }
         let ours: BTreeSet<_> = loaded.into_iter().collect();
-        // modprobe leaves out what the kernel of this machine already has, which is no business of the target's.
-        let not_here = |name: &ModuleName| !Path::new("/sys/module").join(name.as_str()).exists();
-        let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) =
-            (ours.into_iter().filter(not_here).collect(), theirs.into_iter().filter(not_here).collect());
         // modprobe reads one softdep line of a module only; with several we load more.
         let several = ours.iter().any(|name| index.module(index.find(name).unwrap()).softdeps.len() > 1);
         if several {
@@ -384,8 +395,9 @@ fn a_reduced_tree_works_with_modprobe_whatever_the_compression() {
             std::fs::write(directory.join(name), bytes).unwrap();
         }
         let ask = |name: &str| {
-            let arguments = ["-d".as_ref(), tree.path().as_os_str(), "-S".as_ref(), kernel.version.as_ref()];
-            String::from_utf8(run(&modprobe, &[&arguments[..], &["-D".as_ref(), name.as_ref()]].concat())).unwrap()
+            let (status, answer) = ask_modprobe(&modprobe, tree.path(), &kernel.version, "-D", name);
+            assert_eq!(status, Some(0), "{name}");
+            answer
         };
         let files = |text: &str| text.lines().map(|l| ModuleName::new(l.trim_end())).collect::<Vec<_>>();
         assert_eq!(
@@ -395,5 +407,49 @@ fn a_reduced_tree_works_with_modprobe_whatever_the_compression() {
         assert!(ask("virtio-net").lines().all(|line| line.trim_end().ends_with(&format!(".ko{suffix}"))));
         assert_eq!(files(&ask("pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00")).len(), 5);
         assert!(ask("8250").starts_with("builtin"));
+    }
+}
+
+#[test]
+fn the_ids_of_the_qemu_profiles_are_those_that_qemu_shows() {
+    let Some(qemu) = tool("qemu-system-x86_64") else { return };
+    let virtio = |options: &str| {
+        let kinds =
+            ["virtio-net-pci", "virtio-blk-pci,drive=disk", "virtio-scsi-pci", "virtio-serial-pci", "virtio-rng-pci"];
+        kinds.map(|kind| format!("{kind}{options}"))
+    };
+    let cards = ["e1000".to_owned(), "e1000e".to_owned()];
+    let machines = [("pc", virtio(",disable-modern=off,disable-legacy=off")), ("q35", virtio(",disable-legacy=on"))];
+    let mut shown = BTreeSet::new();
+    for (machine, devices) in machines {
+        let mut command = Command::new(&qemu);
+        command.args(["-M", machine, "-S", "-display", "none", "-nodefaults", "-monitor", "stdio"]);
+        command.args(["-drive", "if=none,id=disk,file=/dev/null,format=raw,read-only=on"]);
+        for device in devices.iter().chain(&cards) {
+            command.args(["-device", device]);
+        }
+        let pipe = std::process::Stdio::piped;
+        let mut child = command.stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"info pci\nquit\n").unwrap();
+        let answer = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        let mut device = None;
+        for line in text.lines().map(|line| line.trim_end_matches('\r')) {
+            if let Some((_, id)) = line.split_once(": PCI device ") {
+                device = Some(id.to_owned());
+            } else if let Some((_, subsystem)) = line.split_once("PCI subsystem ") {
+                shown.insert((device.take().unwrap(), subsystem.to_owned()));
+            }
+        }
+    }
+    assert!(!shown.is_empty());
+    for name in ["qemu", "qemu-e1000e", "virtio"] {
+        let profile = hardware::profile(name, &[]).unwrap();
+        for alias in profile.devices.iter().flat_map(|device| &device.alias).filter(|alias| alias.starts_with("pci:")) {
+            let hex = |from: usize| alias[from..from + 4].to_lowercase();
+            // pci:vVVVVVVVVdDDDDDDDDsvSSSSSSSSsdSSSSSSSS: the numbers are 16 bits wide.
+            let id = (format!("{}:{}", hex(9), hex(18)), format!("{}:{}", hex(28), hex(38)));
+            assert!(shown.contains(&id), "{name}: {alias} is none of {shown:?}");
+        }
     }
 }
