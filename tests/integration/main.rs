@@ -7,4 +7,5 @@ mod iso;
 mod rules;
 mod iso_boot;
 mod pack;
+mod modules;
 mod support;
