@@ -8,4 +8,5 @@ mod rules;
 mod iso_boot;
 mod pack;
 mod modules;
+mod manifest;
 mod support;
