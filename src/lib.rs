@@ -26,3 +26,4 @@ pub mod pack;
 pub mod boot;
 pub mod explain;
 pub mod text;
+pub mod verify;
