@@ -6,3 +6,4 @@ mod rules;
 mod fetch;
 mod iso;
 mod support;
+mod verify;
