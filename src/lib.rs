@@ -53,6 +53,7 @@ pub mod iso;
 
 // Using the result.
 pub mod explain;
+pub mod verify;
 pub mod boot;
 
 // Talking.

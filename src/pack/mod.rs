@@ -17,7 +17,7 @@ pub use compress::Compression;
 pub use contents::{Change, CheckedReader, Contents};
 pub use plan::{Warning, plan};
 
-use crate::manifest::Manifest;
+use crate::manifest::{Entry, Manifest};
 use crate::path::RootPath;
 use compress::{Encoder, Expected, LevelError};
 use std::fmt;
@@ -155,10 +155,15 @@ pub fn write_stream(
 /// MiB more for itself. Without `rootfstype=ramfs` the content may take half of the memory only, and unpacking stops
 /// short without an error.
 pub fn least_ram_mib(manifest: &Manifest, packed: u64, compression: Compression, level: i32) -> u64 {
+    least_ram_for(manifest.entries.iter().map(Entry::size), packed, compression.decoder_memory(level))
+}
+
+/// [`least_ram_mib`] for files of these sizes, and a decompressor that needs so many bytes.
+pub fn least_ram_for(sizes: impl Iterator<Item = u64>, packed: u64, decoder_memory: u64) -> u64 {
     const KERNEL: u64 = 96 << 20;
     const PAGE: u64 = 4096;
-    let content: u64 = manifest.entries.iter().map(|entry| entry.size().next_multiple_of(PAGE)).sum();
-    (packed + content + compression.decoder_memory(level) + KERNEL).div_ceil(1 << 20)
+    let content: u64 = sizes.map(|size| size.next_multiple_of(PAGE)).sum();
+    (packed + content + decoder_memory + KERNEL).div_ceil(1 << 20)
 }
 
 /// Gives the bytes before and after compression.

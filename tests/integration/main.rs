@@ -10,3 +10,4 @@ mod pack;
 mod modules;
 mod manifest;
 mod support;
+mod verify;

@@ -98,8 +98,7 @@ pub(super) fn imports(
     let size = Sym::size(context.container) as u64;
     let count = (place.end - place.start) / size;
     let table = reader.read(scratch, (place.start, count * size), FIELD)?;
-    let symbols =
-        Symtab::parse(table, 0, count as usize, context).map_err(|_| ElfError::Malformed { field: FIELD })?;
+    let symbols = Symtab::parse(table, 0, count as usize, context).map_err(|_| ElfError::Malformed { field: FIELD })?;
     let mut found = 0;
     for symbol in symbols.iter().filter(|symbol| symbol.st_shndx == SHN_UNDEF as usize) {
         let next = ends.partition_point(|end| *end < symbol.st_name);
