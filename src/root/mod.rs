@@ -14,9 +14,9 @@ pub use metadata::{METADATA_PATH, Metadata, Override};
 pub use walk::Walk;
 
 use crate::path::RootPath;
+use foldhash::HashMap;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;

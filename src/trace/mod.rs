@@ -30,7 +30,8 @@ use crate::resolve::store::{ObjectId, Store};
 use crate::root::{Found, Root};
 use crate::rules::{RuleSet, RuleState};
 use crate::startup::{GeneratedFile, StartupError};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// What a trace is made from.
@@ -168,8 +169,8 @@ struct Tracer<'a> {
     requests: BTreeMap<ObjectId, Vec<Request>>,
     /// How badly the rules want such a library, by the object and the name, and whether it may be absent.
     request_priority: HashMap<(RootPath, String), (Priority, bool)>,
-    /// The executables that an object runs in.
-    runs_in: HashMap<ObjectId, BTreeSet<ObjectId>>,
+    /// The executables that an object runs in; one that was worked out twice may be there twice.
+    runs_in: HashMap<ObjectId, Vec<ObjectId>>,
     /// Places that are nodes of the graph already, with their object.
     placed: HashSet<crate::resolve::glibc::PlaceId>,
     /// Libraries that are found through `ld.so.conf` only, and who needs them.

@@ -101,7 +101,10 @@ impl Tracer<'_> {
         for executable in stale {
             let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
             for member in self.glibc.run(executable, requests) {
-                self.runs_in.entry(member).or_default().insert(executable);
+                let executables = self.runs_in.entry(member).or_default();
+                if executables.last() != Some(&executable) {
+                    executables.push(executable);
+                }
             }
         }
         let findings = self.glibc.take_findings();
