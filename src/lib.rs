@@ -26,4 +26,5 @@ pub mod pack;
 pub mod boot;
 pub mod cli;
 pub mod explain;
+pub mod output;
 pub mod text;

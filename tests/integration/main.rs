@@ -14,4 +14,6 @@ mod node;
 mod pack;
 mod readers;
 mod rules;
+mod small_root;
 mod support;
+mod transcripts;
