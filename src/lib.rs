@@ -58,3 +58,5 @@ pub mod boot;
 
 // Talking.
 pub mod cli;
+pub mod output;
+pub mod text;
