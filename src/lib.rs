@@ -24,6 +24,7 @@ pub mod iso;
 pub mod pack;
 
 pub mod boot;
+pub mod cli;
 pub mod explain;
 pub mod text;
 pub mod verify;

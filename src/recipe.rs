@@ -2,6 +2,7 @@
 
 use crate::path::RootPath;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The kind of system that a root holds.
@@ -39,6 +40,8 @@ pub struct Source {
     pub apt: Vec<String>,
     /// Package files, with `*` and `?`.
     pub packages: Vec<String>,
+    /// Packages of `apt` that smaller ones stand in for when the image is to be as small as possible.
+    pub smallest: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -215,6 +218,7 @@ impl Recipe {
             }
             join(&mut self.source.apt, source.apt);
             join(&mut self.source.packages, source.packages);
+            self.source.smallest.extend(source.smallest);
             if !self.source.apt.is_empty() && !self.source.packages.is_empty() {
                 return Err(RecipeError::Conflict("one has `apt`, another `packages`".to_owned()));
             }
@@ -241,6 +245,19 @@ impl Recipe {
         replace(&mut self.check.console, console);
         replace(&mut self.check.timeout, timeout);
         Ok(())
+    }
+}
+
+impl Recipe {
+    /// Takes the smaller packages that the recipe names, and the smallest compression.
+    pub fn choose_smallest(&mut self) {
+        for package in &mut self.source.apt {
+            if let Some(smaller) = self.source.smallest.get(package) {
+                package.clone_from(smaller);
+            }
+        }
+        self.boot.compress = Some("xz".to_owned());
+        self.boot.level = None;
     }
 }
 

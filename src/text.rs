@@ -68,16 +68,16 @@ pub fn count(number: u64, noun: &str) -> String {
 
 /// Tenths of the largest unit in which the number is at least 1; `None` below 1 KiB.
 fn rounded(bytes: u64) -> Option<String> {
+    if bytes < 1024 {
+        return None;
+    }
     let mut unit = 1u128;
     let mut shown = None;
     for name in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
         unit *= 1024;
-        // 1023.96 KiB would round to 1024.0 KiB, and is 1.0 MiB.
         let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
-        if u128::from(bytes) < unit && tenths < 10 {
-            break;
-        }
         shown = Some(format!("{}.{} {name}", tenths / 10, tenths % 10));
+        // After rounding, so that no size is shown as 1024.0 of a unit.
         if tenths < 10_240 {
             break;
         }

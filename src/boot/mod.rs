@@ -119,6 +119,14 @@ pub struct BootReport {
     pub memory: u32,
 }
 
+/// Whether there is a QEMU to boot with.
+///
+/// # Errors
+/// [`BootError::NoQemu`], whose hint says what to install.
+pub fn is_available() -> Result<(), BootError> {
+    qemu::find().map(drop)
+}
+
 /// Boots what is asked for and waits until the check is fulfilled or cannot be any more. QEMU has ended on return.
 ///
 /// The time of the check, 120 s when it does not say, starts with QEMU.

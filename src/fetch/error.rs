@@ -21,6 +21,8 @@ pub enum FetchError {
     UnknownPackages { names: Vec<String>, nearest: Vec<String> },
     #[error("`{0}` is not a package name")]
     PackageName(String),
+    #[error("`{0}` is not the name of an architecture")]
+    Architecture(String),
     #[error("apt named the archive `{0}`, which is not the name of a package file")]
     ArchiveName(String),
     #[error("`{}` does not have the digest that the package lists promise", path.display())]

@@ -17,7 +17,7 @@ pub fn run() -> ! {
     if let Err(error) = read_plan().and_then(follow) {
         say_error([b"cannot follow ", PLAN_PATH.to_bytes()], error);
     }
-    syscall::drain_terminal(1);
+    system::drain_console();
     syscall::power_off();
     syscall::exit(1)
 }

@@ -20,9 +20,9 @@ pub const SIOCGIFFLAGS: usize = 0x8913;
 pub const SIOCSIFFLAGS: usize = 0x8914;
 pub const SIOCSIFADDR: usize = 0x8916;
 pub const SIOCSIFNETMASK: usize = 0x891c;
-pub const TCSBRK: usize = 0x5409;
 pub const TIOCSCTTY: usize = 0x540e;
 pub const TIOCSPGRP: usize = 0x5410;
+pub const TIOCOUTQ: usize = 0x5411;
 
 const AT_FDCWD: usize = -100isize as usize;
 const SIGCHLD: usize = 17;
@@ -196,10 +196,12 @@ pub fn take_terminal(fd: Descriptor) -> Result<(), Errno> {
     unsafe { call(number::IOCTL, [fd as usize, TIOCSCTTY, 1, 0, 0, 0]) }.map(drop)
 }
 
-/// Waits until a terminal has sent what was written to it (tcdrain(3)).
-pub fn drain_terminal(fd: Descriptor) {
-    // SAFETY: the argument is a number. What is no terminal has nothing to send.
-    let _ = unsafe { call(number::IOCTL, [fd as usize, TCSBRK, 1, 0, 0, 0]) };
+/// How many bytes a terminal has not sent yet; 0 for what is no terminal.
+pub fn unsent_bytes(fd: Descriptor) -> i32 {
+    let mut count = 0i32;
+    // SAFETY: TIOCOUTQ writes one int.
+    let _ = unsafe { control(fd, TIOCOUTQ, &mut count) };
+    count
 }
 
 pub fn new_session() {

@@ -58,6 +58,19 @@ pub fn open_console() {
     let _ = syscall::take_terminal(0);
 }
 
+/// Waits until the console has sent what was written to it, or for five seconds: what a slow serial line has in its
+/// buffer (4 KiB, four seconds at 9600 baud) would be lost with the power. Not tcdrain(3), which a line that was
+/// stopped keeps waiting for ever.
+pub fn drain_console() {
+    const WAIT_MILLISECONDS: i64 = 5000;
+    let deadline = syscall::monotonic_milliseconds().saturating_add(WAIT_MILLISECONDS);
+    while syscall::unsent_bytes(1) > 0 && syscall::monotonic_milliseconds() < deadline {
+        syscall::sleep_milliseconds(10);
+    }
+    // The last bytes have left the buffer for the hardware's own, of 16 to 128 bytes.
+    syscall::sleep_milliseconds(20);
+}
+
 /// Loads a kernel module from a file; one that is there already is fine, any other failure is said.
 pub fn load_module(path: &CStr) {
     let fd = match syscall::open(path, O_RDONLY | O_CLOEXEC) {

@@ -31,6 +31,7 @@ mod rock_ridge;
 pub use blob::Blob;
 pub use linux::{IsoReport, LinuxIso, LinuxIsoError, write_linux_iso};
 pub use loaders::{BiosLoader, Loaders, LoadersError, UefiLoader};
+pub use output::{Identity, Piece, write_image};
 pub(crate) use read::ISOLINUX_DIRECTORIES;
 pub use read::{IsoEntry, IsoImage, IsoKind};
 

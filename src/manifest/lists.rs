@@ -12,7 +12,6 @@
 //! list brings in everything below it. DIR is what `minroot pack --format dir` writes; the source root itself will
 //! do when the manifest has no `generated` and no unpacked entries, and otherwise the tool reports those as absent.
 
-use super::Manifest;
 use crate::path::RootPath;
 use std::io::{self, Write};
 
@@ -20,9 +19,9 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// Only those of `out`.
-pub fn paths(manifest: &Manifest, mut out: impl Write) -> io::Result<()> {
-    for entry in &manifest.entries {
-        writeln!(out, "{}", entry.path)?;
+pub fn paths<'p>(paths: impl IntoIterator<Item = &'p RootPath>, out: &mut dyn Write) -> io::Result<()> {
+    for path in paths {
+        writeln!(out, "{path}")?;
     }
     out.flush()
 }
@@ -31,9 +30,9 @@ pub fn paths(manifest: &Manifest, mut out: impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// Only those of `out`.
-pub fn paths0(manifest: &Manifest, mut out: impl Write) -> io::Result<()> {
-    for entry in &manifest.entries {
-        let (prefix, path) = relative(&entry.path);
+pub fn paths0<'p>(paths: impl IntoIterator<Item = &'p RootPath>, out: &mut dyn Write) -> io::Result<()> {
+    for path in paths {
+        let (prefix, path) = relative(path);
         out.write_all(prefix)?;
         out.write_all(path)?;
         out.write_all(b"\0")?;
@@ -60,8 +59,8 @@ mod tests {
     fn lists_keep_odd_names_apart() {
         let manifest = manifest_of(&[("/", &[]), ("/#x", &[]), ("/-rf", &[]), ("/a b\nc", &[])]);
         let (mut lines, mut raw) = (Vec::new(), Vec::new());
-        paths(&manifest, &mut lines).unwrap();
-        paths0(&manifest, &mut raw).unwrap();
+        paths(manifest.entries.iter().map(|e| &e.path), &mut lines).unwrap();
+        paths0(manifest.entries.iter().map(|e| &e.path), &mut raw).unwrap();
         assert_eq!(lines, b"/\n/#x\n/-rf\n/a b\\x0ac\n");
         assert_eq!(raw, b".\0./#x\0./-rf\0a b\nc\0");
     }

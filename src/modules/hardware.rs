@@ -162,8 +162,8 @@ fn parse(origin: &str, text: &str) -> Result<Profile, HardwareError> {
     Ok(profile)
 }
 
-/// The forms of the common buses (scripts/mod/file2alias.c), where `#` is an upper-case hexadecimal digit. A device says what it is,
-/// so there is no wildcard; a lower-case digit would match nothing.
+/// The forms of the common buses (scripts/mod/file2alias.c), where `#` is an upper-case hexadecimal digit. A device
+/// says what it is, so there is no wildcard; a lower-case digit would match nothing.
 fn check_alias(alias: &str) -> Result<(), &'static str> {
     const FORMS: [&str; 3] =
         ["pci:v########d########sv########sd########bc##sc##i##", "virtio:d########v########", "scsi:t-0x"];

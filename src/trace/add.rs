@@ -91,8 +91,7 @@ impl Tracer<'_> {
     /// A link to a directory keeps that directory: the link alone would dangle.
     fn follow_directory_link(&mut self, link: &Link) {
         let Ok(directory) = self.input.root.directory(&link.path) else { return };
-        let reason =
-            Reason::new(Evidence::Proven, Kind::Symlink, crate::path::escaped(&link.target).to_string());
+        let reason = Reason::new(Evidence::Proven, Kind::Symlink, crate::path::escaped(&link.target).to_string());
         self.add_node(&directory.path);
         self.graph.connect(Some(&link.path), &directory.path, reason);
     }

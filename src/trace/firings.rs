@@ -14,8 +14,7 @@ impl Tracer<'_> {
     /// Shows the rules everything that has come in since they were last asked.
     pub(super) fn fire_rules(&mut self) {
         let new = std::mem::take(&mut self.new_paths);
-        let facts =
-            Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
+        let facts = Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
         let firings = self.input.rules.fire(&new, &mut self.rule_state, &facts);
         for firing in firings {
             self.act(&firing);
@@ -30,18 +29,13 @@ impl Tracer<'_> {
             Effect::Library { soname, context } => self.ask_for_library(soname, context, firing),
             Effect::Module { name } => {
                 let wanted = Wanted::Name(name.clone());
-                self.module_requests.push(ModuleRequest {
-                    by: Referrer::Recipe,
-                    wanted,
-                    priority: firing.priority,
-                });
+                self.module_requests.push(ModuleRequest { by: Referrer::Recipe, wanted, priority: firing.priority });
             }
             Effect::Generate { .. } => {
                 self.wants_module_indexes.insert((from.cloned(), firing.detail.clone()));
             }
             Effect::AnyOf { alternatives } => {
-                let facts =
-                    Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
+                let facts = Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
                 match first_existing(alternatives, &facts).map(<[Need]>::to_vec) {
                     Some(needs) => needs.iter().for_each(|need| self.need_by_rule(from, need, firing)),
                     None => {
@@ -78,8 +72,7 @@ impl Tracer<'_> {
                 self.need_found(from, found, reason);
             }
             Err(error) => {
-                let facts =
-                    Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
+                let facts = Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
                 let mut probed = probe(&need.path, &error);
                 if let Some(near) = nearest_existing(&need.path, &facts) {
                     probed.outcome.push_str(&format!("; did the rule mean {near}?"));
@@ -100,7 +93,8 @@ impl Tracer<'_> {
     fn ask_for_library(&mut self, soname: &[u8], context: &RootPath, firing: &Firing) {
         let Some(caller) = self.glibc.store().known(context) else { return };
         let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
-        self.request_priority.insert((context.clone(), escaped(soname).to_string()), (firing.priority, firing.optional));
+        self.request_priority
+            .insert((context.clone(), escaped(soname).to_string()), (firing.priority, firing.optional));
         let request = Request { caller, name: soname.into(), reason };
         for executable in self.runs_in.get(&caller).cloned().unwrap_or_default() {
             let requests = self.requests.entry(executable).or_default();

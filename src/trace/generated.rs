@@ -45,8 +45,8 @@ impl Tracer<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let files = depmod::write(index, |name| kernel.keeps(name), FileNames::Decompressed)
-            .map_err(KernelError::from)?;
+        let files =
+            depmod::write(index, |name| kernel.keeps(name), FileNames::Decompressed).map_err(KernelError::from)?;
         for (name, bytes) in files {
             let path = index.directory().join(name.as_bytes());
             for (from, detail) in &wanted {

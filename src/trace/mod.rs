@@ -122,14 +122,13 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
 
     // The fixed point. Objects before rules: a rule asks what objects say and which of them run together.
     loop {
-        tracer.examine_files();
-        tracer.run_processes();
-        if tracer.has_work() {
-            continue;
+        while tracer.has_files() {
+            tracer.examine_files();
+            tracer.run_processes();
         }
         tracer.fire_rules();
         tracer.select_modules(&mut kernel)?;
-        if !tracer.has_work() {
+        if !tracer.has_files() && tracer.new_paths.is_empty() {
             break;
         }
     }
@@ -211,8 +210,8 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    fn has_work(&self) -> bool {
-        !self.unexamined.is_empty() || !self.stale.is_empty() || !self.new_paths.is_empty()
+    fn has_files(&self) -> bool {
+        !self.unexamined.is_empty() || !self.stale.is_empty()
     }
 
     fn finish(self, kernel: Option<kernel::Kernel>) -> Trace {

@@ -110,8 +110,7 @@ impl Trace {
             Some(first) => Content::Hardlink { to: first.clone() },
             None => content(root, &found)?,
         };
-        let xattrs =
-            root.xattrs(&found).map_err(|source| SnapshotError::Read { path: path.clone(), source })?;
+        let xattrs = root.xattrs(&found).map_err(|source| SnapshotError::Read { path: path.clone(), source })?;
         Ok(Entry { uid: found.info.uid, gid: found.info.gid, xattrs, ..made(content, found.info.mode) })
     }
 }
@@ -153,8 +152,7 @@ fn content(root: &Root, found: &Found) -> Result<Content, SnapshotError> {
 
 /// A compressed file's content, decompressed.
 fn unpacked(root: &Root, found: &Found) -> Result<Content, SnapshotError> {
-    let file =
-        root.open_file(found).map_err(|source| SnapshotError::Read { path: found.path.clone(), source })?;
+    let file = root.open_file(found).map_err(|source| SnapshotError::Read { path: found.path.clone(), source })?;
     let bytes = decompress(file, Compression::of_name(found.path.file_name()))
         .map_err(|source| SnapshotError::Decompress { path: found.path.clone(), source })?;
     Ok(Content::File {

@@ -47,13 +47,7 @@ impl Tracer<'_> {
     }
 
     /// A path, and everything below it when it is a directory.
-    pub(super) fn need_below(
-        &mut self,
-        from: Option<&RootPath>,
-        path: &RootPath,
-        reason: &Reason,
-        priority: Priority,
-    ) {
+    pub(super) fn need_below(&mut self, from: Option<&RootPath>, path: &RootPath, reason: &Reason, priority: Priority) {
         let Some(found) = self.need(from, path, reason.clone(), priority) else { return };
         if !self.input.root.lookup(&found).is_ok_and(|f| f.info.kind == FileKind::Directory) {
             return;

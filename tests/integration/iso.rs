@@ -349,6 +349,37 @@ fn files_of_4_gib_and_more_are_in_several_extents_that_other_readers_join() {
 }
 
 #[test]
+fn an_image_of_xorriso_is_read() {
+    let Some(xorriso) = tool("xorriso") else { return };
+    let directory = scratch();
+    let tree = directory.path().join("tree");
+    let deep = tree.join("d/e/e/p/e/r/t/h/a/n/i/t");
+    std::fs::create_dir_all(&deep).unwrap();
+    let long = "long".repeat(60);
+    std::fs::write(deep.join(&long), noise(5000, 9)).unwrap();
+    std::fs::write(tree.join("new\nline"), "x").unwrap();
+    std::os::unix::fs::symlink("../".repeat(90) + &long, tree.join("link")).unwrap();
+    let image = directory.path().join("FAT");
+    std::fs::write(&image, noise(512 * 100, 10)).unwrap();
+    std::fs::rename(&image, tree.join("efi.img")).unwrap();
+    let file = directory.path().join("theirs.iso");
+    let (file, tree) = (file.to_str().unwrap(), tree.to_str().unwrap());
+    let mkisofs = ["-as", "mkisofs", "-R", "-V", "THEIRS", "-e", "efi.img", "-no-emul-boot", "-o", file, tree];
+    run(&xorriso, &args(&mkisofs));
+    let iso = IsoImage::open(Path::new(file)).unwrap();
+    assert_eq!(iso.label(), "THEIRS");
+    let found = iso.walk().unwrap();
+    assert_eq!(found.iter().filter(|e| e.kind == IsoKind::Directory).count(), 12);
+    let deep = path(format!("/d/e/e/p/e/r/t/h/a/n/i/t/{long}"));
+    assert_eq!(iso.file(&deep).unwrap().unwrap().read().unwrap(), noise(5000, 9));
+    let target = ("../".repeat(90) + &long).into_bytes();
+    assert_eq!(iso.find(&path("/link")).unwrap().kind, IsoKind::Symlink { target });
+    assert!(iso.find(&path("/new\nline")).is_ok());
+    let boot_image = iso.boot_image(&iso.boot_entries()[0]).unwrap().read().unwrap();
+    assert_eq!(boot_image, noise(512 * 100, 10));
+}
+
+#[test]
 fn bad_images_are_errors() {
     let mut source = linux_iso(3000, 2000);
     source.loaders = Loaders {

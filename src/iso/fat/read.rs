@@ -241,7 +241,7 @@ impl FatVolume {
         let (value, end) = match self.kind {
             FatKind::Fat12 => {
                 let pair = u16_at(&self.table, index * 3 / 2);
-                (u32::from(if index % 2 == 0 { pair & 0xfff } else { pair >> 4 }), 0xff8)
+                (u32::from(if index.is_multiple_of(2) { pair & 0xfff } else { pair >> 4 }), 0xff8)
             }
             FatKind::Fat16 => (u32::from(u16_at(&self.table, index * 2)), 0xfff8),
             FatKind::Fat32 => (u32_at(&self.table, index * 4) & 0x0fff_ffff, 0x0fff_fff8),
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        // The blocks of padding lead to each of the three types.
+        // FAT32 takes 2 GiB and has a test of its own.
         for (padding, kind) in [(0, FatKind::Fat12), (9 << 20, FatKind::Fat16)] {
             let mut files = sample();
             files.push(file("padding.bin", vec![0; padding]));
@@ -373,6 +373,41 @@ mod tests {
             }
             assert_eq!(volume.walk().unwrap().iter().filter(|e| e.is_directory).count(), 4);
         }
+    }
+
+    /// A blob of `size` zeros that take no space.
+    fn hole(size: u64) -> Blob {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(size).unwrap();
+        Blob::from_file(file, std::path::Path::new("hole")).unwrap()
+    }
+
+    #[test]
+    fn a_fat32_volume_is_read_back() {
+        let large = hole(2_300_000_000);
+        let files = [sample(), vec![FatFile { path: "large".into(), blob: large.clone() }]].concat();
+        let image = FatImage::plan(files, 0).unwrap();
+        let volume = tempfile::tempfile().unwrap();
+        volume.set_len(image.size()).unwrap();
+        for piece in image.pieces().into_iter().chain(image.boot_sectors(7)) {
+            if piece.blob.len() != large.len() {
+                std::os::unix::fs::FileExt::write_all_at(&volume, &piece.blob.read().unwrap(), piece.offset).unwrap();
+            }
+        }
+        let volume = FatVolume::open(Blob::from_file(volume, std::path::Path::new("volume")).unwrap()).unwrap();
+        assert_eq!((volume.kind(), volume.serial()), (FatKind::Fat32, 7));
+        let entry = volume.find("large").unwrap();
+        assert_eq!(volume.extents(&entry).unwrap(), [(image.offset_of("large").unwrap(), large.len())]);
+        let entry = volume.find("loader/loader.conf").unwrap();
+        assert_eq!(volume.read(&entry).unwrap(), b"timeout 0\n");
+        assert_eq!(volume.walk().unwrap().len(), 10);
+    }
+
+    #[test]
+    fn files_of_4_gib_are_refused_when_they_are_planned() {
+        let size = 1 << 32;
+        let plan = FatImage::plan(vec![FatFile { path: "large".into(), blob: hole(size) }], 0);
+        assert_eq!(plan.unwrap_err(), FatError::FileTooLarge { path: "large".into(), size });
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl IsoLayout {
     }
 
     /// Everything but the system area and the tail, in ascending order.
-    pub(in crate::iso) fn pieces(&self) -> &[Piece] {
+    pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
 }

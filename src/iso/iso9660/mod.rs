@@ -138,7 +138,7 @@ impl Volume {
     }
 
     /// Adds `size` bytes of which `pieces` are given; the others are zero, or written later by someone else.
-    pub(in crate::iso) fn add_extent_of_pieces(&mut self, size: u64, pieces: Vec<Piece>) -> ExtentId {
+    pub fn add_extent_of_pieces(&mut self, size: u64, pieces: Vec<Piece>) -> ExtentId {
         self.push_extent(Extent { size, content: ExtentContent::Pieces(pieces) })
     }
 

@@ -1,0 +1,303 @@
+//! Every subcommand and flag; the doc comments are the help texts and the manual pages.
+
+use crate::pack::{Compression, Format};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Find the smallest set of files that still does the job, say why each is in it, and make it boot.
+///
+/// An argument that ends in `.toml` is a recipe; several recipes are merged from left to right. Any other argument is a
+/// path inside the root.
+///
+/// Exit codes: 0 done; 1 the answer is no (a required reference is missing, an image would not start, a path is not
+/// in); 2 it could not be told (bad usage, unreadable input).
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fill a source root from the packages of a recipe.
+    ///
+    /// The system's own apt resolves and downloads, with a private state directory and as an ordinary user; nothing is
+    /// installed. Prints the path of the root. A second run downloads nothing.
+    Fetch(Fetch),
+    /// Find what targets need, and write the manifest.
+    ///
+    /// Example: `minroot trace --root / /usr/bin/ssh --format tree`
+    Trace(Trace),
+    /// Say why a path is in a manifest, or why not.
+    ///
+    /// Example: `minroot why libcrypto.so.3 -m node.json`
+    Why(Why),
+    /// Write the files of a manifest into an archive or a directory.
+    Pack(Pack),
+    /// Write a bootable ISO for BIOS and UEFI, CD and disk.
+    Iso(Iso),
+    /// Read a finished ISO, archive or directory again: would it start?
+    Verify(Verify),
+    /// Start an ISO under QEMU and check it as the recipe says.
+    Boot(Boot),
+    /// Fetch, trace, pack, make the ISO and verify it, in one go.
+    ///
+    /// Example: `minroot build rules/recipes/debian-node.toml -o node.iso --boot`
+    Build(Build),
+    /// List, show or check the rules.
+    Rules(Rules),
+    /// Print the completions for a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual pages.
+    Man {
+        /// Where to; the page of the program itself goes to standard output when absent.
+        directory: Option<PathBuf>,
+    },
+}
+
+/// What to trace: shared by all commands that take recipes.
+#[derive(Debug, Args)]
+pub struct Inputs {
+    /// Recipes (`*.toml`) and target paths inside the root.
+    #[arg(required = true, value_name = "RECIPE|TARGET")]
+    pub inputs: Vec<OsString>,
+    /// The source root; overrides that of the recipe.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// A directory of further rules and hardware profiles.
+    #[arg(long, value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+    /// The least processor the image must run on: x86-64, x86-64-v2, -v3, -v4 or any.
+    #[arg(long, value_name = "LEVEL")]
+    pub cpu: Option<String>,
+    /// A hardware profile, or one class of its devices: `virtio`, `qemu:network`.
+    #[arg(long, value_name = "PROFILE")]
+    pub hardware: Vec<String>,
+    /// The smaller kernel that the recipe names, and the smallest compression.
+    #[arg(long)]
+    pub smallest: bool,
+    #[command(flatten)]
+    pub fetching: Fetching,
+}
+
+#[derive(Debug, Args)]
+pub struct Fetching {
+    /// Where package files and fetched roots are kept [default: ~/.cache/minroot].
+    #[arg(long, value_name = "DIR", help_heading = "Fetching")]
+    pub cache: Option<PathBuf>,
+    /// Ask the repositories again, even if a finished root is there.
+    #[arg(long, help_heading = "Fetching")]
+    pub refresh: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// Recipes, merged from left to right.
+    #[arg(required = true)]
+    pub recipes: Vec<PathBuf>,
+    /// The smaller kernel that the recipe names.
+    #[arg(long)]
+    pub smallest: bool,
+    #[command(flatten)]
+    pub fetching: Fetching,
+}
+
+#[derive(Debug, Args)]
+pub struct Trace {
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ManifestFormat,
+    /// Where to; `-` is standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ManifestFormat {
+    /// The manifest with digests, packages and reasons.
+    #[default]
+    Json,
+    /// One path a line.
+    Paths,
+    /// Paths that end in a NUL byte, for `cpio -0`, `tar --null -T` and `rsync -0`.
+    Paths0,
+    /// What needs what, indented.
+    Tree,
+}
+
+#[derive(Debug, Args)]
+pub struct Why {
+    /// A path inside the image, or only its last part.
+    pub path: OsString,
+    /// The manifest.
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// Show every reason, not only the shortest chain.
+    #[arg(long)]
+    pub all: bool,
+    /// Begin the chain at this path instead of at a target.
+    #[arg(long, value_name = "PATH")]
+    pub from: Option<OsString>,
+    #[arg(long)]
+    /// Answer in JSON.
+    pub json: bool,
+}
+
+/// How an archive is compressed.
+#[derive(Debug, Args)]
+pub struct Compress {
+    /// none, gzip, zstd or xz [default: zstd for an initramfs].
+    #[arg(long, value_name = "NAME")]
+    pub compress: Option<Compression>,
+    /// The compressor's level.
+    #[arg(long)]
+    pub level: Option<i32>,
+}
+
+/// A manifest and where its content is.
+#[derive(Debug, Args)]
+pub struct Packed {
+    /// The manifest that `trace` wrote.
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// The source root it was made from.
+    #[arg(long, value_name = "DIR")]
+    pub root: PathBuf,
+    /// Recipes whose own large files the manifest names.
+    pub recipes: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Pack {
+    #[command(flatten)]
+    pub packed: Packed,
+    /// cpio, tar or dir.
+    #[arg(long, default_value = "cpio")]
+    pub format: Format,
+    #[command(flatten)]
+    pub compress: Compress,
+    /// Where to; `-` is standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Iso {
+    #[command(flatten)]
+    pub packed: Packed,
+    #[command(flatten)]
+    pub compress: Compress,
+    /// The ISO to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// An ISO, an archive or a directory.
+    pub image: PathBuf,
+    /// The manifest it was made from.
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Boot {
+    /// The ISO.
+    pub image: PathBuf,
+    /// Recipes, for the check, the memory and the network.
+    pub recipes: Vec<PathBuf>,
+    #[command(flatten)]
+    pub machine: Machine,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The virtual machine.
+#[derive(Debug, Args)]
+pub struct Machine {
+    /// Start with UEFI firmware instead of a BIOS.
+    #[arg(long, help_heading = "Virtual machine")]
+    pub uefi: bool,
+    /// Give the machine the ISO as a disk instead of a CD.
+    #[arg(long, help_heading = "Virtual machine")]
+    pub disk: bool,
+    /// Memory in MiB.
+    #[arg(long, value_name = "MIB", help_heading = "Virtual machine")]
+    pub memory: Option<u32>,
+    /// kvm, tcg, or auto: kvm if it really works.
+    #[arg(long, value_enum, default_value_t, help_heading = "Virtual machine")]
+    pub accel: AccelName,
+    /// Show the guest's console.
+    #[arg(short, long, help_heading = "Virtual machine")]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum AccelName {
+    #[default]
+    Auto,
+    Kvm,
+    Tcg,
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    #[command(flatten)]
+    pub inputs: Inputs,
+    #[command(flatten)]
+    pub compress: Compress,
+    /// The ISO to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Write the manifest too.
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Start the ISO under QEMU and check it.
+    #[arg(long)]
+    pub boot: bool,
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+#[derive(Debug, Args)]
+pub struct Rules {
+    #[command(subcommand)]
+    pub action: RulesAction,
+    /// A directory of further rules.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub rules: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RulesAction {
+    /// One line a rule.
+    List {
+        /// Answer in JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The whole text of a rule.
+    Show { id: String },
+    /// Unknown keys, duplicate ids, conflicts, rules without a firing example; runs the examples.
+    Check,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,36 @@
+//! `minroot build`: everything from packages to an ISO that has been read back.
+
+use super::args::Build;
+use super::setting::Setting;
+use super::{Outcome, boot, images, report, trace};
+use crate::boot::is_available;
+use crate::manifest::json;
+use anyhow::Context;
+
+pub fn run(options: &Build) -> anyhow::Result<Outcome> {
+    let setting = Setting::new(&options.inputs)?;
+    let traced = trace::trace(&setting)?;
+    let manifest = trace::manifest(&setting, &traced)?;
+    images::tell_traced(&manifest);
+    if let Some(path) = &options.manifest {
+        report::write_output(path, |out| json::write(&manifest, out))
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    if report::missing(manifest.missing.iter()) {
+        report::note("no ISO is written, because what is missing is required");
+        return Ok(Outcome::No);
+    }
+    let (packed, written) =
+        images::write_iso(&manifest, &setting.root, &setting.recipe, &options.compress, &options.output)?;
+    images::tell_packed(&packed);
+    images::tell_iso(&written);
+    let least = u32::try_from(packed.least_ram_mib.unwrap_or_default())?;
+    report::step("done", format_args!("{}: needs {least} MiB of memory", options.output.display()));
+    if options.boot {
+        return boot::start(&options.output, &setting.recipe, &options.machine, least, false);
+    }
+    if let Err(error) = is_available() {
+        report::note(&format!("{error}; {}", error.hint().unwrap_or_default()));
+    }
+    Ok(Outcome::Done)
+}

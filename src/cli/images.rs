@@ -1,0 +1,163 @@
+//! `minroot pack` and `minroot iso`: from a manifest and its root to an archive, and to an ISO around it.
+
+use super::args::{Compress, Iso, Pack};
+use super::why::read_manifest;
+use super::{Outcome, report, setting};
+use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
+use crate::manifest::{Content, Manifest};
+use crate::pack::{Compression, Contents, Format, PackError, PackOptions, PackReport, write_archive, write_stream};
+use crate::path::RootPath;
+use crate::recipe::{BootOptions, Recipe};
+use crate::root::Root;
+use crate::text::size;
+use anyhow::Context;
+use std::path::Path;
+
+/// The volume label of every ISO.
+const LABEL: &str = "MINROOT";
+
+pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
+    let manifest = read_manifest(&options.packed.manifest)?;
+    let root = setting::open_root(&options.packed.root)?;
+    let recipe = Recipe::load(&options.packed.recipes)?;
+    let contents = contents(&root, &recipe);
+    let compression = match options.format {
+        Format::Cpio => compression(&options.compress, &recipe.boot)?,
+        Format::Tar | Format::Dir => options.compress.compress.unwrap_or(Compression::None),
+    };
+    let pack = PackOptions {
+        format: options.format,
+        compression,
+        level: options.compress.level.or(recipe.boot.level),
+        epoch: setting::epoch()?,
+    };
+    let output = &options.output;
+    let written = if output == Path::new("-") {
+        write_stream(&manifest, &contents, &pack, &mut std::io::stdout().lock(), output)
+    } else {
+        write_archive(&manifest, &contents, &pack, output)
+    };
+    tell_packed(&written.map_err(hinted)?);
+    Ok(Outcome::Done)
+}
+
+pub fn iso(options: &Iso) -> anyhow::Result<Outcome> {
+    let manifest = read_manifest(&options.packed.manifest)?;
+    let root = setting::open_root(&options.packed.root)?;
+    let recipe = Recipe::load(&options.packed.recipes)?;
+    let (packed, written) = write_iso(&manifest, &root, &recipe, &options.compress, &options.output)?;
+    tell_packed(&packed);
+    tell_iso(&written);
+    Ok(Outcome::Done)
+}
+
+/// Packs the manifest's files and writes the ISO around the archive.
+pub fn write_iso(
+    manifest: &Manifest,
+    root: &Root,
+    recipe: &Recipe,
+    compress: &Compress,
+    output: &Path,
+) -> anyhow::Result<(PackReport, IsoReport)> {
+    let boot = manifest
+        .boot
+        .as_ref()
+        .context("the manifest says nothing about starting: it has no kernel")
+        .map_err(|error| report::with_hint(error, "trace a recipe with [[startup]] from a root with a kernel"))?;
+    let loaders = Loaders::find(root).map_err(|error| {
+        let hint = error.hint();
+        report::with_optional_hint(error.into(), hint)
+    })?;
+    let missing = loaders.missing_packages();
+    if !missing.is_empty() {
+        report::note(&format!("the ISO will not start everywhere: the root lacks {}", missing.join(", ")));
+    }
+    let epoch = setting::epoch()?;
+    let options = PackOptions {
+        format: Format::Cpio,
+        compression: compression(compress, &recipe.boot)?,
+        level: compress.level.or(recipe.boot.level),
+        epoch,
+    };
+    let directory = output.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut archive =
+        tempfile::tempfile_in(directory).with_context(|| format!("cannot write in `{}`", directory.display()))?;
+    let name = Path::new("the archive of the ISO");
+    let packed = write_stream(manifest, &contents(root, recipe), &options, &mut archive, name).map_err(hinted)?;
+    let iso = LinuxIso {
+        kernel: kernel(root, &boot.kernel)?,
+        archive: Blob::from_file(archive, name)?,
+        kernel_args: boot.kernel_args.clone(),
+        label: LABEL.to_owned(),
+        loaders,
+        epoch: epoch.into(),
+    };
+    let written = write_linux_iso(&iso, output)?;
+    Ok((packed, written))
+}
+
+fn kernel(root: &Root, path: &RootPath) -> anyhow::Result<Blob> {
+    let open = || {
+        let found = root.lookup(path)?;
+        let file = root.open_file(&found)?;
+        anyhow::Ok(Blob::from_file(file, Path::new("the kernel"))?)
+    };
+    open().with_context(|| format!("cannot read the kernel `{path}`"))
+}
+
+/// The content of entries, with the recipe's own files.
+fn contents<'r>(root: &'r Root, recipe: &Recipe) -> Contents<'r> {
+    let mut contents = Contents::new(root);
+    for file in &recipe.file {
+        if let (Ok(path), Some(from)) = (RootPath::new(&file.path), &file.from) {
+            contents.give(path, from.clone());
+        }
+    }
+    contents
+}
+
+/// The flag, else the recipe's choice, else zstd.
+fn compression(compress: &Compress, boot: &BootOptions) -> anyhow::Result<Compression> {
+    match (compress.compress, &boot.compress) {
+        (Some(compression), _) => Ok(compression),
+        (None, Some(name)) => Ok(name.parse()?),
+        (None, None) => Ok(Compression::Zstd),
+    }
+}
+
+fn hinted(error: PackError) -> anyhow::Error {
+    let hint = error.hint();
+    report::with_optional_hint(error.into(), hint)
+}
+
+pub fn tell_packed(packed: &PackReport) {
+    for warning in &packed.warnings {
+        report::note(&warning.to_string());
+    }
+    let PackReport { n_entries, unpacked, packed: bytes, .. } = packed;
+    report::step("pack", format_args!("{n_entries} entries, {} to {}", size(*unpacked), size(*bytes)));
+}
+
+pub fn tell_iso(written: &IsoReport) {
+    report::step(
+        "iso",
+        format_args!(
+            "{}: kernel {}, archive {}, boot loaders {}, the rest {}",
+            size(written.total()),
+            size(written.kernel),
+            size(written.archive),
+            size(written.loaders),
+            size(written.overhead),
+        ),
+    );
+}
+
+/// Counts for people: files with their bytes, links, directories.
+pub fn tell_traced(manifest: &Manifest) {
+    let count = |kind: fn(&Content) -> bool| manifest.entries.iter().filter(|e| kind(&e.content)).count();
+    let files = count(|c| matches!(c, Content::File { .. } | Content::Generated { .. }));
+    let links = count(|c| matches!(c, Content::Symlink { .. } | Content::Hardlink { .. }));
+    let directories = count(|c| matches!(c, Content::Directory));
+    let bytes = size(manifest.total_bytes());
+    report::step("trace", format_args!("{files} files ({bytes}), {links} links, {directories} directories"));
+}

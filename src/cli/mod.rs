@@ -1,0 +1,74 @@
+//! The only code that reads the command line and the environment, and the only one that writes to the terminal.
+//!
+//! Data goes to standard output and everything else to standard error, so that every command can be piped.
+
+mod args;
+mod boot;
+mod build;
+mod fetch;
+mod images;
+mod progress;
+mod report;
+mod rules;
+mod setting;
+mod shell;
+mod trace;
+// mod verify;
+mod why;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, or the answer is yes.
+    Done,
+    /// The answer is no: a required reference is missing, an image would not start, a path is not in.
+    No,
+}
+
+/// The exit code for bad usage and unreadable input: it could not be told.
+const COULD_NOT_TELL: u8 = 2;
+
+/// Runs one command line, the program's name included.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers; clap prints them to standard output by itself.
+            let usage = error.use_stderr();
+            return match error.print() {
+                Ok(()) if !usage => ExitCode::SUCCESS,
+                _ => ExitCode::from(COULD_NOT_TELL),
+            };
+        }
+    };
+    match run(arguments) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::No) => ExitCode::from(1),
+        Err(error) if report::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::error(&error);
+            ExitCode::from(COULD_NOT_TELL)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+    match arguments.command {
+        Command::Fetch(options) => fetch::run(&options),
+        Command::Trace(options) => trace::run(&options),
+        Command::Why(options) => why::run(&options),
+        Command::Pack(options) => images::pack(&options),
+        Command::Iso(options) => images::iso(&options),
+        Command::Verify(_) => unreachable!(),
+        Command::Boot(options) => boot::run(&options),
+        Command::Build(options) => build::run(&options),
+        Command::Rules(options) => rules::run(&options),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { directory } => shell::man(directory.as_deref()),
+    }
+}

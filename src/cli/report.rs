@@ -1,0 +1,129 @@
+//! How errors, hints, notes and findings look on a terminal.
+
+use crate::manifest::Missing;
+use crate::reason::Priority;
+use crate::text::Style;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+/// An error with what to do about it.
+#[derive(Debug)]
+struct Hinted {
+    error: anyhow::Error,
+    hint: String,
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Hinted {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Adds what to type to an error.
+pub fn with_hint(error: anyhow::Error, hint: impl Into<String>) -> anyhow::Error {
+    Hinted { error, hint: hint.into() }.into()
+}
+
+pub fn with_optional_hint(error: anyhow::Error, hint: Option<impl Into<String>>) -> anyhow::Error {
+    match hint {
+        Some(hint) => with_hint(error, hint),
+        None => error,
+    }
+}
+
+/// Prints an error with its causes and its hint.
+pub fn error(error: &anyhow::Error) {
+    let style = style(&io::stderr());
+    let mut text = format!("{} {error}\n", style.bad("error:"));
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("  caused by: {cause}\n"));
+    }
+    if let Some(hinted) = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()) {
+        text.push_str(&format!("\n{} {}\n", style.remark("hint:"), hinted.hint));
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// A line for the user that is neither an answer nor an error.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{} {text}", style(&io::stderr()).remark("note:"));
+}
+
+/// One step of a long command, as it is done.
+pub fn step(name: &str, text: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{:>8}  {text}", name);
+}
+
+/// Colour on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
+pub fn style(stream: &impl IsTerminal) -> Style {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted && stream.is_terminal() { Style::Color } else { Style::Plain }
+}
+
+/// Whether somebody closed the pipe we write to: not worth a word.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+}
+
+/// Writes `content` to standard output for `-`, else beside `path` and then to it.
+///
+/// # Errors
+/// The host's error; nothing half-written is left.
+pub fn write_output(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    if path == Path::new("-") {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        content(&mut out)?;
+        return out.flush();
+    }
+    let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().permissions(readable()).tempfile_in(directory)?;
+    let mut out = io::BufWriter::new(&mut file);
+    content(&mut out)?;
+    out.flush()?;
+    drop(out);
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// What a new file would get: everybody may read it, as far as the umask lets.
+fn readable() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+}
+
+/// Tells what is missing; whether anything required is.
+pub fn missing<'m>(missing: impl Iterator<Item = &'m Missing> + Clone) -> bool {
+    missing.clone().for_each(one_missing);
+    missing.into_iter().any(|missing| missing.priority == Priority::Required)
+}
+
+fn one_missing(missing: &Missing) {
+    let style = style(&io::stderr());
+    let mut text = match missing.priority {
+        Priority::Required => style.bad("missing:").to_string(),
+        Priority::Recommended => style.remark("missing, recommended:").to_string(),
+        Priority::Suggested => return,
+    };
+    text.push_str(&format!(" `{}`", missing.name));
+    if let Some(from) = &missing.from {
+        text.push_str(&format!(" needed by {from}"));
+    }
+    if !missing.reason.detail.is_empty() && missing.reason.detail != missing.name {
+        text.push_str(&format!(" ({})", missing.reason.detail));
+    }
+    text.push('\n');
+    if missing.priority == Priority::Required {
+        for probe in &missing.probes {
+            text.push_str(&format!("    {} [{}]: {}\n", probe.path, probe.step, probe.outcome));
+        }
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+}
