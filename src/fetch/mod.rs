@@ -35,7 +35,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// Part of every key: roots made by another layout are not reused.
-const LAYOUT: &str = "minroot root 1";
+const LAYOUT: &str = "minroot root 2";
 
 /// How to fetch.
 pub struct Options<'a> {
@@ -95,8 +95,7 @@ pub struct Fetched {
     pub reused: bool,
     /// The packages in it, sorted by name; empty for a root given by path.
     pub packages: Vec<FetchedPackage>,
-    /// Directories of kernel modules, `/usr/lib/modules/VERSION`: they have no `modules.dep`, which depmod would
-    /// have made.
+    /// Directories of kernel modules, `/usr/lib/modules/VERSION`; their indexes were made as depmod would make them.
     pub module_directories: Vec<RootPath>,
     /// What the user should know: scripts that did not run, attributes that could not be kept.
     pub notes: Vec<String>,

@@ -4,13 +4,18 @@ use super::error::FetchError;
 use super::member::{Delivery, MemberKind, Package};
 use super::tree::{self, Place};
 use super::{Fetched, FetchedPackage, Progress, Step, dpkg, unpack};
+use crate::modules::ModuleIndex;
+use crate::modules::depmod::{self, FileNames};
 use crate::path::RootPath;
+use crate::root::Root;
 use rayon::prelude::*;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,6 +88,9 @@ pub fn make_root(
     let places = tree::plan(&packages)?;
     unpack::materialize(&packages, &places, &root)?;
     let list = lock_list(&packages, &places);
+    for directory in &list.module_directories {
+        index_modules(&root, directory)?;
+    }
     let text = serde_json::to_string_pretty(&list).expect("strings and numbers only") + "\n";
     let path = done.join(LOCK_LIST);
     File::create(&path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(|e| failed(&path, e))?;
@@ -92,6 +100,22 @@ pub fn make_root(
     }
     std::fs::rename(&done, place).map_err(|e| failed(place, e))?;
     Ok(list.describe(place))
+}
+
+/// Does what the kernel package's script leaves to depmod(8): without its indexes every trace would read all modules.
+fn index_modules(root: &Path, directory: &str) -> Result<(), FetchError> {
+    let failed = |path: &Path, source| FetchError::Write { path: path.to_owned(), source };
+    let directory = RootPath::new(directory).map_err(|error| failed(root, io::Error::other(error)))?;
+    let opened = Root::open(root).map_err(|error| failed(root, error))?;
+    let index = ModuleIndex::compute(&opened, &directory).map_err(|error| failed(root, io::Error::other(error)))?;
+    let files =
+        depmod::write(&index, |_| true, FileNames::AsInRoot).map_err(|error| failed(root, io::Error::other(error)))?;
+    let host = root.join(OsStr::from_bytes(index.directory().relative()));
+    for (name, bytes) in files {
+        let path = host.join(name);
+        std::fs::write(&path, bytes).map_err(|error| failed(&path, error))?;
+    }
+    Ok(())
 }
 
 /// Removes what a run that was killed left behind. The lock is held, so nobody works there.

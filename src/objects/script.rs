@@ -8,8 +8,9 @@ use std::borrow::Cow;
 /// `BINPRM_BUF_SIZE`: how much of a file the kernel looks at (include/uapi/linux/binfmts.h).
 pub const LINE_LIMIT: usize = 256;
 
-/// How deep scripts may interpret scripts: the fifth rewrite fails with `ELOOP` (`exec_binprm` in fs/exec.c).
-pub const DEPTH_LIMIT: usize = 4;
+/// How many scripts may interpret one another: the sixth fails with `ELOOP`. The kernel's comment speaks of four levels,
+/// its loop makes five (`exec_binprm` in fs/exec.c).
+pub const DEPTH_LIMIT: usize = 5;
 
 /// A `#!` line taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +48,8 @@ impl<'a> Script<'a> {
             None if head.len() == LINE_LIMIT && !trim_start(text).iter().any(is_blank) => {
                 return Err(ScriptError::TooLong);
             }
-            None => text,
+            // The kernel puts its NUL into the last byte.
+            None => &text[..text.len().min(LINE_LIMIT - 1 - 2)],
         };
         let line = trim_end(trim_start(line));
         if line.is_empty() {
@@ -67,26 +69,39 @@ impl<'a> Script<'a> {
             return None;
         }
         let argument = self.argument?;
-        let split = argument.strip_prefix(b"-S").or_else(|| argument.strip_prefix(b"--split-string="));
-        let words = match split {
+        let words = match to_be_split(argument) {
             Some(text) => split_string(text),
             // Without -S the whole argument is one word; a blank in it is part of the program's name.
             None => vec![argument.to_vec()],
         };
         // Options of env, with `-u NAME` and `-C DIR` as the two that take a word, then NAME=VALUE assignments.
         let mut words = words.into_iter();
+        let mut options = true;
         while let Some(word) = words.next() {
             match word.as_slice() {
-                b"-u" | b"-C" | b"--unset" | b"--chdir" => {
+                b"--" if options => options = false,
+                b"-u" | b"-C" | b"--unset" | b"--chdir" if options => {
                     words.next();
                 }
-                option if option.starts_with(b"-") => {}
-                assignment if assignment.contains(&b'=') => {}
+                option if options && option.starts_with(b"-") => {}
+                assignment if assignment.contains(&b'=') => options = false,
+                // A variable of the environment that the script will be started in.
+                unknown if unknown.contains(&b'$') => return None,
                 _ => return Some(Cow::Owned(word)),
             }
         }
         None
     }
+}
+
+/// What follows `-S` in the only argument, where options without a value may stand before it: `-vS`.
+fn to_be_split(argument: &[u8]) -> Option<&[u8]> {
+    if let Some(text) = argument.strip_prefix(b"--split-string=") {
+        return Some(text);
+    }
+    let cluster = argument.strip_prefix(b"-")?;
+    let plain = cluster.iter().take_while(|b| matches!(b, b'i' | b'0' | b'v')).count();
+    cluster[plain..].strip_prefix(b"S")
 }
 
 /// The words of `env -S`, with its quotes and escapes (env(1), "-S/--split-string").
@@ -163,7 +178,7 @@ mod tests {
         assert_eq!(Script::parse(&long), Err(ScriptError::TooLong));
         let mut cut = b"#!/bin/sh ".to_vec();
         cut.resize(400, b'y');
-        check(&cut, b"/bin/sh", Some(&[b'y'; LINE_LIMIT - 10]));
+        check(&cut, b"/bin/sh", Some(&[b'y'; LINE_LIMIT - 11]));
         assert_eq!(Script::parse(b"#!  \n"), Err(ScriptError::Empty));
     }
 
@@ -176,6 +191,9 @@ mod tests {
         assert_eq!(program(b"#!/usr/bin/env -Spython3 -u\n").unwrap(), b"python3");
         assert_eq!(program(b"#!/usr/bin/env -S -i -u HOME A=1 'my prog' x\n").unwrap(), b"my prog");
         assert_eq!(program(b"#!/usr/bin/env -S a\\_b\n").unwrap(), b"a");
+        assert_eq!(program(b"#!/usr/bin/env -vS A=1 perl -w\n").unwrap(), b"perl");
+        assert_eq!(program(b"#!/usr/bin/env -S -- perl\n").unwrap(), b"perl");
+        assert_eq!(program(b"#!/usr/bin/env -S ${HOME}/x\n"), None);
         assert_eq!(program(b"#!/usr/bin/env\n"), None);
         assert_eq!(program(b"#!/bin/sh -e\n"), None);
     }

@@ -10,11 +10,12 @@ use std::collections::BTreeSet;
 /// How deep `include` lines may nest before they are taken for a circle.
 const INCLUDE_LIMIT: usize = 16;
 
-/// The directories of a configuration file and all it includes, in order, each once.
+/// The directories of a configuration file and all it includes, in order, each once, as they are spelled there but
+/// without slashes at the end.
 ///
 /// Relative patterns are relative to the including file's directory; a pattern that matches nothing is no error, as in
 /// ldconfig. `hwcap` lines are obsolete and ignored.
-pub fn directories(root: &Root, configuration: &RootPath) -> Vec<RootPath> {
+pub fn directories(root: &Root, configuration: &RootPath) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     read(root, configuration, INCLUDE_LIMIT, &mut found);
     let mut seen = BTreeSet::new();
@@ -22,19 +23,18 @@ pub fn directories(root: &Root, configuration: &RootPath) -> Vec<RootPath> {
     found
 }
 
-fn read(root: &Root, configuration: &RootPath, depth: usize, found: &mut Vec<RootPath>) {
+fn read(root: &Root, configuration: &RootPath, depth: usize, found: &mut Vec<Vec<u8>>) {
     let Ok(Some(bytes)) = root.read_optional(configuration) else { return };
-    let text = String::from_utf8_lossy(&bytes);
-    for line in text.lines() {
-        let line = line.split('#').next().unwrap_or("").trim();
-        let mut words = line.split([' ', '\t']);
+    for line in bytes.split(|&b| b == b'\n') {
+        let line = line.split(|&b| b == b'#').next().unwrap_or_default().trim_ascii();
+        let mut words = line.split(u8::is_ascii_whitespace);
         match words.next() {
-            None | Some("" | "hwcap") => {}
-            Some("include") => {
+            None | Some(b"" | b"hwcap") => {}
+            Some(b"include") => {
                 let base = configuration.parent().unwrap_or_else(RootPath::root);
-                for pattern in words.filter(|word| !word.is_empty()) {
+                for pattern in words.filter(|word| !word.is_empty()).map(String::from_utf8_lossy) {
                     let pattern =
-                        if pattern.starts_with('/') { pattern.to_owned() } else { format!("{base}/{pattern}") };
+                        if pattern.starts_with('/') { pattern.into_owned() } else { format!("{base}/{pattern}") };
                     for file in root.glob(&pattern).iter().filter(|_| depth > 0) {
                         read(root, file, depth - 1, found);
                     }
@@ -42,17 +42,33 @@ fn read(root: &Root, configuration: &RootPath, depth: usize, found: &mut Vec<Roo
             }
             Some(_) => {
                 // `DIRECTORY=TYPE` is an old way to force a library type.
-                let directory = line.split('=').next().unwrap_or(line).trim_end();
-                found.extend(RootPath::new(directory));
+                let directory = line.split(|&b| b == b'=').next().unwrap_or(line).trim_ascii_end();
+                if directory.starts_with(b"/") {
+                    let end = directory.iter().rposition(|&b| b != b'/').map_or(1, |last| last + 1);
+                    found.push(directory[..end].to_vec());
+                }
             }
         }
     }
 }
 
-/// Whether ldconfig would put a file of this name into the cache (`_dl_is_dso` in glibc's elf/dl-is_dso.h).
-pub fn is_cached_name(name: &[u8]) -> bool {
-    let library = name.starts_with(b"lib") || name.starts_with(b"ld-") || name.starts_with(b"ld.so.");
-    library && (memchr::memmem::find(name, b".so.").is_some() || name.ends_with(b".so"))
+/// Whether ldconfig looks into a file of this name (glibc `elf/dl-is_dso.h` `_dl_is_dso`, `elf/ldconfig.c`
+/// `skip_dso_based_on_name`).
+pub fn is_library_name(name: &[u8]) -> bool {
+    let begins = |prefix: &[u8]| name.starts_with(prefix);
+    let library = (begins(b"lib") || begins(b"ld-")) && memchr::memmem::find(name, b".so").is_some();
+    (library || begins(b"ld.so.") || begins(b"ld64.so.")) && !name.ends_with(b"-gdb.py")
+}
+
+/// The name under which ldconfig enters a library file, which is its soname; a link to the library keeps its own name
+/// if that is the one for ld(1), `libx.so` (glibc `elf/ldconfig.c` `search_dir`). `None` for no library.
+pub fn cache_key<'n>(file: &'n [u8], is_link: bool, soname: Option<&'n [u8]>) -> Option<&'n [u8]> {
+    if !is_library_name(file) {
+        return None;
+    }
+    let soname = soname.unwrap_or(file);
+    let is_development_link = is_link && file.ends_with(b".so") && soname.starts_with(file);
+    Some(if is_development_link { file } else { soname })
 }
 
 /// One library of a cache.
@@ -60,7 +76,8 @@ pub fn is_cached_name(name: &[u8]) -> bool {
 pub struct CacheEntry {
     /// What objects need it as.
     pub soname: Vec<u8>,
-    pub path: RootPath,
+    /// As the loader is to open it.
+    pub path: Vec<u8>,
     /// Which kind of library it is: see [`flags`].
     pub flags: u32,
 }
@@ -104,7 +121,7 @@ pub fn write_cache(entries: &[CacheEntry]) -> Vec<u8> {
             at
         };
         let key = place(&entry.soname);
-        let value = place(entry.path.as_bytes());
+        let value = place(&entry.path);
         for word in [entry.flags, key, value, 0, 0, 0] {
             records.extend_from_slice(&word.to_le_bytes());
         }
@@ -137,8 +154,8 @@ pub fn read_cache(bytes: &[u8]) -> Option<Vec<CacheEntry>> {
         let at = n.checked_mul(RECORD)?.checked_add(HEADER)?;
         let hwcap = (word(at + 16)?, word(at + 20)?);
         if hwcap == (0, 0) {
-            let path = RootPath::new(string(word(at + 8)?)?).ok()?;
-            entries.push(CacheEntry { soname: string(word(at + 4)?)?.to_vec(), path, flags: word(at)? });
+            let (soname, path) = (string(word(at + 4)?)?.to_vec(), string(word(at + 8)?)?.to_vec());
+            entries.push(CacheEntry { soname, path, flags: word(at)? });
         }
     }
     Some(entries)
@@ -182,7 +199,7 @@ mod tests {
     use super::*;
 
     fn entry(soname: &str, path: &str) -> CacheEntry {
-        CacheEntry { soname: soname.into(), path: RootPath::new(path).unwrap(), flags: 0x303 }
+        CacheEntry { soname: soname.into(), path: path.into(), flags: 0x303 }
     }
 
     #[test]
@@ -205,11 +222,27 @@ mod tests {
 
     #[test]
     fn only_library_names_are_cached() {
-        for name in ["liba.so", "liba.so.1", "ld-linux-x86-64.so.2"] {
-            assert!(is_cached_name(name.as_bytes()), "{name}");
+        for name in ["liba.so", "liba.so.1", "ld-linux-x86-64.so.2", "ld64.so.2"] {
+            assert!(is_library_name(name.as_bytes()), "{name}");
         }
-        for name in ["plugin.so", "liba.a", "liba.so-gdb.py"] {
-            assert!(!is_cached_name(name.as_bytes()), "{name}");
+        for name in ["plugin.so", "liba.a", "liba.so.1.2-gdb.py", "ld.gold"] {
+            assert!(!is_library_name(name.as_bytes()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_library_is_cached_by_its_soname() {
+        let check = |file: &'static str, is_link, soname: &'static str, expected: &str| {
+            let soname = Some(soname.as_bytes()).filter(|s| !s.is_empty());
+            let key = cache_key(file.as_bytes(), is_link, soname).unwrap();
+            assert_eq!(String::from_utf8_lossy(key), expected, "{file}");
+        };
+        check("liba.so.1.2", false, "liba.so.1", "liba.so.1");
+        check("liba.so.1", true, "liba.so.1", "liba.so.1");
+        check("liba.so", true, "liba.so.1", "liba.so");
+        check("liba.so", false, "liba.so.1", "liba.so.1");
+        check("libother.so.1", true, "liba.so.1", "liba.so.1");
+        check("liba.so.1.2", false, "", "liba.so.1.2");
+        assert_eq!(cache_key(b"plugin.so", false, Some(b"liba.so")), None);
     }
 }

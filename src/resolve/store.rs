@@ -77,8 +77,8 @@ impl<'r> Store<'r> {
     }
 
     /// Reads many files at once, on all threads; the order of the answers is that of the question.
-    pub fn read_all(&mut self, found: &[Found]) -> Vec<ObjectId> {
-        let unknown: Vec<&Found> = found.iter().filter(|f| self.known(&f.path).is_none()).collect();
+    pub fn read_all<'f>(&mut self, found: impl Iterator<Item = &'f Found> + Clone) -> Vec<ObjectId> {
+        let unknown: Vec<&Found> = found.clone().filter(|f| self.known(&f.path).is_none()).collect();
         let (root, scan) = (self.root, self.scan);
         let objects: Vec<Object> = unknown.par_iter().map(|f| read(root, scan, f)).collect();
         for object in objects {
@@ -86,7 +86,7 @@ impl<'r> Store<'r> {
                 self.insert(object);
             }
         }
-        found.iter().map(|f| self.by_path[&f.path]).collect()
+        found.map(|f| self.by_path[&f.path]).collect()
     }
 
     fn insert(&mut self, object: Object) -> ObjectId {
@@ -120,8 +120,10 @@ fn read(root: &Root, scan: &SymbolScan, found: &Found) -> Object {
 }
 
 fn facts(root: &Root, scan: &SymbolScan, found: &Found) -> io::Result<Facts> {
-    if found.info.kind != FileKind::File {
-        return Ok(Facts::Unreadable("not a regular file".to_owned()));
+    match found.info.kind {
+        FileKind::File => {}
+        FileKind::Directory => return Ok(Facts::Unreadable("Is a directory".to_owned())),
+        _ => return Ok(Facts::Unreadable("not a regular file".to_owned())),
     }
     let file = FileRanges { file: root.open_file(found)?, size: found.info.size };
     match Elf::read(&file, scan) {

@@ -21,6 +21,7 @@ impl Root {
         let mut matches = vec![RootPath::root()];
         for component in pattern.split('/').filter(|c| !c.is_empty() && *c != ".") {
             matches = match component {
+                ".." => matches.iter().map(|path| path.parent().unwrap_or_else(RootPath::root)).collect(),
                 "**" => matches.iter().flat_map(|directory| self.below(directory)).collect(),
                 name if !is_pattern(name) => matches
                     .iter()

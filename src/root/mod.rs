@@ -5,6 +5,7 @@
 //! file behind them. The kernel is only ever given paths whose directories are known to be free of symlinks, with
 //! `O_NOFOLLOW`, so nothing outside the root can be read, whatever the links inside say.
 
+mod find;
 mod glob;
 mod metadata;
 mod walk;
@@ -14,9 +15,9 @@ pub use metadata::{METADATA_PATH, Metadata, Override};
 pub use walk::Walk;
 
 use crate::path::RootPath;
+use foldhash::HashMap;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
@@ -25,7 +26,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
-/// How many symlinks one look-up may follow: the kernel's own limit (`MAXSYMLINKS`, path_resolution(7)).
+/// How many symlinks one look-up may follow, those of its directories included: the kernel's own limit (`MAXSYMLINKS`,
+/// path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
 /// A source root, open for reading.
@@ -163,13 +165,14 @@ impl Root {
         self.lookup_in(&directory, path.file_name())
     }
 
-    /// Follows `name` inside a directory that [`Root::directory`] gave; the links of the directory are included.
+    /// Follows `name` inside a directory that [`Root::directory`] gave; the links of the directory are included. The
+    /// name may come from a file: dots and slashes in it are followed as in any path.
     ///
     /// # Errors
     /// As [`Root::lookup`].
     pub fn lookup_in(&self, directory: &Directory, name: &[u8]) -> Result<Found, LookupError> {
-        let mut walk = Following { links: directory.links.clone(), through: directory.through.clone(), in_a_row: 0 };
-        let (path, info) = self.follow(directory.path.join(name), true, &mut walk)?;
+        let mut walk = Following { links: directory.links.clone(), through: directory.through.clone() };
+        let (path, info) = self.descend(directory.path.clone(), name, true, &mut walk)?;
         Ok(walk.found(path, info))
     }
 
@@ -319,9 +322,8 @@ impl Root {
             .map_err(|error| LookupError::Io { path: path.clone(), error })?
             .into_bytes();
         walk.links.push(Link { path: path.clone(), target: target.clone(), last });
-        walk.in_a_row += 1;
-        if walk.in_a_row > MAX_LINKS {
-            return Err(LookupError::Loop(cycle(&walk.links[walk.links.len() - MAX_LINKS..])));
+        if walk.links.len() > MAX_LINKS {
+            return Err(LookupError::Loop(cycle(&walk.links)));
         }
         let here = match target.first() {
             None => return Err(LookupError::Dangling { link: path, target }),
@@ -350,7 +352,10 @@ impl Root {
             }
             if component == b".." {
                 let parent = here.parent().unwrap_or_else(RootPath::root);
-                walk.through.push(std::mem::replace(&mut here, parent));
+                let left = std::mem::replace(&mut here, parent);
+                if !left.is_root() {
+                    walk.through.push(left);
+                }
                 info = None;
             } else {
                 let last = last && components.peek().is_none();
@@ -388,8 +393,6 @@ impl Root {
 struct Following {
     links: Vec<Link>,
     through: Vec<RootPath>,
-    /// Links followed, without those of a directory that was known before.
-    in_a_row: usize,
 }
 
 impl Following {

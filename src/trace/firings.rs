@@ -110,6 +110,7 @@ impl Tracer<'_> {
     pub(super) fn priority_of(&self, by: &By, from: &RootPath, name: &str) -> Option<Priority> {
         match by {
             By::Needed | By::Interpreter => Some(Priority::Required),
+            By::Preload | By::Variant => None,
             By::Dlopen(_) => match self.request_priority.get(&(from.clone(), name.to_owned())) {
                 Some((_, true)) => None,
                 Some((priority, false)) => Some(*priority),

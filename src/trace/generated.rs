@@ -63,11 +63,8 @@ impl Tracer<'_> {
         let mut entries: Vec<CacheEntry> = Vec::new();
         for (soname, spelled, object, _) in &configured {
             let Some(elf) = self.glibc.store().object(*object).elf() else { continue };
-            let (Some(flags), Ok(path)) = (flags(elf.identity.machine, elf.identity.bits), RootPath::new(spelled))
-            else {
-                continue;
-            };
-            let entry = CacheEntry { soname: soname.clone(), path, flags };
+            let Some(flags) = flags(elf.identity.machine, elf.identity.bits) else { continue };
+            let entry = CacheEntry { soname: soname.clone(), path: spelled.clone(), flags };
             if !entries.contains(&entry) {
                 entries.push(entry);
             }

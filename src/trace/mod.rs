@@ -6,11 +6,13 @@
 //! further file can ask for anything.
 
 mod add;
+mod elsewhere;
 mod facts;
 mod firings;
 mod generated;
 mod kernel;
 mod processes;
+mod scripts;
 mod snapshot;
 mod wishes;
 
@@ -30,7 +32,8 @@ use crate::resolve::store::{ObjectId, Store};
 use crate::root::{Found, Root};
 use crate::rules::{RuleSet, RuleState};
 use crate::startup::{GeneratedFile, StartupError};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// What a trace is made from.
@@ -137,6 +140,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     tracer.add_module_indexes(&kernel)?;
     tracer.add_startup_plan(&kernel)?;
     tracer.add_loader_cache();
+    tracer.look_elsewhere();
     Ok(tracer.finish(kernel))
 }
 
@@ -159,8 +163,6 @@ struct Tracer<'a> {
     /// Files that are to be examined, and all that ever were.
     unexamined: Vec<Found>,
     examined: HashSet<RootPath>,
-    /// How many scripts led to a script by `#!` lines.
-    script_depth: HashMap<RootPath, usize>,
 
     /// Executables whose processes have to be worked out, or worked out again.
     stale: BTreeSet<ObjectId>,
@@ -168,8 +170,10 @@ struct Tracer<'a> {
     requests: BTreeMap<ObjectId, Vec<Request>>,
     /// How badly the rules want such a library, by the object and the name, and whether it may be absent.
     request_priority: HashMap<(RootPath, String), (Priority, bool)>,
-    /// The executables that an object runs in.
-    runs_in: HashMap<ObjectId, BTreeSet<ObjectId>>,
+    /// The executables that an object runs in; one that was worked out twice may be there twice.
+    runs_in: HashMap<ObjectId, Vec<ObjectId>>,
+    /// Libraries that a search came to its end without: who needs them, and the name.
+    not_found: BTreeSet<(RootPath, String)>,
     /// Places that are nodes of the graph already, with their object.
     placed: HashSet<crate::resolve::glibc::PlaceId>,
     /// Libraries that are found through `ld.so.conf` only, and who needs them.
@@ -197,11 +201,11 @@ impl<'a> Tracer<'a> {
             new_paths: Vec::new(),
             unexamined: Vec::new(),
             examined: HashSet::new(),
-            script_depth: HashMap::new(),
             stale: BTreeSet::new(),
             requests: BTreeMap::new(),
             request_priority: HashMap::new(),
             runs_in: HashMap::new(),
+            not_found: BTreeSet::new(),
             placed: HashSet::new(),
             configured: BTreeSet::new(),
             module_requests: Vec::new(),

@@ -1,21 +1,20 @@
 //! Files are examined for what they are, and executables for what their processes map.
 
 use super::Tracer;
-use super::add::probe;
 use crate::manifest::{Omission, Probed};
-use crate::objects::script::{DEPTH_LIMIT, Script};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
-use crate::resolve::Step;
 use crate::resolve::glibc::{Binding, By, Failure, PlaceId, VersionFailure};
 use crate::resolve::store::{Facts, ObjectId};
-use crate::startup::PROGRAM_DIRECTORIES;
+use crate::resolve::{Outcome, Step};
+
+const PRELOAD_FILE: &str = "/etc/ld.so.preload";
 
 impl Tracer<'_> {
     /// Reads the files that have come in, all at once, and tells executables from scripts and data.
     pub(super) fn examine_files(&mut self) {
         let files = std::mem::take(&mut self.unexamined);
-        for id in self.glibc.store_mut().read_all(&files) {
+        for id in self.glibc.store_mut().read_all(files.iter()) {
             let object = self.glibc.store().object(id);
             let path = object.path.clone();
             match &object.facts {
@@ -40,58 +39,9 @@ impl Tracer<'_> {
         }
     }
 
-    fn cannot_know(&mut self, path: &RootPath, why: String) {
+    pub(super) fn cannot_know(&mut self, path: &RootPath, why: String) {
         let reason = Reason::new(Evidence::Suspected, Kind::String, "");
         self.unknown.insert(Omission { from: Some(path.clone()), reason, to: None, why });
-    }
-
-    fn examine_script(&mut self, path: &RootPath, head: &[u8]) {
-        let script = match Script::parse(head) {
-            Ok(script) => script,
-            Err(error) => return self.cannot_know(path, error.to_string()),
-        };
-        let depth = self.script_depth.get(path).copied().unwrap_or(0) + 1;
-        let line = escaped(script.interpreter).to_string();
-        let reason = Reason::new(Evidence::Proven, Kind::Script, line.clone());
-        if depth > DEPTH_LIMIT {
-            let outcome = "too many levels of scripts that interpret scripts".to_owned();
-            let probes = vec![Probed { path: line.clone(), step: "#! line".into(), outcome }];
-            return self.note_missing(Some(path), line, reason, Priority::Required, probes);
-        }
-        let Ok(interpreter) = RootPath::new(script.interpreter) else {
-            let outcome = "a relative interpreter depends on the working directory".to_owned();
-            let probes = vec![Probed { path: line.clone(), step: "#! line".into(), outcome }];
-            return self.note_missing(Some(path), line, reason, Priority::Required, probes);
-        };
-        let found = self.need(Some(path), &interpreter, reason, Priority::Required);
-        self.deepen(found, depth);
-        if let Some(program) = script.env_program() {
-            let found = self.need_on_path(path, &program);
-            self.deepen(found, depth);
-        }
-    }
-
-    fn deepen(&mut self, path: Option<RootPath>, depth: usize) {
-        if let Some(path) = path {
-            let known = self.script_depth.entry(path).or_default();
-            *known = depth.max(*known);
-        }
-    }
-
-    /// A program that env(1) looks up, in the directories that `/init` puts on the PATH.
-    fn need_on_path(&mut self, script: &RootPath, program: &[u8]) -> Option<RootPath> {
-        let reason = Reason::new(Evidence::Proven, Kind::Script, format!("env {}", escaped(program)));
-        let mut probes = Vec::new();
-        for directory in PROGRAM_DIRECTORIES {
-            let Ok(path) = RootPath::new([directory.as_bytes(), b"/", program].concat()) else { continue };
-            match self.input.root.lookup(&path) {
-                Ok(found) => return Some(self.need_found(Some(script), found, reason)),
-                Err(error) => probes.push(probe(&path, &error)),
-            }
-        }
-        let name = escaped(program).to_string();
-        self.note_missing(Some(script), name, reason, Priority::Required, probes);
-        None
     }
 
     /// Works out the processes of all executables that are new or have new requests.
@@ -101,17 +51,13 @@ impl Tracer<'_> {
         for executable in stale {
             let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
             for member in self.glibc.run(executable, requests) {
-                self.runs_in.entry(member).or_default().insert(executable);
+                let executables = self.runs_in.entry(member).or_default();
+                if executables.last() != Some(&executable) {
+                    executables.push(executable);
+                }
             }
         }
         let findings = self.glibc.take_findings();
-        for (executable, place) in findings.preloads {
-            let reason = Reason::new(Evidence::Proven, Kind::Preload, "/etc/ld.so.preload");
-            let from = self.object_path(executable);
-            self.add_place(&from, place, reason.clone());
-            let file = RootPath::new("/etc/ld.so.preload").expect("a constant");
-            self.need(Some(&from), &file, reason, Priority::Required);
-        }
         for binding in findings.bindings {
             self.add_binding(&binding);
         }
@@ -120,6 +66,10 @@ impl Tracer<'_> {
         }
         for failure in findings.versions {
             self.add_version_failure(&failure);
+        }
+        for executable in findings.foreign {
+            let path = self.object_path(executable);
+            self.cannot_know(&path, "its runtime linker is not glibc's: what that one loads is not traced".to_owned());
         }
     }
 
@@ -130,7 +80,11 @@ impl Tracer<'_> {
     fn add_binding(&mut self, binding: &Binding) {
         let from = self.object_path(binding.referrer);
         let reason = reason(&binding.by, &binding.name);
-        self.add_place(&from, binding.place, reason);
+        self.add_place(&from, binding.place, reason.clone());
+        if binding.by == By::Preload {
+            let file = RootPath::new(PRELOAD_FILE).expect("a constant");
+            self.need(Some(&from), &file, reason, Priority::Required);
+        }
         let object = self.glibc.place(binding.place).object;
         if binding.step == Step::Cache {
             let spelled = self.glibc.place(binding.place).spelled.clone();
@@ -144,7 +98,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// A file that a loader opens, under the name it opens it by; its variants for other processors with it.
+    /// A file that a loader opens, under the name it opens it by.
     fn add_place(&mut self, from: &RootPath, place: PlaceId, reason: Reason) {
         let opened = self.glibc.place(place);
         let (object, links, through) = (opened.object, opened.links.clone(), opened.through.clone());
@@ -152,18 +106,16 @@ impl Tracer<'_> {
         self.connect(Some(from), &links, &through, &path, reason);
         if self.placed.insert(place) {
             // Examined as part of the process: it does not run by itself.
-            self.examined.insert(path.clone());
-            for variant in self.glibc.variants(place) {
-                let reason = Reason::new(Evidence::Proven, Kind::Variant, "glibc-hwcaps");
-                let object = self.glibc.place(variant).object;
-                self.add_place(&path, variant, reason);
-                self.stale.insert(object);
-            }
+            self.examined.insert(path);
         }
     }
 
     fn add_failure(&mut self, failure: &Failure) {
         let from = self.object_path(failure.referrer);
+        if failure.by == By::Preload {
+            self.preload_is_missing(&failure.name);
+            return;
+        }
         let probed = |probe: &crate::resolve::Probe| Probed {
             path: probe.path.clone(),
             step: probe.step.to_string(),
@@ -172,7 +124,19 @@ impl Tracer<'_> {
         let probes = failure.probes.iter().map(probed).collect();
         let name = escaped(&failure.name).to_string();
         let Some(priority) = self.priority_of(&failure.by, &from, &name) else { return };
+        let has_searched = !failure.name.contains(&b'/') && failure.by == By::Needed;
+        if has_searched && !failure.probes.iter().any(|probe| matches!(probe.outcome, Outcome::Fatal(_))) {
+            self.not_found.insert((from.clone(), name.clone()));
+        }
         self.note_missing(Some(&from), name, reason(&failure.by, &failure.name), priority, probes);
+    }
+
+    /// The loader says so at every start of every program, and goes on.
+    fn preload_is_missing(&mut self, name: &[u8]) {
+        let note = format!("{PRELOAD_FILE} names `{}`, which cannot be loaded: it is ignored", escaped(name));
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     fn add_version_failure(&mut self, failure: &VersionFailure) {
@@ -191,6 +155,8 @@ fn reason(by: &By, name: &[u8]) -> Reason {
     match by {
         By::Needed => Reason::new(Evidence::Proven, Kind::Needed, escaped(name).to_string()),
         By::Interpreter => Reason::new(Evidence::Proven, Kind::Interpreter, escaped(name).to_string()),
+        By::Preload => Reason::new(Evidence::Proven, Kind::Preload, PRELOAD_FILE),
+        By::Variant => Reason::new(Evidence::Proven, Kind::Variant, "glibc-hwcaps"),
         By::Dlopen(reason) => reason.clone(),
     }
 }

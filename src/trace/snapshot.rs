@@ -7,9 +7,9 @@ use crate::packages::Packages;
 use crate::path::RootPath;
 use crate::root::{FileKind, Found, LookupError, Root};
 use crate::rules::RuleSet;
+use foldhash::{HashMap, HashMapExt, HashSet};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 
 /// How much of a file is read at a time.

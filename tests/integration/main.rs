@@ -1,13 +1,19 @@
 //! Integration tests, one target with a module per subject.
 
 mod boot;
+mod cli;
+mod command;
+mod determinism;
 mod fetch;
 mod init;
 mod iso;
-mod rules;
 mod iso_boot;
-mod pack;
-mod modules;
 mod manifest;
+mod loader;
+mod modules;
+mod node;
+mod pack;
+mod readers;
+mod rules;
 mod support;
 mod verify;

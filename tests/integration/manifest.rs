@@ -43,6 +43,11 @@ fn odd_tree(directory: &Path) -> Manifest {
     }
 }
 
+/// What `trace --format paths0` writes.
+fn write_list(manifest: &Manifest, file: &Path) {
+    lists::paths0(manifest.entries.iter().map(|entry| &entry.path), &mut fs::File::create(file).unwrap()).unwrap();
+}
+
 fn entry(name: &[u8], content: Content) -> Entry {
     let path = RootPath::new([b"/", name].concat()).unwrap();
     let reasons = vec![Because { from: None, reason: Reason::new(Evidence::Target, Kind::Target, "") }];
@@ -76,7 +81,7 @@ fn gnu_tar_takes_the_list() {
     let Some(tar) = tool("tar") else { return };
     let (root, out) = (scratch(), scratch());
     let list = out.path().join("list");
-    lists::paths0(&odd_tree(root.path()), fs::File::create(&list).unwrap()).unwrap();
+    write_list(&odd_tree(root.path()), &list);
     let (root, list) = (root.path().as_os_str(), list.as_os_str());
     let arguments = ["-C", "", "--no-recursion", "--null", "-T", "", "-cf", "-"].map(OsStr::new);
     let mut arguments = arguments.to_vec();
@@ -90,7 +95,7 @@ fn cpio_takes_the_list() {
     let Some(cpio) = tool("cpio") else { return };
     let (root, out) = (scratch(), scratch());
     let (list, archive) = (out.path().join("list"), out.path().join("archive"));
-    lists::paths0(&odd_tree(root.path()), fs::File::create(&list).unwrap()).unwrap();
+    write_list(&odd_tree(root.path()), &list);
     let status = Command::new(&cpio)
         .args(["-0", "-o", "-H", "ustar", "--quiet"])
         .current_dir(root.path())
@@ -108,7 +113,7 @@ fn bsdtar_takes_the_list() {
     let Some(bsdtar) = tool("bsdtar") else { return };
     let (root, out) = (scratch(), scratch());
     let list = out.path().join("list");
-    lists::paths0(&odd_tree(root.path()), fs::File::create(&list).unwrap()).unwrap();
+    write_list(&odd_tree(root.path()), &list);
     let mut arguments = ["-C", "", "-n", "--null", "-T", "", "--format=ustar", "-cf", "-"].map(OsStr::new).to_vec();
     arguments[1] = root.path().as_os_str();
     arguments[5] = list.as_os_str();

@@ -166,7 +166,10 @@ fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Because>, D
     })
 }
 
-fn xattrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Vec<u8>, Vec<u8>)>, D::Error> {
+/// The name and value of an extended attribute.
+type Xattr = (Vec<u8>, Vec<u8>);
+
+fn xattrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Xattr>, D::Error> {
     list(deserializer, "xattrs", |text: XattrText| {
         let name = spelled("name", &text.name, text.name_hex.as_ref())?.into_owned();
         Ok((name, base64("value_base64", &text.value_base64)?))

@@ -139,13 +139,6 @@ fn a_manifest_that_cannot_be_created_top_to_bottom_is_refused() {
 #[test]
 fn a_hard_link_comes_after_its_file() {
     let link = |to: &str| SMALL.replacen("\"type\":\"fifo\"", &format!("\"type\":\"hardlink\",\"to\":\"{to}\""), 1);
-    let link = |to: &str| {
-        link(to).replacen(
-            "\"mode\":\"0644\",\"uid\":0,\"gid\":0,\"reasons\"",
-            "\"mode\":\"0644\",\"uid\":0,\"gid\":0,\"reasons\"",
-            1,
-        )
-    };
     assert!(error(&link("/usr/bin/node")).contains("`to` is `/usr/bin/node`, which is not a file before this entry"));
     assert!(error(&link("/lib")).contains("`to` is `/lib`"));
     let misplaced = SMALL.replacen("\"type\":\"fifo\",", "\"type\":\"hardlink\",", 1);

@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
     ) -> Result<&'w [u8], ElfError> {
         let end = offset.checked_add(length).ok_or(ElfError::OutOfRange { field: "DT_STRSZ" })?;
         let near = behind.iter().flatten().filter(|table| (end..end.saturating_add(NEAR)).contains(*table));
-        let with_tables = near.map(|table| (table + TABLE_GUESS).min(self.size)).fold(end, u64::max);
+        let with_tables = near.map(|table| table.saturating_add(TABLE_GUESS).min(self.size)).fold(end, u64::max);
         self.fill(into, offset, with_tables - offset, "the dynamic string table")?;
         Ok(&into.bytes()[..length as usize])
     }

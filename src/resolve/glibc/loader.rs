@@ -1,115 +1,130 @@
-//! What is built into one glibc runtime linker: its default directories, `$LIB`, and where its cache is.
-//!
-//! These differ from distribution to distribution and from prefix to prefix, and the loader that counts is the one that
-//! an executable names in `PT_INTERP`. All three are plain strings in the loader itself, so they are read from there
-//! (glibc `elf/dl-load.c` `system_dirs`, `elf/dl-cache.c` `LD_SO_CACHE`); only a loader that is not in the
-//! root is guessed at.
+//! One runtime linker of the root, with all that it knows before it has seen an executable.
 
+use super::built_in::{self, BuiltIn};
+use super::places::{DirId, PlaceId, Places, Spot};
+use super::tokens::Tokens;
+use super::{Cache, Glibc};
 use crate::objects::elf::Identity;
-use goblin::elf::header::{EM_386, EM_AARCH64, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64};
+use crate::path::RootPath;
+use crate::resolve::ldconfig;
+use std::collections::HashMap;
+use std::rc::Rc;
 
-/// What one runtime linker has built in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuiltIn {
-    /// Directories that are searched last, in order, without trailing slash.
-    pub default_directories: Vec<Vec<u8>>,
-    /// What `$LIB` stands for: `lib/x86_64-linux-gnu` on Debian, `lib64` on Fedora.
-    pub lib: Vec<u8>,
-    /// `/etc/ld.so.cache`, or below a prefix.
-    pub cache: Vec<u8>,
+/// `ld.so`, as one kind of executable gets to know it.
+pub(super) struct Loader {
+    /// Small and unique.
+    pub number: u32,
+    /// As `PT_INTERP` spells it.
+    pub path: Box<[u8]>,
+    /// Of the executables it loads; only their class, byte order and machine count.
+    pub identity: Identity,
+    pub spot: Spot,
+    pub built_in: BuiltIn,
+    /// Directories that are searched last.
+    pub default: Vec<DirId>,
+    /// Directories that ldconfig makes the cache from, for [`Cache::FromConfiguration`].
+    pub configured: Vec<DirId>,
+    /// What the cache says, for [`Cache::AsItIs`]: soname to path.
+    pub cached: HashMap<Box<[u8]>, Box<[u8]>>,
+    /// The words of `/etc/ld.so.preload`.
+    pub preload: Vec<Box<[u8]>>,
 }
 
-impl BuiltIn {
-    /// Reads the strings of a loader; `None` when it has no list of directories.
-    pub fn from_loader(bytes: &[u8]) -> Option<BuiltIn> {
-        let default_directories = directory_list(bytes)?;
-        let lib = default_directories[0].strip_prefix(b"/usr").unwrap_or(&default_directories[0]);
-        let lib = lib.strip_prefix(b"/").unwrap_or(lib).to_vec();
-        Some(BuiltIn { default_directories, lib, cache: cache_path(bytes) })
+/// An object that another system's runtime linker has to load.
+pub(super) struct NotGlibc;
+
+impl Loader {
+    pub fn tokens<'a>(&'a self, origin: &'a [u8]) -> Tokens<'a> {
+        Tokens { origin, lib: &self.built_in.lib, platform: built_in::platform(self.identity) }
     }
 
-    /// What a loader of this architecture has on an ordinary system, first of all its own directory.
-    pub fn guess(interpreter: &[u8], identity: Identity) -> BuiltIn {
-        let own = &interpreter[..interpreter.iter().rposition(|&b| b == b'/').unwrap_or(0)];
-        let wide: &[u8] = if identity.bits == 64 { b"/lib64" } else { b"/lib" };
-        let usr = [b"/usr", wide].concat();
-        let mut default_directories = Vec::new();
-        for directory in [own, wide, &usr, b"/lib", b"/usr/lib"] {
-            if !directory.is_empty() && !default_directories.contains(&directory.to_vec()) {
-                default_directories.push(directory.to_vec());
-            }
+    /// Whether `DF_1_NODEFLIB` keeps an object from taking this path out of the cache. glibc compares the first bytes,
+    /// so that everything below a default directory is as good as in it (`_dl_map_object` in elf/dl-load.c).
+    pub fn is_default_path(&self, path: &[u8]) -> bool {
+        let mut directories = self.built_in.default_directories.iter();
+        directories.any(|directory| path.strip_prefix(&directory[..]).is_some_and(|rest| rest.starts_with(b"/")))
+    }
+}
+
+impl Glibc<'_> {
+    /// The loader of an executable, or for a library the one that its kind usually has.
+    pub(super) fn loader(&mut self, interpreter: Option<&[u8]>, identity: Identity) -> Result<Rc<Loader>, NotGlibc> {
+        let path = interpreter.or_else(|| built_in::usual_interpreter(identity)).unwrap_or_default();
+        if let Some(known) = self.loaders.iter().find(|l| *l.path == *path && same_kind(l.identity, identity)) {
+            return Ok(known.clone());
         }
-        BuiltIn { default_directories, lib: wide[1..].to_vec(), cache: b"/etc/ld.so.cache".to_vec() }
-    }
-}
-
-/// The longest run of NUL-separated directory names that end in a slash, one of them a library directory.
-fn directory_list(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut best: Vec<Vec<u8>> = Vec::new();
-    for start in memchr::memmem::find_iter(bytes, b"\0/") {
-        let run: Vec<Vec<u8>> = bytes[start + 1..]
-            .split(|&b| b == 0)
-            .take_while(|text| text.len() > 1 && text[0] == b'/' && text.ends_with(b"/") && text.is_ascii())
-            .map(|text| text[..text.len() - 1].to_vec())
-            .collect();
-        let libraries = run.iter().any(|d| memchr::memmem::find(d, b"/lib").is_some());
-        if libraries && run.len() > best.len() {
-            best = run;
+        if memchr::memmem::find(path, b"ld-musl-").is_some() {
+            return Err(NotGlibc);
         }
-    }
-    (!best.is_empty()).then_some(best)
-}
-
-fn cache_path(bytes: &[u8]) -> Vec<u8> {
-    const NAME: &[u8] = b"/ld.so.cache\0";
-    memchr::memmem::find(bytes, NAME)
-        .map(|at| {
-            let start = memchr::memrchr(0, &bytes[..at]).map_or(at, |nul| nul + 1);
-            bytes[start..at + NAME.len() - 1].to_vec()
-        })
-        .filter(|path| path.starts_with(b"/") && path.is_ascii())
-        .unwrap_or_else(|| b"/etc/ld.so.cache".to_vec())
-}
-
-/// What `$PLATFORM` stands for: `AT_PLATFORM` of the kernel for this architecture.
-pub fn platform(identity: Identity) -> &'static [u8] {
-    match identity.machine {
-        EM_X86_64 => b"x86_64",
-        EM_386 => b"i686",
-        EM_AARCH64 => b"aarch64",
-        EM_PPC64 => b"ppc64le",
-        EM_S390 => b"s390x",
-        _ => b"",
+        let spot = if path.starts_with(b"/") { self.places.at_path(path) } else { Spot::Absent };
+        let built_in = read_loader(&self.places, spot, path).unwrap_or_else(|| BuiltIn::guess(path, identity));
+        let default = built_in.default_directories.iter().map(|d| self.places.directory(d)).collect();
+        let (mut configured, mut cached) = (Vec::new(), HashMap::new());
+        match self.cache {
+            Cache::FromConfiguration => configured = configured_directories(&mut self.places, &built_in),
+            Cache::AsItIs => cached = cached_paths(&self.places, &built_in, identity),
+        }
+        let loader = Rc::new(Loader {
+            number: self.loaders.len() as u32,
+            path: path.into(),
+            identity,
+            spot,
+            built_in,
+            default,
+            configured,
+            cached,
+            preload: preload_words(&self.places),
+        });
+        self.loaders.push(loader.clone());
+        Ok(loader)
     }
 }
 
-/// The loader that a library would be loaded by, when nothing else names one (glibc's ABI pages; Debian wiki
-/// "Multiarch/Tuples").
-pub fn usual_interpreter(identity: Identity) -> Option<&'static [u8]> {
-    Some(match (identity.machine, identity.bits, identity.little_endian) {
-        (EM_X86_64, 64, _) => b"/lib64/ld-linux-x86-64.so.2",
-        (EM_X86_64, 32, _) => b"/libx32/ld-linux-x32.so.2",
-        (EM_386, ..) => b"/lib/ld-linux.so.2",
-        (EM_AARCH64, 64, true) => b"/lib/ld-linux-aarch64.so.1",
-        (EM_PPC64, 64, true) => b"/lib64/ld64.so.2",
-        (EM_S390, 64, _) => b"/lib/ld64.so.1",
-        (EM_RISCV, 64, _) => b"/lib/ld-linux-riscv64-lp64d.so.1",
-        _ => return None,
-    })
+fn same_kind(a: Identity, b: Identity) -> bool {
+    (a.bits, a.little_endian, a.machine) == (b.bits, b.little_endian, b.machine)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn read_loader(places: &Places<'_>, spot: Spot, path: &[u8]) -> Option<BuiltIn> {
+    let Spot::Taken(_) = spot else { return None };
+    let found = places.root().lookup_spelled(path).ok()?;
+    BuiltIn::from_loader(&places.root().read(&found).ok()?)
+}
 
-    #[test]
-    fn the_directories_of_a_loader_are_read_from_its_strings() {
-        let bytes = b"junk\0/proc/\0x\0/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0\0\0/opt/px/etc/ld.so.cache\0";
-        let built_in = BuiltIn::from_loader(bytes).unwrap();
-        let directories: Vec<_> = built_in.default_directories.iter().map(|d| String::from_utf8_lossy(d)).collect();
-        assert_eq!(directories, ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"]);
-        assert_eq!(built_in.lib, b"lib/x86_64-linux-gnu");
-        assert_eq!(built_in.cache, b"/opt/px/etc/ld.so.cache");
-        assert_eq!(BuiltIn::from_loader(b"\x7fELF nothing here"), None);
+fn configured_directories(places: &mut Places<'_>, built_in: &BuiltIn) -> Vec<DirId> {
+    let configuration = built_in.cache.strip_suffix(b".cache").unwrap_or_default();
+    let Ok(path) = RootPath::new([configuration, b".conf"].concat()) else { return Vec::new() };
+    let directories = ldconfig::directories(places.root(), &path);
+    directories.iter().map(|directory| places.directory(directory)).collect()
+}
+
+fn cached_paths(places: &Places<'_>, built_in: &BuiltIn, identity: Identity) -> HashMap<Box<[u8]>, Box<[u8]>> {
+    let mut paths = HashMap::new();
+    let bytes = RootPath::new(&built_in.cache).ok().and_then(|path| places.root().read_optional(&path).ok()?);
+    let entries = bytes.and_then(|bytes| ldconfig::read_cache(&bytes)).unwrap_or_default();
+    let wanted = ldconfig::flags(identity.machine, identity.bits);
+    // Of several entries with one name the loader takes the first of its own kind.
+    for entry in entries.into_iter().filter(|entry| wanted.is_none_or(|flags| entry.flags == flags)) {
+        paths.entry(entry.soname.into()).or_insert(entry.path.into());
+    }
+    paths
+}
+
+/// The words of `/etc/ld.so.preload` (ld.so(8), "FILES"): separated by blanks, colons or lines, `#` to the end of a
+/// line is a comment.
+fn preload_words(places: &Places<'_>) -> Vec<Box<[u8]>> {
+    let path = RootPath::new("/etc/ld.so.preload").expect("a constant");
+    let Ok(Some(bytes)) = places.root().read_optional(&path) else { return Vec::new() };
+    let lines = bytes.split(|&b| b == b'\n').map(|line| line.split(|&b| b == b'#').next().unwrap_or_default());
+    let words = lines.flat_map(|line| line.split(|b| matches!(b, b' ' | b'\t' | b':')));
+    words.filter(|word| !word.is_empty()).map(Into::into).collect()
+}
+
+/// The place of a loader that is there.
+impl Loader {
+    pub fn place(&self) -> Option<PlaceId> {
+        match self.spot {
+            Spot::Taken(place) => Some(place),
+            Spot::Absent | Spot::Loop => None,
+        }
     }
 }

@@ -1,206 +1,273 @@
-//! Directories and the files in them, each looked at once, by small numbers instead of by their names.
-//!
-//! Hundreds of executables ask for the same few hundred names in the same few directories. A name is a [`NameId`], a
-//! directory a [`DirId`], a file under one spelling a [`PlaceId`]; a question that was answered is a table look-up.
+//! The order in which places are tried for a name (glibc `elf/dl-load.c`, `_dl_map_object`).
 
-use crate::path::RootPath;
-use crate::resolve::cpu::Cpu;
-use crate::resolve::store::{ObjectId, Store};
-use crate::root::{Directory, Found, Link, Root};
-use std::collections::HashMap;
-use std::sync::Arc;
+use super::Glibc;
+use super::loader::Loader;
+use super::needs::{self, Needs, SearchPath};
+use super::places::{DirId, NameId, PlaceId, Spot};
+use super::process::Process;
+use crate::path::escaped;
+use crate::resolve::store::ObjectId;
+use crate::resolve::{Outcome, Probe, Step};
+use std::rc::Rc;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NameId(pub u32);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DirId(u32);
-
-/// A file as a loader opened it; an index for [`super::Glibc::place`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PlaceId(pub u32);
-
-/// A file as a loader opened it.
-#[derive(Debug)]
-pub struct Place {
-    /// The path the loader used, `..` and symlinks included; `$ORIGIN` of a library is its directory.
-    pub spelled: Vec<u8>,
-    pub object: ObjectId,
-    /// Another object that is the same inode, or `object` itself: what the loader holds for one.
-    pub identity: ObjectId,
-    /// Bytes of the file.
-    pub size: u64,
-    /// Symlinks on the way.
-    pub links: Vec<Link>,
-    /// Directories passed by `..`.
-    pub through: Vec<RootPath>,
+/// Why a place was tried, without words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Via {
+    AlreadyLoaded,
+    Rpath(ObjectId),
+    Runpath(ObjectId),
+    Cache,
+    DefaultDirectory,
+    Path,
 }
 
-struct SearchDirectory {
-    spelled: Vec<u8>,
-    /// Where it is, if it exists.
-    found: Option<Arc<Directory>>,
-    /// Its existing glibc-hwcaps subdirectories for the chosen processor, best first.
-    variants: Option<Vec<DirId>>,
+/// What came of a part of the search.
+enum Tried {
+    Found(PlaceId),
+    Nothing,
+    /// Opening the file gave another error than "not there": the loader leaves this list of directories.
+    LeaveList,
+    /// The loader gives up.
+    Fatal,
 }
 
-/// The tables.
-pub struct Places<'r> {
-    pub store: Store<'r>,
-    cpu: Cpu,
-    names: Vec<Box<[u8]>>,
-    name_ids: HashMap<Box<[u8]>, NameId>,
-    directories: Vec<SearchDirectory>,
-    directory_ids: HashMap<Vec<u8>, DirId>,
-    places: Vec<Place>,
-    in_directory: HashMap<(DirId, NameId), Option<PlaceId>>,
-    by_path: HashMap<Vec<u8>, Option<PlaceId>>,
-    /// The first object with an inode.
-    inodes: HashMap<(u64, u64), ObjectId>,
-}
-
-impl<'r> Places<'r> {
-    pub fn new(store: Store<'r>, cpu: Cpu) -> Places<'r> {
-        Places {
-            store,
-            cpu,
-            names: Vec::new(),
-            name_ids: HashMap::new(),
-            directories: Vec::new(),
-            directory_ids: HashMap::new(),
-            places: Vec::new(),
-            in_directory: HashMap::new(),
-            by_path: HashMap::new(),
-            inodes: HashMap::new(),
+impl Process<'_, '_> {
+    /// Where the loader finds a name that `referrer` asks for and that is not loaded yet.
+    pub fn search(&mut self, referrer: usize, name: NameId) -> Option<(PlaceId, Via)> {
+        if self.glibc.places.names.text(name).contains(&b'/') {
+            return self.search_path(referrer, name);
         }
-    }
-
-    pub fn root(&self) -> &'r Root {
-        self.store.root()
-    }
-
-    pub fn name_id(&mut self, name: &[u8]) -> NameId {
-        if let Some(id) = self.name_ids.get(name) {
-            return *id;
+        match self.search_brought(referrer, name) {
+            Some((Tried::Found(place), via)) => return Some((place, via)),
+            Some(_) => return None,
+            None => {}
         }
-        let id = NameId(self.names.len() as u32);
-        self.names.push(name.into());
-        self.name_ids.insert(name.into(), id);
-        id
-    }
-
-    pub fn name(&self, id: NameId) -> &[u8] {
-        &self.names[id.0 as usize]
-    }
-
-    pub fn n_names(&self) -> usize {
-        self.names.len()
-    }
-
-    pub fn place(&self, id: PlaceId) -> &Place {
-        &self.places[id.0 as usize]
-    }
-
-    /// A directory by the path a loader would use, which may have `..` in it.
-    pub fn directory(&mut self, spelled: &[u8]) -> DirId {
-        if let Some(id) = self.directory_ids.get(spelled) {
-            return *id;
+        let no_default = self.maps[referrer].needs.no_default;
+        let key = (self.loader.number, name, no_default);
+        if self.probes.is_none()
+            && let Some(known) = self.glibc.default_searches.get(&key)
+        {
+            return *known;
         }
-        let found = self.root().lookup_spelled(spelled).and_then(Directory::from_found).ok().map(Arc::new);
-        let id = DirId(self.directories.len() as u32);
-        self.directories.push(SearchDirectory { spelled: spelled.to_vec(), found, variants: None });
-        self.directory_ids.insert(spelled.to_vec(), id);
-        id
+        let answer = self.search_system(name, no_default);
+        self.glibc.default_searches.insert(key, answer);
+        answer
     }
 
-    pub fn directory_path(&self, id: DirId) -> &[u8] {
-        &self.directories[id.0 as usize].spelled
-    }
-
-    /// The glibc-hwcaps subdirectories of a directory, best first; only those that exist.
-    pub fn variants(&mut self, id: DirId) -> Vec<DirId> {
-        if let Some(known) = &self.directories[id.0 as usize].variants {
-            return known.clone();
-        }
-        let mut variants = Vec::new();
-        if self.directories[id.0 as usize].found.is_some() {
-            for subdirectory in self.cpu.subdirectories() {
-                let spelled = join(self.directory_path(id), subdirectory.as_bytes());
-                let variant = self.directory(&spelled);
-                if self.directories[variant.0 as usize].found.is_some() {
-                    variants.push(variant);
+    /// Searches as [`Process::search`] and gives every place that was tried. What stands in the `RUNPATH` of those who
+    /// loaded the referrer, which does not count, is told as well: it is what people expect to count.
+    pub fn explain(&mut self, referrer: usize, name: NameId) -> Vec<Probe> {
+        self.probes = Some(Vec::new());
+        self.search(referrer, name);
+        let mut probes = self.probes.take().unwrap_or_default();
+        let has_ended = matches!(probes.last(), Some(Probe { outcome: Outcome::Fatal(_), .. }));
+        let is_path = self.glibc.places.names.text(name).contains(&b'/');
+        let mut ancestor = self.maps[referrer].loaded_by.filter(|_| !has_ended && !is_path);
+        while let Some(index) = ancestor {
+            let (object, path) = (self.maps[index].object, self.maps[index].path.clone());
+            for &directory in path.iter().flat_map(|path| &path.runpath) {
+                if let Spot::Taken(_) = self.glibc.places.in_directory(directory, name) {
+                    let path = escaped(&self.glibc.places.spell(directory, name)).to_string();
+                    let outcome = Outcome::Skipped("there, but a RUNPATH serves only the needs of its own object");
+                    probes.push(Probe { path, step: self.glibc.step(Via::Runpath(object)), outcome });
                 }
             }
+            ancestor = self.maps[index].loaded_by;
         }
-        self.directories[id.0 as usize].variants = Some(variants.clone());
-        variants
+        probes
     }
 
-    /// The file of this name in a directory, if there is anything.
-    pub fn in_directory(&mut self, directory: DirId, name: NameId) -> Option<PlaceId> {
-        if let Some(known) = self.in_directory.get(&(directory, name)) {
-            return *known;
+    /// A name with a slash is a path.
+    fn search_path(&mut self, referrer: usize, name: NameId) -> Option<(PlaceId, Via)> {
+        let places = &self.glibc.places;
+        let origin = needs::origin(places, self.maps[referrer].object, self.maps[referrer].place);
+        let path = self.loader.tokens(origin).expand(places.names.text(name));
+        if !path.starts_with(b"/") {
+            self.record(&path, Via::Path, Outcome::Unusable("a relative path depends on the working directory"));
+            return None;
         }
-        let found = self.look(directory, name);
-        let place = found.map(|found| {
-            let object = self.store.read(&found);
-            self.add(directory, name, found, object)
-        });
-        self.in_directory.insert((directory, name), place);
-        place
-    }
-
-    /// Whether the answer of [`Places::in_directory`] is known already.
-    pub fn is_known(&self, directory: DirId, name: NameId) -> bool {
-        self.in_directory.contains_key(&(directory, name))
-    }
-
-    /// Only the look-up of [`Places::in_directory`], without reading the file.
-    pub fn look(&self, directory: DirId, name: NameId) -> Option<Found> {
-        let directory = self.directories[directory.0 as usize].found.as_ref()?;
-        self.root().lookup_in(directory, self.name(name)).ok()
-    }
-
-    /// Reads the files of many look-ups at once, on all threads.
-    pub fn read_all(&mut self, looked: Vec<(DirId, NameId, Found)>) -> Vec<PlaceId> {
-        let found: Vec<Found> = looked.iter().map(|(_, _, found)| found.clone()).collect();
-        let objects = self.store.read_all(&found);
-        let mut places = Vec::new();
-        for ((directory, name, found), object) in looked.into_iter().zip(objects) {
-            let place = self.add(directory, name, found, object);
-            self.in_directory.insert((directory, name), Some(place));
-            places.push(place);
+        let spot = self.glibc.places.at_path(&path);
+        match self.judge(spot, &path, Via::Path) {
+            Tried::Found(place) => Some((place, Via::Path)),
+            _ => None,
         }
-        places
     }
 
-    /// The file at a path that a loader would open as it is.
-    pub fn at_path(&mut self, spelled: &[u8]) -> Option<PlaceId> {
-        if let Some(known) = self.by_path.get(spelled) {
-            return *known;
+    /// The directories that objects bring: `DT_RPATH` of the referrer and of those who loaded it up to the executable,
+    /// unless the referrer has a `DT_RUNPATH`; then that. `None` when the search goes on.
+    fn search_brought(&mut self, referrer: usize, name: NameId) -> Option<(Tried, Via)> {
+        let mut at = (!self.maps[referrer].needs.has_runpath).then_some(referrer);
+        while let Some(index) = at {
+            if let Some(path) = self.maps[index].path.clone() {
+                let via = Via::Rpath(self.maps[index].object);
+                if let tried @ (Tried::Found(_) | Tried::Fatal) = self.try_directories(&path.rpath, name, via) {
+                    return Some((tried, via));
+                }
+            }
+            at = self.maps[index].loaded_by;
         }
-        let place = self.root().lookup_spelled(spelled).ok().map(|found| {
-            let object = self.store.read(&found);
-            self.push(spelled.to_vec(), found, object)
-        });
-        self.by_path.insert(spelled.to_vec(), place);
-        place
+        let path = self.maps[referrer].path.clone()?;
+        let via = Via::Runpath(self.maps[referrer].object);
+        match self.try_directories(&path.runpath, name, via) {
+            Tried::Nothing | Tried::LeaveList => None,
+            tried => Some((tried, via)),
+        }
     }
 
-    fn add(&mut self, directory: DirId, name: NameId, found: Found, object: ObjectId) -> PlaceId {
-        let spelled = join(self.directory_path(directory), self.name(name));
-        self.push(spelled, found, object)
+    /// What is the same for all objects: the cache, then the default directories.
+    fn search_system(&mut self, name: NameId, no_default: bool) -> Option<(PlaceId, Via)> {
+        let loader = self.loader.clone();
+        let cached = match self.try_cache(&loader, name, no_default) {
+            Tried::Found(place) => Some(place),
+            Tried::Fatal => return None,
+            Tried::Nothing | Tried::LeaveList => self.try_configured(&loader, name, no_default),
+        };
+        let default: &[DirId] = if no_default { &[] } else { &loader.default };
+        let by_default = match self.try_directories(default, name, Via::DefaultDirectory) {
+            Tried::Found(place) => Some(place),
+            _ => None,
+        };
+        let places = &self.glibc.places;
+        match (cached, by_default) {
+            // The cache is of no use where it says what is found without it.
+            (Some(a), Some(b)) if places.place(a).identity == places.place(b).identity => {
+                Some((b, Via::DefaultDirectory))
+            }
+            (Some(place), _) => Some((place, Via::Cache)),
+            (None, place) => Some((place?, Via::DefaultDirectory)),
+        }
     }
 
-    fn push(&mut self, spelled: Vec<u8>, found: Found, object: ObjectId) -> PlaceId {
-        let identity = *self.inodes.entry(found.info.inode).or_insert(object);
-        let id = PlaceId(self.places.len() as u32);
-        let Found { links, through, info, .. } = found;
-        self.places.push(Place { spelled, object, identity, size: info.size, links, through });
-        id
+    /// The `ld.so.cache` that is there.
+    fn try_cache(&mut self, loader: &Loader, name: NameId, no_default: bool) -> Tried {
+        let places = &mut self.glibc.places;
+        let Some(path) = loader.cached.get(places.names.text(name)) else { return Tried::Nothing };
+        if no_default && loader.is_default_path(path) {
+            return Tried::Nothing;
+        }
+        let slash = memchr::memrchr(b'/', path).unwrap_or(0);
+        let (directory, file) = (places.directory(&path[..slash]), places.names.id(&path[slash + 1..]));
+        let spot = places.in_directory(directory, file);
+        self.judge(spot, path, Via::Cache)
+    }
+
+    /// The cache that ldconfig would make from the configuration. It leaves out what is no library, where the loader
+    /// would stop at it, and knows a library by its soname, whatever its file is called.
+    fn try_configured(&mut self, loader: &Loader, name: NameId, no_default: bool) -> Option<PlaceId> {
+        for &directory in &loader.configured {
+            let places = &mut self.glibc.places;
+            if no_default && loader.is_default_path(&places.spell(directory, name)) {
+                continue;
+            }
+            let mut spot = places.in_directory(directory, name);
+            if let Spot::Taken(place) = spot
+                && places.cache_key(place) != Some(places.names.text(name))
+            {
+                spot = Spot::Absent;
+            }
+            if spot == Spot::Absent && !loader.default.contains(&directory) {
+                spot = places.by_soname(directory, name).map_or(Spot::Absent, Spot::Taken);
+            }
+            if let Tried::Found(place) = self.judge_in(spot, directory, name, Via::Cache) {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    fn try_directories(&mut self, directories: &[DirId], name: NameId, via: Via) -> Tried {
+        for &directory in directories {
+            match self.try_directory(directory, name, via) {
+                Tried::Nothing => {}
+                Tried::LeaveList => return Tried::LeaveList,
+                ended => return ended,
+            }
+        }
+        Tried::Nothing
+    }
+
+    /// The baseline file of a directory, or a glibc-hwcaps variant where there is no baseline. The loader looks at the
+    /// variants first; here every one that some processor takes comes along, see [`Process::load_variants`].
+    fn try_directory(&mut self, directory: DirId, name: NameId, via: Via) -> Tried {
+        let spot = self.glibc.places.in_directory(directory, name);
+        match self.judge_in(spot, directory, name, via) {
+            Tried::Nothing => {}
+            ended => return ended,
+        }
+        for &variant in self.glibc.places.variants(directory).iter() {
+            let spot = self.glibc.places.in_directory(variant, name);
+            match self.judge_in(spot, variant, name, via) {
+                Tried::Nothing => {}
+                ended => return ended,
+            }
+        }
+        Tried::Nothing
+    }
+
+    fn judge_in(&mut self, spot: Spot, directory: DirId, name: NameId, via: Via) -> Tried {
+        // Spelling the path costs an allocation that only an explanation is worth.
+        if self.probes.is_none() {
+            return self.judge(spot, &[], via);
+        }
+        let path = match spot {
+            Spot::Taken(place) => self.glibc.places.place(place).spelled.clone(),
+            Spot::Absent | Spot::Loop => self.glibc.places.spell(directory, name),
+        };
+        self.judge(spot, &path, via)
+    }
+
+    fn judge(&mut self, spot: Spot, path: &[u8], via: Via) -> Tried {
+        let (outcome, tried) = match spot {
+            Spot::Absent => (Outcome::Absent, Tried::Nothing),
+            Spot::Loop => (Outcome::Skipped("too many levels of symbolic links"), Tried::LeaveList),
+            Spot::Taken(place) => match self.glibc.verdict(place, self.loader.identity) {
+                Outcome::Found => (Outcome::Found, Tried::Found(place)),
+                outcome @ Outcome::Fatal(_) => (outcome, Tried::Fatal),
+                outcome => (outcome, Tried::Nothing),
+            },
+        };
+        self.record(path, via, outcome);
+        tried
+    }
+
+    fn record(&mut self, path: &[u8], via: Via, outcome: Outcome) {
+        if let Some(probes) = &mut self.probes {
+            let (path, step) = (escaped(path).to_string(), self.glibc.step(via));
+            probes.push(Probe { path, step, outcome });
+        }
     }
 }
 
-fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
-    [directory, b"/", name].concat()
+impl Glibc<'_> {
+    pub(super) fn step(&self, via: Via) -> Step {
+        let path = |object| self.places.store.object(object).path.clone();
+        match via {
+            Via::AlreadyLoaded => Step::AlreadyLoaded,
+            Via::Rpath(object) => Step::Rpath(path(object)),
+            Via::Runpath(object) => Step::Runpath(path(object)),
+            Via::Cache => Step::Cache,
+            Via::DefaultDirectory => Step::DefaultDirectory,
+            Via::Path => Step::Path,
+        }
+    }
+
+    /// The search path of an object that was opened at `place`; `None` for the many that bring none.
+    pub(super) fn search_path(
+        &mut self,
+        object: ObjectId,
+        place: PlaceId,
+        needs: &Needs,
+        loader: &Loader,
+    ) -> Option<Rc<SearchPath>> {
+        if !needs.has_rpath && !needs.has_runpath {
+            return None;
+        }
+        let key = (loader.number, object, place);
+        if let Some(known) = self.search_paths.get(&key) {
+            return Some(known.clone());
+        }
+        let path = Rc::new(SearchPath::read(&mut self.places, object, place, loader));
+        self.search_paths.insert(key, path.clone());
+        Some(path)
+    }
 }

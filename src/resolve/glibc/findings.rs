@@ -1,0 +1,72 @@
+//! What the resolver has found out, in the order it did, each fact once however many processes show it.
+
+use super::places::PlaceId;
+use crate::reason::Reason;
+use crate::resolve::store::ObjectId;
+use crate::resolve::{Probe, Step};
+
+/// A caller takes it with [`super::Glibc::take_findings`].
+#[derive(Debug, Default)]
+pub struct Findings {
+    pub bindings: Vec<Binding>,
+    pub missing: Vec<Failure>,
+    pub versions: Vec<VersionFailure>,
+    /// Executables whose runtime linker is not glibc's: only the file of the linker itself was looked for.
+    pub foreign: Vec<ObjectId>,
+}
+
+/// A name that led to a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    pub referrer: ObjectId,
+    pub name: Box<[u8]>,
+    pub place: PlaceId,
+    pub step: Step,
+    pub by: By,
+    /// The referrer's own search would have failed: it works because something else has loaded the object.
+    pub by_load_order_only: bool,
+}
+
+/// How a name was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum By {
+    Needed,
+    Interpreter,
+    /// A word of `/etc/ld.so.preload`; the referrer is an executable.
+    Preload,
+    /// A glibc-hwcaps variant of the referrer, which newer processors take instead.
+    Variant,
+    /// By `dlopen`, for the reason that the caller gave.
+    Dlopen(Reason),
+}
+
+/// A name that led nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub referrer: ObjectId,
+    /// The first executable in whose process it failed.
+    pub executable: ObjectId,
+    pub name: Box<[u8]>,
+    pub by: By,
+    /// The last one is [`crate::resolve::Outcome::Fatal`] if that ended the search.
+    pub probes: Vec<Probe>,
+}
+
+/// A version that the library in use does not define.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VersionFailure {
+    pub referrer: ObjectId,
+    pub library: ObjectId,
+    /// What the library was asked for as.
+    pub name: Box<[u8]>,
+    pub version: Box<[u8]>,
+}
+
+/// A library that the running program will ask for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Request {
+    /// Whose code calls `dlopen`: its search path counts.
+    pub caller: ObjectId,
+    pub name: Box<[u8]>,
+    pub reason: Reason,
+}

@@ -1,0 +1,44 @@
+//! Reading ahead: most of what the executables of a root will map can be guessed, and read on all threads.
+
+use super::Glibc;
+use super::places::{NameId, PlaceId};
+use crate::resolve::store::ObjectId;
+use std::collections::HashSet;
+
+impl Glibc<'_> {
+    /// Reads the files that a number of executables will need, so that [`Glibc::run`] finds them read. A guess that is
+    /// wrong costs time and changes nothing.
+    pub fn prefetch(&mut self, executables: &[ObjectId]) {
+        let mut frontier = executables.to_vec();
+        let mut asked: HashSet<NameId> = HashSet::new();
+        while !frontier.is_empty() {
+            let mut looked = Vec::new();
+            for object in std::mem::take(&mut frontier) {
+                let Some(elf) = self.places.store.object(object).elf() else { continue };
+                let (identity, interpreter) = (elf.identity, elf.interpreter.clone());
+                let Ok(loader) = self.loader(interpreter.as_deref(), identity) else { continue };
+                let needs = self.needs.get(&mut self.places, object);
+                let path = self.search_path(object, PlaceId::EXECUTABLE, &needs, &loader);
+                let own = || path.iter().flat_map(|path| path.rpath.iter().chain(&path.runpath));
+                for need in &needs.needed {
+                    let is_path = self.places.names.text(need.name).contains(&b'/');
+                    if is_path || !asked.insert(need.name) && own().next().is_none() {
+                        continue;
+                    }
+                    for &directory in own().chain(&loader.configured).chain(&loader.default) {
+                        if self.places.known(directory, need.name).is_some() {
+                            break;
+                        }
+                        if let Ok(found) = self.places.look(directory, need.name) {
+                            looked.push((directory, need.name, found));
+                            break;
+                        }
+                    }
+                }
+            }
+            looked.sort_by_key(|(directory, name, _)| (*directory, *name));
+            looked.dedup_by_key(|(directory, name, _)| (*directory, *name));
+            frontier = self.places.read_all(looked).into_iter().map(|p| self.places.place(p).object).collect();
+        }
+    }
+}

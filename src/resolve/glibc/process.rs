@@ -1,0 +1,223 @@
+//! The walk through one process: what is mapped, by which names it goes, who brought it (glibc `elf/dl-deps.c`
+//! `_dl_map_object_deps`, `elf/rtld.c` `dl_main`).
+
+use super::accept::accept;
+use super::findings::{Binding, By, Failure, Request};
+use super::loader::Loader;
+use super::needs::{Needs, SearchPath};
+use super::places::{NameId, PlaceId, Spot};
+use super::search::Via;
+use super::{Cache, Glibc};
+use crate::path::escaped;
+use crate::resolve::store::ObjectId;
+use crate::resolve::{Outcome, Probe, Step};
+use std::rc::Rc;
+
+/// One process while it is worked out.
+pub(super) struct Process<'p, 'r> {
+    pub glibc: &'p mut Glibc<'r>,
+    pub loader: Rc<Loader>,
+    /// In the order of loading; the executable is the first.
+    pub maps: Vec<Map>,
+    /// Every place that a search tries is written down here, when somebody wants to know.
+    pub probes: Option<Vec<Probe>>,
+}
+
+/// One object in a process.
+pub(super) struct Map {
+    pub object: ObjectId,
+    pub place: PlaceId,
+    /// The object that stands for all names of the inode.
+    pub identity: ObjectId,
+    /// The map whose `DT_NEEDED` or `dlopen` brought it; an index into the process.
+    pub loaded_by: Option<usize>,
+    pub needs: Rc<Needs>,
+    /// Absent when the object brings none.
+    pub path: Option<Rc<SearchPath>>,
+}
+
+/// Where a name led.
+#[derive(Clone, Copy)]
+pub(super) struct Answer {
+    /// [`PlaceId::NOWHERE`] when it failed, [`PlaceId::EXECUTABLE`] for a name that the executable itself goes by.
+    pub place: PlaceId,
+    pub via: Via,
+}
+
+impl<'p, 'r> Process<'p, 'r> {
+    pub fn start(glibc: &'p mut Glibc<'r>, loader: Rc<Loader>, executable: ObjectId) -> Process<'p, 'r> {
+        glibc.loaded.start_process();
+        let mut process = Process { glibc, loader, maps: Vec::with_capacity(16), probes: None };
+        process.push(executable, PlaceId::EXECUTABLE, None);
+        process
+    }
+
+    /// What the kernel maps beside the executable; whether it is there.
+    pub fn load_interpreter(&mut self) -> bool {
+        let path = self.loader.path.clone();
+        let name = self.glibc.places.names.id(&path);
+        let executable = self.maps[0].object;
+        let outcome = match self.loader.spot {
+            _ if !path.starts_with(b"/") => Outcome::Unusable("a relative path depends on the working directory"),
+            Spot::Taken(place) => self.glibc.verdict(place, self.loader.identity),
+            Spot::Absent | Spot::Loop => Outcome::Absent,
+        };
+        let place = match (outcome, self.loader.place()) {
+            (Outcome::Found, Some(place)) => place,
+            (outcome, _) => {
+                if self.glibc.is_new(executable, name, &By::Interpreter, PlaceId::NOWHERE) {
+                    let probe = Probe { path: escaped(&path).to_string(), step: Step::Path, outcome };
+                    let (referrer, by) = (executable, By::Interpreter);
+                    let failure = Failure { referrer, executable, name: path, by, probes: vec![probe] };
+                    self.glibc.findings.missing.push(failure);
+                }
+                return false;
+            }
+        };
+        self.add(place, 0);
+        self.glibc.loaded.set(name, self.maps.len() - 1);
+        self.tell(0, name, &By::Interpreter, Answer { place, via: Via::Path });
+        true
+    }
+
+    /// The libraries of `/etc/ld.so.preload`. The loader grumbles about a missing one, and goes on.
+    pub fn load_preloads(&mut self) {
+        for word in &self.loader.clone().preload {
+            let name = self.glibc.places.names.id(word);
+            let answer = self.bring(0, name);
+            self.tell(0, name, &By::Preload, answer);
+            self.load_variants(0, name, answer);
+        }
+    }
+
+    /// Goes through the maps from number `next` on, those that are added on the way included.
+    pub fn load_needed(&mut self, mut next: usize) {
+        while next < self.maps.len() {
+            let needs = self.maps[next].needs.clone();
+            for need in &needs.needed {
+                let answer = self.bring(next, need.name);
+                if need.told.replace(answer.place) != answer.place {
+                    self.tell(next, need.name, &By::Needed, answer);
+                }
+                self.load_variants(next, need.name, answer);
+            }
+            next += 1;
+        }
+    }
+
+    /// What the code of a map asks for while it runs.
+    pub fn load_request(&mut self, request: &Request) {
+        let Some(caller) = self.maps.iter().position(|map| map.object == request.caller) else { return };
+        let name = self.glibc.places.names.id(&request.name);
+        let next = self.maps.len();
+        let answer = self.bring(caller, name);
+        self.tell(caller, name, &By::Dlopen(request.reason.clone()), answer);
+        self.load_variants(caller, name, answer);
+        self.load_needed(next);
+    }
+
+    /// Brings what `referrer` calls `name` into the process, if it is not there already.
+    fn bring(&mut self, referrer: usize, name: NameId) -> Answer {
+        if let Some(position) = self.glibc.loaded.position(name) {
+            return Answer { place: self.maps[position].place, via: Via::AlreadyLoaded };
+        }
+        // The executable's own name is empty in the loader's list.
+        if self.glibc.places.names.text(name).is_empty() {
+            return Answer { place: PlaceId::EXECUTABLE, via: Via::AlreadyLoaded };
+        }
+        let Some((place, via)) = self.search(referrer, name) else {
+            return Answer { place: PlaceId::NOWHERE, via: Via::Path };
+        };
+        let identity = self.glibc.places.place(place).identity;
+        let position = match self.maps.iter().position(|map| map.identity == identity) {
+            Some(known) => known,
+            None => self.add(place, referrer),
+        };
+        self.glibc.loaded.set(name, position);
+        Answer { place, via }
+    }
+
+    /// Maps the glibc-hwcaps variants of a library that has been brought in beside it: each is in the process on some
+    /// processor, and what it needs has to be there. The cache that minroot writes has no variants.
+    fn load_variants(&mut self, referrer: usize, name: NameId, answer: Answer) {
+        let Answer { place, via } = answer;
+        let no_variants = via == Via::Cache && self.glibc.cache == Cache::FromConfiguration;
+        if no_variants || via == Via::AlreadyLoaded || place == PlaceId::NOWHERE {
+            return;
+        }
+        let Some((directory, file)) = self.glibc.places.place(place).searched else { return };
+        for &directory in self.glibc.places.variants(directory).iter() {
+            let Spot::Taken(variant) = self.glibc.places.in_directory(directory, file) else { continue };
+            let usable = self.glibc.verdict(variant, self.loader.identity) == Outcome::Found;
+            let identity = self.glibc.places.place(variant).identity;
+            if usable && self.maps.iter().all(|map| map.identity != identity) {
+                self.add(variant, referrer);
+                let baseline = self.glibc.places.place(place).object;
+                if self.glibc.is_new(baseline, name, &By::Variant, variant) {
+                    self.glibc.bind(baseline, name, &By::Variant, variant, Step::Path, false);
+                }
+            }
+        }
+    }
+
+    /// Maps the file at a place; gives its index.
+    fn add(&mut self, place: PlaceId, loaded_by: usize) -> usize {
+        let object = self.glibc.places.place(place).object;
+        self.push(object, place, Some(loaded_by))
+    }
+
+    fn push(&mut self, object: ObjectId, place: PlaceId, loaded_by: Option<usize>) -> usize {
+        let position = self.maps.len();
+        let glibc = &mut *self.glibc;
+        let needs = glibc.needs.get(&mut glibc.places, object);
+        let path = glibc.search_path(object, place, &needs, &self.loader);
+        let identity = if place == PlaceId::EXECUTABLE { object } else { glibc.places.place(place).identity };
+        // The first object with a soname keeps it.
+        if let Some(soname) = needs.soname
+            && glibc.loaded.position(soname).is_none()
+        {
+            glibc.loaded.set(soname, position);
+        }
+        self.maps.push(Map { object, place, identity, loaded_by, needs, path });
+        position
+    }
+
+    /// Writes down where a name led, if that is news.
+    fn tell(&mut self, referrer: usize, name: NameId, by: &By, answer: Answer) {
+        let object = self.maps[referrer].object;
+        let Answer { place, via } = answer;
+        if place == PlaceId::EXECUTABLE || !self.glibc.is_new(object, name, by, place) {
+            return;
+        }
+        if place == PlaceId::NOWHERE {
+            let probes = self.explain(referrer, name);
+            let (executable, name) = (self.maps[0].object, self.glibc.places.names.text(name).into());
+            let failure = Failure { referrer: object, executable, name, by: by.clone(), probes };
+            return self.glibc.findings.missing.push(failure);
+        }
+        let by_load_order_only = via == Via::AlreadyLoaded && self.search(referrer, name).is_none();
+        let step = self.glibc.step(via);
+        self.glibc.bind(object, name, by, place, step, by_load_order_only);
+    }
+}
+
+impl Glibc<'_> {
+    pub(super) fn verdict(&self, place: PlaceId, wanted: crate::objects::elf::Identity) -> Outcome {
+        let place = self.places.place(place);
+        accept(self.places.store.object(place.object), wanted, place.size)
+    }
+
+    fn bind(
+        &mut self,
+        referrer: ObjectId,
+        name: NameId,
+        by: &By,
+        place: PlaceId,
+        step: Step,
+        by_load_order_only: bool,
+    ) {
+        let name = self.places.names.text(name).into();
+        let by = by.clone();
+        self.findings.bindings.push(Binding { referrer, name, place, step, by, by_load_order_only });
+    }
+}
