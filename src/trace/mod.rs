@@ -111,7 +111,7 @@ impl TraceError {
 /// # Errors
 /// [`TraceError`]: a wish that cannot be understood.
 pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
-    let scan = SymbolScan::new(facts::symbol_patterns(input.rules))?;
+    let scan = SymbolScan::new(facts::symbol_patterns(input.rules).chain([processes::DLOPEN]))?;
     let cpu = input.recipe.trace.cpu.as_deref().map_or(Ok(Cpu::default()), str::parse)?;
     let store = Store::new(input.root, &scan);
     let mut tracer = Tracer::new(input, Glibc::new(store, cpu, input.cache));
@@ -140,6 +140,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     tracer.add_module_indexes(&kernel)?;
     tracer.add_startup_plan(&kernel)?;
     tracer.add_loader_cache();
+    tracer.list_dlopen_callers();
     tracer.look_elsewhere();
     Ok(tracer.finish(kernel))
 }
