@@ -43,7 +43,8 @@ fn a_mistyped_kernel_is_what_isolinux_cannot_load() {
 #[test]
 fn a_mistyped_kernel_has_a_hint_with_the_nearest_name() {
     let Some(source) = source() else { return };
-    let file = Image::new(source).iso(source);
+    let image = Image::new(source);
+    let file = image.iso(source);
     let mut bytes = fs::read(&file).unwrap();
     replace(&mut bytes, b"INITRD /boot/initrd.img\n", b"INITRD /boot/initrd.gz \n");
     fs::write(&file, bytes).unwrap();
@@ -62,7 +63,6 @@ fn a_configuration_without_a_default_waits_for_ever() {
 
 #[test]
 fn a_configuration_under_another_name_is_not_found() {
-    // The Rock Ridge name and the plain one.
     check(
         |bytes| replace(bytes, b"isolinux.cfg", b"isolinux.cfx"),
         &["P isolinux: WARNING: No configuration file found"],
@@ -71,7 +71,11 @@ fn a_configuration_under_another_name_is_not_found() {
 
 #[test]
 fn isolinux_without_its_module_starts_nothing() {
-    check(|bytes| replace(bytes, b"ldlinux.c32\x01", b"ldlinux.c33\x01"), &["P isolinux: Failed to load ldlinux.c32"]);
+    // The name field of Rock Ridge: isolinux.bin has the name in it as well.
+    check(
+        |bytes| replace(bytes, b"NM\x10\x01\0ldlinux.c32", b"NM\x10\x01\0ldlinux.c33"),
+        &["P isolinux: Failed to load ldlinux.c32"],
+    );
 }
 
 #[test]

@@ -50,7 +50,8 @@ fn check(expected: &str, change: impl FnOnce(&mut Image)) {
 #[test]
 fn a_good_tree_runs() {
     let Some(source) = source() else { return };
-    let tree = Image::new(source).pack(source, Format::Dir, Compression::None);
+    let image = Image::new(source);
+    let tree = image.pack(source, Format::Dir, Compression::None);
     if let Some(printed) = really(&tree) {
         assert_eq!(printed, "");
     }
