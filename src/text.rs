@@ -68,16 +68,16 @@ pub fn count(number: u64, noun: &str) -> String {
 
 /// Tenths of the largest unit in which the number is at least 1; `None` below 1 KiB.
 fn rounded(bytes: u64) -> Option<String> {
+    if bytes < 1024 {
+        return None;
+    }
     let mut unit = 1u128;
     let mut shown = None;
     for name in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
         unit *= 1024;
-        // 1023.96 KiB would round to 1024.0 KiB, and is 1.0 MiB.
         let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
-        if u128::from(bytes) < unit && tenths < 10 {
-            break;
-        }
         shown = Some(format!("{}.{} {name}", tenths / 10, tenths % 10));
+        // After rounding, so that no size is shown as 1024.0 of a unit.
         if tenths < 10_240 {
             break;
         }
@@ -90,7 +90,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -4,6 +4,9 @@ use super::args::{AccelName, Boot, Machine};
 use super::{Outcome, report};
 use crate::boot::{Accel, BootError, BootReport, BootRequest, Event, Firmware, Medium, Nic, boot};
 use crate::recipe::Recipe;
+use crate::rules::RuleSet;
+use crate::verify::verify;
+use anyhow::Context;
 use std::io::Write;
 use std::path::Path;
 
@@ -15,7 +18,9 @@ const SPARE: u32 = 8;
 
 pub fn run(options: &Boot) -> anyhow::Result<Outcome> {
     let recipe = Recipe::load(&options.recipes)?;
-    let least = 512;
+    let verdict = verify(&options.image, None, &RuleSet::load(&[])?)?;
+    let least = verdict.least_ram_mib.context("the image has no archive, so its memory cannot be computed");
+    let least = u32::try_from(least?)?;
     start(&options.image, &recipe, &options.machine, least, options.json)
 }
 

@@ -2,12 +2,13 @@
 
 use super::args::Build;
 use super::setting::Setting;
-use super::{Outcome, boot, images, report, trace};
+use super::{Outcome, boot, images, report, trace, verify};
 use crate::boot::is_available;
 use crate::manifest::json;
 use anyhow::Context;
 
 pub fn run(options: &Build) -> anyhow::Result<Outcome> {
+    images::check_writable(&options.output)?;
     let setting = Setting::new(&options.inputs)?;
     let traced = trace::trace(&setting)?;
     let manifest = trace::manifest(&setting, &traced)?;
@@ -24,6 +25,9 @@ pub fn run(options: &Build) -> anyhow::Result<Outcome> {
         images::write_iso(&manifest, &setting.root, &setting.recipe, &options.compress, &options.output)?;
     images::tell_packed(&packed);
     images::tell_iso(&written);
+    if !verify::check(&options.output, Some(&manifest), &setting.rules)? {
+        return Ok(Outcome::No);
+    }
     let least = u32::try_from(packed.least_ram_mib.unwrap_or_default())?;
     report::step("done", format_args!("{}: needs {least} MiB of memory", options.output.display()));
     if options.boot {

@@ -13,7 +13,7 @@ mod rules;
 mod setting;
 mod shell;
 mod trace;
-// mod verify;
+mod verify;
 mod why;
 
 use args::{Arguments, Command};
@@ -64,7 +64,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Why(options) => why::run(&options),
         Command::Pack(options) => images::pack(&options),
         Command::Iso(options) => images::iso(&options),
-        Command::Verify(_) => unreachable!(),
+        Command::Verify(options) => verify::run(&options),
         Command::Boot(options) => boot::run(&options),
         Command::Build(options) => build::run(&options),
         Command::Rules(options) => rules::run(&options),

@@ -14,15 +14,19 @@ pub(super) fn nearest<'m>(manifest: &'m Manifest, asked: &[u8]) -> Vec<&'m RootP
     }
     let mut limit = (name.len() / 3).max(2);
     let mut similar: Vec<(usize, &RootPath)> = Vec::new();
+    // The smallest distances so far, sorted: what is further off than the last of them needs no exact distance.
+    let mut best: Vec<usize> = Vec::with_capacity(SUGGESTIONS + 1);
+    let mut row = Vec::new();
     for entry in &manifest.entries {
-        let Some(edits) = distance(name, entry.path.file_name(), limit) else { continue };
+        let Some(edits) = distance(name, entry.path.file_name(), limit, &mut row) else { continue };
         similar.push((edits, &entry.path));
-        // Once there are enough names that good, worse ones need no exact distance.
-        if similar.iter().filter(|(other, _)| *other <= edits).take(SUGGESTIONS).count() == SUGGESTIONS {
-            limit = edits;
-            similar.retain(|(other, _)| *other <= limit);
+        best.insert(best.partition_point(|other| *other <= edits), edits);
+        if best.len() > SUGGESTIONS {
+            best.pop();
+            limit = best[SUGGESTIONS - 1];
         }
     }
+    similar.retain(|(edits, _)| *edits <= limit);
     let mut ranked: Vec<_> =
         similar.into_iter().map(|(edits, path)| (edits, differing(asked, path.as_bytes()), path)).collect();
     ranked.sort();
@@ -39,13 +43,14 @@ fn differing(a: &[u8], b: &[u8]) -> usize {
     a.len().max(b.len())
 }
 
-/// The Levenshtein distance in bytes; `None` when it is over `limit`.
-fn distance(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
+/// The Levenshtein distance in bytes; `None` when it is over `limit`. `row` is scratch memory.
+fn distance(a: &[u8], b: &[u8], limit: usize, row: &mut Vec<usize>) -> Option<usize> {
     if a.len().abs_diff(b.len()) > limit {
         return None;
     }
     let (a, b) = without_common_ends(a, b);
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    row.clear();
+    row.extend(0..=b.len());
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
@@ -83,7 +88,7 @@ mod tests {
             ("abcd", "wxyz", None),
             ("a", "abcdef", None),
         ] {
-            assert_eq!(distance(a.as_bytes(), b.as_bytes(), 3), expected, "{a} {b}");
+            assert_eq!(distance(a.as_bytes(), b.as_bytes(), 3, &mut Vec::new()), expected, "{a} {b}");
         }
     }
 

@@ -20,13 +20,8 @@ use std::time::{Duration, SystemTime};
 const LIST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Files that say where packages come from.
-const SOURCES: [&str; 5] = [
-    "/etc/apt/sources.list",
-    "/etc/apt/sources.list.d",
-    "/etc/apt/preferences",
-    "/etc/apt/preferences.d",
-    "/etc/apt/trusted.gpg.d",
-];
+const SOURCES: [&str; 4] =
+    ["/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/apt/preferences", "/etc/apt/preferences.d"];
 
 /// What apt gets of the caller's environment: where programs are, and how to reach the network.
 const ENVIRONMENT: [&str; 15] = [
@@ -87,7 +82,7 @@ pub fn sources_digest() -> String {
             }
         }
     }
-    super::hex(&digest.finalize())
+    super::store::hex(&digest.finalize())
 }
 
 /// Whether `name` is what apt calls a package, with an optional `=VERSION` or `/RELEASE`; options and the `-` and `+`
@@ -126,32 +121,35 @@ impl<'a> Apt<'a> {
         Ok(apt)
     }
 
-    /// The closure of `names`: every package that they need, whether this machine has it or not.
+    /// Brings the closure of `names` into the cache: every package that they need, whether this machine has it or not.
+    /// Returns the archives and how many of them were downloaded.
     ///
     /// Updates the package lists when there are none, when they are older than a day or from other sources, when a name
-    /// is unknown, and when `refresh` is set.
+    /// is unknown, when a download fails (the repository may have moved on), and when `refresh` is set.
     ///
     /// # Errors
-    /// [`FetchError::UnknownPackages`], or [`FetchError::Apt`] with what apt said.
-    pub fn resolve(&mut self, names: &[String], refresh: bool) -> Result<Vec<Archive>, FetchError> {
+    /// [`FetchError::UnknownPackages`], [`FetchError::Apt`] with what apt said, or [`FetchError::Digest`] when it
+    /// delivered something else.
+    pub fn obtain(&mut self, names: &[String], refresh: bool) -> Result<(Vec<Archive>, usize), FetchError> {
         if refresh || !self.lists_are_current() {
             self.update()?;
         }
-        self.progress.begin(Step::Resolve, 0);
-        match self.print_uris(names) {
-            Err(FetchError::UnknownPackages { .. }) if !self.updated => {
+        let try_once = |apt: &Apt| {
+            let archives = apt.resolve(names)?;
+            let downloaded = apt.download(names, &archives)?;
+            Ok((archives, downloaded))
+        };
+        match try_once(self) {
+            Err(FetchError::UnknownPackages { .. } | FetchError::Apt { .. }) if !self.updated => {
                 self.update()?;
-                self.print_uris(names)
+                try_once(self)
             }
             answer => answer,
         }
     }
 
     /// Makes sure that every archive is in the cache with the right content; returns how many were downloaded.
-    ///
-    /// # Errors
-    /// [`FetchError::Apt`] with what apt said, [`FetchError::Digest`] when it delivered something else.
-    pub fn download(&self, names: &[String], archives: &[Archive]) -> Result<usize, FetchError> {
+    fn download(&self, names: &[String], archives: &[Archive]) -> Result<usize, FetchError> {
         let missing: Vec<&Archive> = archives.par_iter().filter(|archive| !is_complete(archive)).collect();
         if missing.is_empty() {
             return Ok(0);
@@ -173,7 +171,8 @@ impl<'a> Apt<'a> {
         }
     }
 
-    fn print_uris(&self, names: &[String]) -> Result<Vec<Archive>, FetchError> {
+    fn resolve(&self, names: &[String]) -> Result<Vec<Archive>, FetchError> {
+        self.progress.begin(Step::Resolve, 0);
         // Archives that are there would be left out; the empty directory makes the list complete.
         let mut nowhere = OsStr::new("Dir::Cache::archives=").to_owned();
         nowhere.push(self.state.join("none"));
@@ -398,7 +397,7 @@ fn unknown_names(messages: &[String]) -> Vec<String> {
 
 fn is_complete(archive: &Archive) -> bool {
     archive.path.metadata().is_ok_and(|m| m.len() == archive.size)
-        && super::file_digest(&archive.path).is_ok_and(|digest| digest == archive.sha256)
+        && super::store::file_digest(&archive.path).is_ok_and(|digest| digest == archive.sha256)
 }
 
 fn write_error(path: &Path, source: std::io::Error) -> FetchError {

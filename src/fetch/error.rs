@@ -21,6 +21,8 @@ pub enum FetchError {
     UnknownPackages { names: Vec<String>, nearest: Vec<String> },
     #[error("`{0}` is not a package name")]
     PackageName(String),
+    #[error("`{0}` is not the name of an architecture")]
+    Architecture(String),
     #[error("apt named the archive `{0}`, which is not the name of a package file")]
     ArchiveName(String),
     #[error("`{}` does not have the digest that the package lists promise", path.display())]
@@ -74,7 +76,9 @@ impl FetchError {
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<String> {
         match self {
-            FetchError::NoSource => Some("give [source] one of `root`, `apt` and `packages`".to_owned()),
+            FetchError::NoSource => {
+                Some("give --root DIR, or a recipe whose [source] has `root`, `apt` or `packages`".to_owned())
+            }
             FetchError::StartApt { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("packages by name need Debian's apt; elsewhere give [source] `packages` or `root`".to_owned())
             }

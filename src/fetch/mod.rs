@@ -20,6 +20,7 @@ mod dpkg;
 mod error;
 mod member;
 mod names;
+mod store;
 mod tree;
 mod unpack;
 
@@ -28,25 +29,13 @@ pub use error::{FetchError, Refusal};
 use crate::path::RootPath;
 use crate::recipe::Source;
 use apt::Apt;
-use member::{MemberKind, Package};
-use rayon::prelude::*;
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use tree::Place;
+use std::path::PathBuf;
 
 /// Part of every key: roots made by another layout are not reused.
-const LAYOUT: &str = "minroot root 1";
-
-const LOCK_LIST: &str = "fetched.json";
-
-const WORK_PREFIX: &str = ".unpack-";
+const LAYOUT: &str = "minroot root 2";
 
 /// How to fetch.
 pub struct Options<'a> {
@@ -106,8 +95,7 @@ pub struct Fetched {
     pub reused: bool,
     /// The packages in it, sorted by name; empty for a root given by path.
     pub packages: Vec<FetchedPackage>,
-    /// Directories of kernel modules, `/usr/lib/modules/VERSION`: they have no `modules.dep`, which depmod would
-    /// have made.
+    /// Directories of kernel modules, `/usr/lib/modules/VERSION`; their indexes were made as depmod would make them.
     pub module_directories: Vec<RootPath>,
     /// What the user should know: scripts that did not run, attributes that could not be kept.
     pub notes: Vec<String>,
@@ -123,15 +111,6 @@ pub struct FetchedPackage {
     pub file: String,
     /// Of the package file, in lower-case hexadecimal.
     pub sha256: String,
-}
-
-/// The content of `fetched.json`.
-#[derive(Serialize, Deserialize)]
-struct LockList {
-    format: u32,
-    packages: Vec<FetchedPackage>,
-    module_directories: Vec<String>,
-    notes: Vec<String>,
 }
 
 /// `$XDG_CACHE_HOME/minroot`, else `~/.cache/minroot`; `None` when neither variable is an absolute path.
@@ -164,32 +143,30 @@ pub fn fetch(source: &Source, options: &Options<'_>) -> Result<Fetched, FetchErr
         .map_err(|source| FetchError::Write { path: options.cache.clone(), source })?;
     let place = cache.join("roots").join(wanted.key());
     if !options.refresh
-        && let Some(fetched) = finished(&place)
+        && let Some(fetched) = store::finished(&place)
     {
         return Ok(fetched);
     }
-    let _lock = lock(&cache)?;
+    let _lock = store::lock(&cache)?;
     // Another process may have made it while this one waited.
     if !options.refresh
-        && let Some(fetched) = finished(&place)
+        && let Some(fetched) = store::finished(&place)
     {
         return Ok(fetched);
     }
     let mut notes = Vec::new();
-    let (files, downloaded) = match &wanted {
+    let (files, downloaded): (Vec<_>, _) = match &wanted {
         Wanted::Apt { names, .. } => {
             let mut apt = Apt::open(&options.apt_get, &cache, architecture, options.progress)?;
-            let archives = apt.resolve(names, options.refresh)?;
-            let downloaded = apt.download(names, &archives)?;
+            let (archives, downloaded) = apt.obtain(names, options.refresh)?;
             notes = apt.notes;
             (archives.into_iter().map(|archive| (archive.path, Some(archive.sha256))).collect(), downloaded)
         }
         Wanted::Files(files) => (files.iter().map(|file| (file.clone(), None)).collect(), 0),
     };
-    make_root(files, &place, notes, options.progress)?;
-    let fetched = finished(&place)
-        .ok_or_else(|| FetchError::Read { path: place.join(LOCK_LIST), source: io::ErrorKind::InvalidData.into() })?;
-    Ok(Fetched { downloaded, reused: false, ..fetched })
+    let made = store::make_root(&files, &place, options.progress)?;
+    let notes = [notes, made.notes].concat();
+    Ok(Fetched { downloaded, reused: false, notes, ..made })
 }
 
 /// What the recipe asks for, checked.
@@ -206,8 +183,9 @@ impl Wanted {
         if source.apt.is_empty() {
             return Err(FetchError::NoSource);
         }
-        for name in source.apt.iter().map(String::as_str).chain([architecture]) {
-            apt::check_name(name)?;
+        source.apt.iter().try_for_each(|name| apt::check_name(name))?;
+        if architecture.is_empty() || !architecture.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Err(FetchError::Architecture(architecture.to_owned()));
         }
         let mut names = source.apt.clone();
         names.sort();
@@ -240,147 +218,8 @@ impl Wanted {
                 }
             }
         }
-        hex(&digest.finalize())[..32].to_owned()
+        store::hex(&digest.finalize())[..32].to_owned()
     }
-}
-
-/// The root in `place`, when it is complete: `place` gets its name last of all.
-fn finished(place: &Path) -> Option<Fetched> {
-    let list: LockList = serde_json::from_slice(&std::fs::read(place.join(LOCK_LIST)).ok()?).ok()?;
-    Some(Fetched {
-        root: place.join("root"),
-        downloaded: 0,
-        reused: true,
-        packages: list.packages,
-        module_directories: list.module_directories.iter().filter_map(|path| RootPath::new(path).ok()).collect(),
-        notes: list.notes,
-    })
-}
-
-/// Waits until no other process fetches into this cache.
-fn lock(cache: &Path) -> Result<File, FetchError> {
-    let path = cache.join("lock");
-    let failed = |source| FetchError::Write { path: path.clone(), source };
-    std::fs::create_dir_all(cache.join("roots")).map_err(failed)?;
-    let file = File::create(&path).map_err(failed)?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
-    Ok(file)
-}
-
-/// Unpacks package files, with their digests where known, beside `place` and renames the result to it.
-fn make_root(
-    files: Vec<(PathBuf, Option<String>)>,
-    place: &Path,
-    mut notes: Vec<String>,
-    progress: &dyn Progress,
-) -> Result<(), FetchError> {
-    let roots = place.parent().expect("below the cache");
-    let failed = |path: &Path, source| FetchError::Write { path: path.to_owned(), source };
-    remove_abandoned(roots);
-    let work = tempfile::Builder::new().prefix(WORK_PREFIX).tempdir_in(roots).map_err(|e| failed(roots, e))?;
-    let (stage, done) = (work.path().join("stage"), work.path().join("done"));
-    let root = done.join("root");
-    for directory in [&stage, &done, &root] {
-        std::fs::create_dir(directory).map_err(|e| failed(directory, e))?;
-    }
-    let mut packages = stage_all(&files, &stage, progress)?;
-    packages.push(dpkg::additions(&packages));
-    let places = tree::plan(&packages)?;
-    unpack::materialize(&packages, &places, &root)?;
-    notes.extend(packages.iter().filter_map(|p| p.delivery.as_ref()).flat_map(|d| d.notes.clone()));
-    notes.extend(dpkg::skipped_scripts(&packages));
-    let list = lock_list(&packages, &places, notes);
-    let text = serde_json::to_string_pretty(&list).expect("strings and numbers only") + "\n";
-    let path = done.join(LOCK_LIST);
-    File::create(&path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(|e| failed(&path, e))?;
-    if place.exists() {
-        // A process that still reads the old root keeps its open files; it goes away with `work`.
-        std::fs::rename(place, work.path().join("old")).map_err(|e| failed(place, e))?;
-    }
-    std::fs::rename(&done, place).map_err(|e| failed(place, e))
-}
-
-/// Removes what a run that was killed left behind. The lock is held, so nobody works there.
-fn remove_abandoned(roots: &Path) {
-    let Ok(entries) = std::fs::read_dir(roots) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(WORK_PREFIX)) {
-        // What cannot be removed is only untidy.
-        let _ = std::fs::remove_dir_all(entry.path());
-    }
-}
-
-/// Unpacks all packages into the staging directory, at once; base-files first, then by name, whatever the order given.
-fn stage_all(
-    files: &[(PathBuf, Option<String>)],
-    stage: &Path,
-    progress: &dyn Progress,
-) -> Result<Vec<Package>, FetchError> {
-    let size = |path: &Path| path.metadata().map_or(0, |m| m.len());
-    progress.begin(Step::Unpack, files.iter().map(|(path, _)| size(path)).sum());
-    // The largest first, or one thread unpacks the kernel while the others are done.
-    let mut jobs: Vec<_> = files.iter().enumerate().collect();
-    jobs.sort_by_key(|(index, (path, _))| (std::cmp::Reverse(size(path)), *index));
-    let done = AtomicU64::new(0);
-    let results: Mutex<Vec<(usize, Result<Package, FetchError>)>> = Mutex::default();
-    jobs.par_iter().with_max_len(1).for_each(|(index, (path, digest))| {
-        let digest = match digest {
-            Some(known) => Ok(known.clone()),
-            None => file_digest(path).map_err(|source| FetchError::Read { path: path.clone(), source }),
-        };
-        let package = digest.and_then(|digest| unpack::stage(path, digest, &stage.join(index.to_string())));
-        results.lock().expect("no panic while held").push((*index, package));
-        progress.advance_to(done.fetch_add(size(path), Ordering::Relaxed) + size(path));
-    });
-    let mut results = results.into_inner().expect("no panic while held");
-    // The error that is reported must not depend on which thread was first.
-    results.sort_by_key(|(index, _)| *index);
-    let mut packages = results.into_iter().map(|(_, package)| package).collect::<Result<Vec<_>, _>>()?;
-    let key = |package: &Package| {
-        let version = |d: &member::Delivery| (d.files.control.architecture.clone(), d.files.control.version.clone());
-        (package.name != "base-files", package.name.clone(), package.delivery.as_ref().map(version))
-    };
-    packages.sort_by_cached_key(key);
-    for pair in packages.windows(2) {
-        if let [Package { name, delivery: Some(a), .. }, Package { name: other, delivery: Some(b), .. }] = pair
-            && name == other
-            && a.files.control.architecture == b.files.control.architecture
-        {
-            return Err(FetchError::TwoVersions {
-                package: name.clone(),
-                first: a.file.display().to_string(),
-                second: b.file.display().to_string(),
-            });
-        }
-    }
-    Ok(packages)
-}
-
-fn lock_list(packages: &[Package], places: &[Place<'_>], mut notes: Vec<String>) -> LockList {
-    let line = |delivery: &member::Delivery| {
-        let control = &delivery.files.control;
-        FetchedPackage {
-            package: control.package.clone(),
-            version: control.version.clone(),
-            architecture: control.architecture.clone(),
-            file: delivery.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            sha256: delivery.sha256.clone(),
-        }
-    };
-    let mut lines: Vec<_> = packages.iter().filter_map(|package| package.delivery.as_ref()).map(line).collect();
-    lines.sort_by(|a, b| (&a.package, &a.architecture).cmp(&(&b.package, &b.architecture)));
-    let holds_modules = |place: &&Place<'_>| {
-        let is_directory = place.member.is_none_or(|m| matches!(m.kind, MemberKind::Directory));
-        let parent = place.path.parent();
-        is_directory && parent.is_some_and(|p| matches!(p.as_bytes(), b"/lib/modules" | b"/usr/lib/modules"))
-    };
-    let mut module_directories: Vec<_> = places
-        .iter()
-        .filter(holds_modules)
-        .map(|place| String::from_utf8_lossy(place.path.as_bytes()).into_owned())
-        .collect();
-    module_directories.sort();
-    notes.sort();
-    LockList { format: 1, packages: lines, module_directories, notes }
 }
 
 /// Debian's name for the processor that minroot was built for.
@@ -394,20 +233,4 @@ fn host_architecture() -> &'static str {
         "loongarch64" => "loong64",
         same => same,
     }
-}
-
-fn file_digest(path: &Path) -> io::Result<String> {
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    let mut file = File::open(path)?;
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => return Ok(hex(&digest.finalize())),
-            n => digest.update(&buffer[..n]),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,10 +5,11 @@
 
 use crate::path::RootPath;
 use crate::reason::Reason;
+use foldhash::HashMap;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{EdgeRef, NodeFiltered};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// The dependency graph of one trace.
 #[derive(Debug, Default)]

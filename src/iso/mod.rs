@@ -32,6 +32,7 @@ pub use blob::Blob;
 pub use linux::{IsoReport, LinuxIso, LinuxIsoError, write_linux_iso};
 pub use loaders::{BiosLoader, Loaders, LoadersError, UefiLoader};
 pub use output::{Identity, Piece, write_image};
+pub(crate) use read::ISOLINUX_DIRECTORIES;
 pub use read::{IsoEntry, IsoImage, IsoKind};
 
 /// Bytes in a logical sector of a CD, the unit of every address in ISO 9660 and El Torito.

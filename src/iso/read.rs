@@ -21,7 +21,7 @@ const PRIMARY: &str = "ISO 9660 volume descriptor";
 const MAX_DEPTH: usize = 2048;
 
 /// Where isolinux looks for its configuration (syslinux 6, doc/isolinux.txt).
-const ISOLINUX_DIRECTORIES: [&str; 5] = ["/boot/isolinux", "/isolinux", "/boot/syslinux", "/syslinux", "/"];
+pub(crate) const ISOLINUX_DIRECTORIES: [&str; 5] = ["/boot/isolinux", "/isolinux", "/boot/syslinux", "/syslinux", "/"];
 
 /// An open image.
 #[derive(Debug)]

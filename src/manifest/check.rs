@@ -5,6 +5,7 @@
 
 use super::{Content, Entry, Manifest};
 use crate::path::RootPath;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 /// The first thing that is wrong with a manifest.
@@ -55,16 +56,19 @@ pub fn check(manifest: &Manifest) -> Result<(), CheckError> {
     if let Some(index) = first_unsorted(&manifest.targets) {
         return Err(CheckError::TargetOrder { index, path: manifest.targets[index].clone() });
     }
-    let mut last_parent = RootPath::root();
-    for (index, entry) in manifest.entries.iter().enumerate() {
+    let first = manifest.entries.par_iter().enumerate().find_map_first(|(index, entry)| {
         let (before, _) = manifest.entries.split_at(index);
-        check_order(before, entry)
-            .and_then(|()| check_parent(before, entry, &mut last_parent))
-            .and_then(|()| check_attributes(entry))
-            .and_then(|()| check_content(before, entry))
-            .map_err(|source| CheckError::Entry { index, path: entry.path.clone(), source })?;
-    }
-    Ok(())
+        let source = check_entry(before, entry).err()?;
+        Some(CheckError::Entry { index, path: entry.path.clone(), source })
+    });
+    first.map_or(Ok(()), Err)
+}
+
+fn check_entry(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
+    check_order(before, entry)?;
+    check_parent(before, entry)?;
+    check_attributes(entry)?;
+    check_content(before, entry)
 }
 
 fn check_order(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
@@ -75,22 +79,20 @@ fn check_order(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
     }
 }
 
-/// `last_parent` is the directory found last: neighbours share it, which saves most of the searches.
-fn check_parent(before: &[Entry], entry: &Entry, last_parent: &mut RootPath) -> Result<(), EntryError> {
+fn check_parent(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
     let Some(parent) = entry.path.parent() else {
         return if entry.content == Content::Directory { Ok(()) } else { Err(EntryError::RootKind) };
     };
-    if parent == *last_parent {
+    // Neighbours mostly share their parent, and an error of the one before is reported first.
+    if before.last().and_then(|last| last.path.parent()).as_ref() == Some(&parent) {
         return Ok(());
     }
     match find(before, &parent) {
-        Some(Entry { content: Content::Directory, .. }) => {}
-        Some(_) => return Err(EntryError::ParentKind),
-        None if parent.is_root() => {}
-        None => return Err(EntryError::NoParent),
+        Some(Entry { content: Content::Directory, .. }) => Ok(()),
+        Some(_) => Err(EntryError::ParentKind),
+        None if parent.is_root() => Ok(()),
+        None => Err(EntryError::NoParent),
     }
-    *last_parent = parent;
-    Ok(())
 }
 
 fn check_attributes(entry: &Entry) -> Result<(), EntryError> {

@@ -10,12 +10,14 @@
 
 use super::{Because, Content, Entry, Manifest};
 use crate::path::RootPath;
+use foldhash::fast::RandomState;
+use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// Entries and who needs whom; entries are known by their position in the manifest.
 pub struct Needs<'m> {
     entries: &'m [Entry],
-    positions: HashMap<&'m [u8], usize>,
+    positions: HashMap<&'m [u8], usize, RandomState>,
     /// `edges[starts[i]..starts[i + 1]]` are those of entry `i`.
     starts: Vec<usize>,
     edges: Vec<Edge>,
@@ -43,23 +45,26 @@ const UNREACHED: usize = usize::MAX;
 impl<'m> Needs<'m> {
     pub fn of(manifest: &'m Manifest) -> Needs<'m> {
         let entries = &manifest.entries[..];
-        let positions: HashMap<&[u8], usize> =
+        let positions: HashMap<&[u8], usize, RandomState> =
             entries.iter().enumerate().map(|(position, entry)| (entry.path.as_bytes(), position)).collect();
-        let mut pairs: Vec<(usize, Edge)> = Vec::with_capacity(entries.len() * 3);
-        for (to, entry) in entries.iter().enumerate() {
-            for (reason, because) in entry.reasons.iter().enumerate() {
-                // A referrer that is no entry itself cannot be followed; it still shows as a reason.
-                if let Some(from) = because.from.as_ref().and_then(|from| positions.get(from.as_bytes())) {
-                    pairs.push((*from, Edge { to, reason: Some(reason) }));
-                }
-            }
-            let parent = positions.get(parent_of(entry.path.as_bytes())).filter(|parent| **parent != to);
-            let linked = match &entry.content {
-                Content::Hardlink { to } => positions.get(to.as_bytes()),
-                _ => None,
-            };
-            pairs.extend(parent.into_iter().chain(linked).map(|needed| (to, Edge { to: *needed, reason: None })));
-        }
+        let position = |path: &[u8]| positions.get(path).copied();
+        let pairs: Vec<(usize, Edge)> = (entries.par_iter().enumerate())
+            .flat_map_iter(|(to, entry)| {
+                let position = &position;
+                let written = entry.reasons.iter().enumerate().filter_map(move |(reason, because)| {
+                    // A referrer that is no entry itself cannot be followed; it still shows as a reason.
+                    let from = position(because.from.as_ref()?.as_bytes())?;
+                    Some((from, Edge { to, reason: Some(reason) }))
+                });
+                let parent = position(parent_of(entry.path.as_bytes())).filter(|parent| *parent != to);
+                let linked = match &entry.content {
+                    Content::Hardlink { to } => position(to.as_bytes()),
+                    _ => None,
+                };
+                let unwritten = parent.into_iter().chain(linked);
+                written.chain(unwritten.map(move |needed| (to, Edge { to: needed, reason: None })))
+            })
+            .collect();
         let (starts, edges) = group(entries.len(), &pairs);
         Needs { entries, positions, starts, edges }
     }
@@ -113,8 +118,7 @@ impl<'m> Needs<'m> {
 
     /// The entries that would go if this one went, itself included, in the order of their paths.
     pub fn retained(&self, without: usize) -> Vec<usize> {
-        let all = self.reachable(None);
-        let left = self.reachable(Some(without));
+        let (all, left) = rayon::join(|| self.reachable(None), || self.reachable(Some(without)));
         (0..self.entries.len()).filter(|i| *i == without || (all[*i] && !left[*i])).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Modules in, the files that depmod(8) would write for them out, text and binary.
 //!
-//! Used for a whole kernel that was unpacked but never installed, and for the few modules of an image. modprobe reads the
-//! `.bin` files only; busybox reads the text. `modules.order`, `modules.builtin` and `modules.builtin.modinfo` come
+//! Used for a whole kernel that was unpacked but never installed, and for the few modules of an image. modprobe reads
+//! the `.bin` files only; busybox reads the text. `modules.order`, `modules.builtin` and `modules.builtin.modinfo` come
 //! from the kernel build and are not written here.
 
 use super::index::{Module, ModuleId, ModuleIndex};
@@ -11,6 +11,9 @@ use super::{Compression, ModuleName};
 use crate::root::Root;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+
+/// The name of an index file, to be put into `/lib/modules/VERSION`, and its content.
+pub type IndexFile = (&'static str, Vec<u8>);
 
 /// Whether module files are listed as they are, or under the names they have when decompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub struct DepmodError {
     pub file: &'static str,
 }
 
-/// The index files for the modules that `keep` accepts, as file name and content, sorted by name.
+/// The index files for the modules that `keep` accepts, sorted by name.
 ///
 /// Dependencies outside the kept modules are left out of `modules.dep`, so `keep` should accept a closed set, such
 /// as [`super::select()`] gives.
@@ -37,7 +40,7 @@ pub fn write(
     index: &ModuleIndex,
     keep: impl Fn(&ModuleName) -> bool,
     names: FileNames,
-) -> Result<Vec<(&'static str, Vec<u8>)>, DepmodError> {
+) -> Result<Vec<IndexFile>, DepmodError> {
     let kept: Vec<Kept<'_>> = kept_modules(index, keep, names);
     let encode = |file, entries| trie::encode(entries).map_err(|trie::TooLarge| DepmodError { file });
     Ok(vec![
@@ -62,7 +65,7 @@ pub fn write(
 /// The symbol indexes, `modules.symbols` and `modules.symbols.bin`, of the kept modules.
 ///
 /// They serve `symbol_request()` alone, which a few media drivers call, and cost reading every symbol
-/// table; so they are apart from [`write`]. Modules that cannot be read are given back and have no line.
+/// table; so they are apart from [`write()`]. Modules that cannot be read are given back and have no line.
 ///
 /// # Errors
 /// When the index outgrows its format.
@@ -70,7 +73,7 @@ pub fn write_symbols(
     root: &Root,
     index: &ModuleIndex,
     keep: impl Fn(&ModuleName) -> bool,
-) -> Result<(Vec<(&'static str, Vec<u8>)>, Vec<ModuleError>), DepmodError> {
+) -> Result<(Vec<IndexFile>, Vec<ModuleError>), DepmodError> {
     let kept = kept_modules(index, keep, FileNames::AsInRoot);
     let read: Vec<Result<Vec<String>, ModuleError>> = kept
         .par_iter()
@@ -230,4 +233,67 @@ fn underscored(alias: &str) -> Option<String> {
 
 fn lines(list: impl Iterator<Item = String>) -> Vec<u8> {
     list.flat_map(|line| (line + "\n").into_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Tree;
+    use super::*;
+
+    fn text(index: &ModuleIndex, keep: &[&str], names: FileNames, file: &str) -> String {
+        let keep = |name: &ModuleName| keep.contains(&name.as_str());
+        let files = write(index, keep, names).unwrap();
+        let (_, bytes) = files.into_iter().find(|(name, _)| *name == file).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_reduced_index_names_only_what_is_kept() {
+        let index = Tree::new(&[
+            ("kernel/a.ko.xz", &["depends=b", "alias=x-y", "softdep=pre: c"]),
+            ("kernel/b.ko.zst", &["depends=", "alias=z", "weakdep=w"]),
+            ("kernel/c.ko", &["depends=", "alias=q"]),
+        ])
+        .index();
+        let check = |names, file, expected| assert_eq!(text(&index, &["a", "b"], names, file), expected, "{file}");
+        check(FileNames::AsInRoot, "modules.dep", "kernel/a.ko.xz: kernel/b.ko.zst\nkernel/b.ko.zst:\n");
+        check(FileNames::Decompressed, "modules.dep", "kernel/a.ko: kernel/b.ko\nkernel/b.ko:\n");
+        check(
+            FileNames::AsInRoot,
+            "modules.alias",
+            "# Aliases extracted from modules themselves.\nalias x-y a\nalias z b\n",
+        );
+        check(
+            FileNames::AsInRoot,
+            "modules.softdep",
+            "# Soft dependencies extracted from modules themselves.\nsoftdep a pre: c\n",
+        );
+        check(
+            FileNames::AsInRoot,
+            "modules.weakdep",
+            "# Weak dependencies extracted from modules themselves.\nweakdep b w\n",
+        );
+        check(FileNames::AsInRoot, "modules.devname", "");
+    }
+
+    #[test]
+    fn device_names_need_a_number() {
+        let index = Tree::new(&[
+            ("kernel/fuse.ko", &["alias=devname:fuse", "alias=char-major-10-229", "alias=fs-fuse"]),
+            ("kernel/loop.ko", &["alias=block-major-7-*", "alias=devname:loop-control", "alias=char-major-10-237"]),
+            ("kernel/none.ko", &["alias=devname:none"]),
+        ])
+        .index();
+        assert_eq!(
+            text(&index, &["fuse", "loop", "none"], FileNames::AsInRoot, "modules.devname"),
+            "# Device nodes to trigger on-demand module loading.\nfuse fuse c10:229\nloop loop-control c10:237\n"
+        );
+    }
+
+    #[test]
+    fn brackets_of_an_alias_keep_their_dashes() {
+        assert_eq!(underscored("a-b[0-9]-c").as_deref(), Some("a_b[0-9]_c"));
+        assert_eq!(underscored("a]"), None);
+        assert_eq!(underscored("a[0-9"), None);
+    }
 }

@@ -69,7 +69,7 @@ const CLASSES: [(&str, Class); 4] = [
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HardwareError {
-    #[error("there is no hardware profile `{name}`{}", suggestions(.nearest))]
+    #[error("there is no hardware profile `{name}`")]
     Unknown { name: String, nearest: Vec<String> },
     #[error("the hardware profile `{name}` has no class `{class}`; the classes are network, storage, console, entropy")]
     UnknownClass { name: String, class: String },
@@ -81,8 +81,12 @@ pub enum HardwareError {
     Content { origin: String, problem: String },
 }
 
-fn suggestions(names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("; did you mean `{}`?", names.join("` or `")) }
+impl HardwareError {
+    /// What to do about it, where that can be said.
+    pub fn hint(&self) -> Option<String> {
+        let HardwareError::Unknown { nearest, .. } = self else { return None };
+        (!nearest.is_empty()).then(|| format!("did you mean `{}`?", nearest.join("` or `")))
+    }
 }
 
 /// The names of the profiles that are part of minroot, sorted.
@@ -162,8 +166,8 @@ fn parse(origin: &str, text: &str) -> Result<Profile, HardwareError> {
     Ok(profile)
 }
 
-/// The forms of the common buses (scripts/mod/file2alias.c), where `#` is an upper-case hexadecimal digit. A device says what it is,
-/// so there is no wildcard; a lower-case digit would match nothing.
+/// The forms of the common buses (scripts/mod/file2alias.c), where `#` is an upper-case hexadecimal digit. A device
+/// says what it is, so there is no wildcard; a lower-case digit would match nothing.
 fn check_alias(alias: &str) -> Result<(), &'static str> {
     const FORMS: [&str; 3] =
         ["pci:v########d########sv########sd########bc##sc##i##", "virtio:d########v########", "scsi:t-0x"];
@@ -231,7 +235,8 @@ mod tests {
     #[test]
     fn a_mistyped_profile_gets_a_suggestion() {
         let error = requests(&names(&["vritio"]), &[]).unwrap_err();
-        assert_eq!(error.to_string(), "there is no hardware profile `vritio`; did you mean `virtio`?");
+        assert_eq!(error.to_string(), "there is no hardware profile `vritio`");
+        assert_eq!(error.hint().as_deref(), Some("did you mean `virtio`?"));
         assert!(matches!(profile("../hardware/qemu", &[]), Err(HardwareError::Unknown { .. })));
     }
 

@@ -104,7 +104,8 @@ impl fmt::Debug for ModuleIndex {
     }
 }
 
-/// The directories of all kernel versions in a root, without symlinks, sorted: `/lib/modules/*` and `/usr/lib/modules/*`.
+/// The directories of all kernel versions in a root, without symlinks, sorted: `/lib/modules/*` and
+/// `/usr/lib/modules/*`.
 ///
 /// # Errors
 /// When one of the two directories is there but cannot be read.
@@ -127,14 +128,15 @@ pub fn versions(root: &Root) -> Result<Vec<RootPath>, IndexError> {
 }
 
 impl ModuleIndex {
-    /// Reads depmod's files in `directory` (`/lib/modules/VERSION`) when they fit the module files there, else every module.
+    /// Reads depmod's files in `directory` (`/lib/modules/VERSION`) when they fit the module files there, else every
+    /// module.
     ///
     /// # Errors
     /// When the directory or one of the index files is there but cannot be read. A single unreadable module is kept
     /// in [`ModuleIndex::problems`] instead.
     pub fn load(root: &Root, directory: &RootPath) -> Result<ModuleIndex, IndexError> {
         let source = Source::open(root, directory)?;
-        match source.from_depmod_files()? {
+        match source.read_depmod_files()? {
             Ok(Some(modules)) => source.finish(modules, Origin::DepmodFiles),
             Ok(None) => source.compute(Origin::Modinfo),
             Err(stale) => source.compute(Origin::Stale(stale)),
@@ -228,7 +230,7 @@ impl<'r> Source<'r> {
     }
 
     /// `None` when depmod has not run here.
-    fn from_depmod_files(&self) -> Result<Result<Option<Found>, Stale>, IndexError> {
+    fn read_depmod_files(&self) -> Result<Result<Option<Found>, Stale>, IndexError> {
         let Some(dependencies) = self.read("modules.dep")? else { return Ok(Ok(None)) };
         let texts = Texts {
             dependencies,
@@ -272,8 +274,9 @@ impl<'r> Source<'r> {
         let by_name = names(&modules);
         for (file, lines) in lists {
             for (module, value) in lines.map_err(damaged(file))? {
-                let name = ModuleName::new(module);
-                let Some(&ModuleId(place)) = by_name.get(&name) else {
+                // depmod writes names the kernel's way; only a foreign file needs the other look-up.
+                let known = by_name.get(module).or_else(|| by_name.get(&ModuleName::new(module)));
+                let Some(&ModuleId(place)) = known else {
                     return Err(Stale::UnknownModule { file, module: module.to_owned() });
                 };
                 let module = &mut modules[place];
@@ -421,4 +424,101 @@ fn names(modules: &[Module]) -> HashMap<ModuleName, ModuleId> {
         by_name.entry(module.name.clone()).or_insert(ModuleId(place));
     }
     by_name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Tree;
+    use super::*;
+
+    const MODULES: &[(&str, &[&str])] = &[
+        ("kernel/a.ko.xz", &["depends=b-c", "alias=pci:v1*", "alias=dmi:A B*", "softdep=pre: d", "weakdep=e"]),
+        ("kernel/b-c.ko", &["depends=", "alias=fs-b"]),
+    ];
+
+    fn path(text: &str) -> RootPath {
+        RootPath::new(format!("/lib/modules/6.1/{text}")).unwrap()
+    }
+
+    #[test]
+    fn depmods_files_and_modinfo_give_the_same_index() {
+        let computed = Tree::new(MODULES).index();
+        assert_eq!(*computed.origin(), Origin::Modinfo);
+        let loaded = Tree::new(MODULES).with_depmod().index();
+        assert_eq!(*loaded.origin(), Origin::DepmodFiles);
+        assert_eq!(loaded.modules(), computed.modules());
+        let module = loaded.module(loaded.find(&ModuleName::new("a")).unwrap());
+        assert_eq!(module.path, path("kernel/a.ko.xz"));
+        assert_eq!(module.dependencies, [loaded.find(&ModuleName::new("b_c")).unwrap()]);
+        assert_eq!(loaded.version(), "6.1");
+    }
+
+    #[test]
+    fn b67_stale_files_are_noticed_and_the_modules_read() {
+        let tree = Tree::new(MODULES).with_depmod();
+        tree.remove("kernel/b-c.ko");
+        let index = tree.index();
+        assert_eq!(*index.origin(), Origin::Stale(Stale::Gone(path("kernel/b-c.ko"))));
+        assert_eq!(index.modules().len(), 1);
+
+        let tree = Tree::new(MODULES).with_depmod();
+        let tree = tree.with("lib/modules/6.1/kernel/new.ko", &super::super::modinfo::tests::module(&["alias=new"]));
+        let index = tree.index();
+        assert_eq!(*index.origin(), Origin::Stale(Stale::Unlisted(path("kernel/new.ko"))));
+        assert!(index.find(&ModuleName::new("new")).is_some());
+    }
+
+    #[test]
+    fn b67_a_missing_or_damaged_file_makes_the_others_worthless() {
+        let check = |spoil: &dyn Fn(Tree) -> Tree, expected: &str| {
+            let index = spoil(Tree::new(MODULES).with_depmod()).index();
+            let Origin::Stale(stale) = index.origin() else { panic!("{expected}: {:?}", index.origin()) };
+            assert_eq!(stale.to_string(), expected);
+            assert_eq!(index.modules(), Tree::new(MODULES).index().modules());
+        };
+        let without_alias = |tree: Tree| {
+            tree.remove("modules.alias");
+            tree
+        };
+        check(&without_alias, "`modules.alias` is absent");
+        check(&|tree| tree.with_index("modules.alias", "alias x\n"), "line 1 of `modules.alias` is damaged");
+        check(&|tree| tree.with_index("modules.dep", "kernel/a.ko.xz"), "line 1 of `modules.dep` is damaged");
+        check(
+            &|tree| tree.with_index("modules.dep", "kernel/a.ko.xz: kernel/zz.ko\n"),
+            "line 1 of `modules.dep` is damaged",
+        );
+        check(
+            &|tree| tree.with_index("modules.softdep", "softdep zz pre: a\n"),
+            "`modules.softdep` names the module `zz`, which modules.dep does not list",
+        );
+    }
+
+    #[test]
+    fn a_module_in_updates_hides_its_namesake() {
+        let tree = Tree::new(&[("kernel/a.ko", &["alias=old"]), ("updates/dkms/a.ko.zst", &["alias=new"])]);
+        let index = tree.with_depmod().index();
+        assert_eq!(*index.origin(), Origin::DepmodFiles);
+        assert_eq!(index.modules().len(), 1);
+        assert_eq!(*index.modules()[0].aliases, ["new".into()]);
+    }
+
+    #[test]
+    fn circular_depends_terminate_and_are_named() {
+        let index = Tree::new(&[("kernel/a.ko", &["depends=b"]), ("kernel/b.ko", &["depends=a"])]).index();
+        assert_eq!(index.cyclic().len(), 2);
+        assert_eq!(index.modules()[0].dependencies, [ModuleId(1)]);
+    }
+
+    #[test]
+    fn versions_are_listed_once_on_a_merged_usr() {
+        let tree = Tree::new(MODULES).with("usr/lib/modules/6.2/modules.order", b"");
+        let all = |tree: &Tree| versions(&tree.root()).unwrap().iter().map(RootPath::to_string).collect::<Vec<_>>();
+        assert_eq!(all(&tree), ["/lib/modules/6.1", "/usr/lib/modules/6.2"]);
+        let merged = Tree::new(&[]);
+        let host = merged.root().host().to_owned();
+        std::fs::create_dir(host.join("usr")).unwrap();
+        std::fs::rename(host.join("lib"), host.join("usr/lib")).unwrap();
+        std::os::unix::fs::symlink("usr/lib", host.join("lib")).unwrap();
+        assert_eq!(all(&merged), ["/usr/lib/modules/6.1"]);
+    }
 }

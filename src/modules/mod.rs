@@ -6,14 +6,16 @@
 //! .modinfo of every module ───────┘        └───────► depmod ─► fresh indexes for the modules that were kept
 //! ```
 //!
-//! An unpacked kernel package has no `modules.dep`: depmod(8) runs only when the package is installed. The
-//! surprising thing is therefore that everything depmod writes can be had from the modules' own `.modinfo`, and
-//! that this is the fallback whenever the indexes do not fit the files. Only files of the target root decide; the running
-//! kernel of this machine (`/proc`, `/sys`, `uname`) is never asked.
+//! An unpacked kernel package has no `modules.dep`: depmod(8) runs only when the package is installed. The surprising
+//! thing is therefore that everything depmod writes can be had from the modules' own `.modinfo`, and that this is the
+//! fallback whenever the indexes do not fit the files. Only files of the target root decide; the running kernel of this
+//! machine (`/proc`, `/sys`, `uname`) is never asked.
 
 pub mod depmod;
 mod elf;
 mod firmware;
+#[cfg(test)]
+mod fixture;
 pub mod hardware;
 mod index;
 mod modinfo;
@@ -51,6 +53,13 @@ impl ModuleName {
     }
 
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Lets a map be asked with a name that is known to be spelled the kernel's way, without making a [`ModuleName`] of it.
+impl std::borrow::Borrow<str> for ModuleName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

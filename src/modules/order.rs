@@ -6,7 +6,8 @@
 
 /// For each module the indexes of all modules it needs, directly or not, in the order of `modules.dep`.
 ///
-/// The second value lists the modules in a dependency cycle, or needed by one: an order between them does not exist, so they come in the
+/// The second value lists the modules in a dependency cycle, or needed by one: no order between them exists, so they
+/// come in the
 /// given order. Indexes in `direct` must be smaller than its length.
 pub(super) fn complete_dependencies(direct: &[Vec<usize>]) -> (Vec<Vec<usize>>, Vec<usize>) {
     let (position, cyclic) = users_first(direct);

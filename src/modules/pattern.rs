@@ -1,7 +1,8 @@
 //! Matching of module aliases and firmware names: fnmatch(3) without flags, as kmod uses it.
 //!
-//! The patterns are `*`, `?`, `[...]` and `\x`; `*` runs over slashes and leading dots too. What surprises is that `-` and `_` are
-//! one character to modprobe, on both sides, except inside brackets (kmod shared/util.c, `alias_normalize`).
+//! The patterns are `*`, `?`, `[...]` and `\x`; `*` runs over slashes and leading dots too. What surprises is that `-`
+//! and `_` are one character to modprobe, on both sides, except inside brackets (kmod shared/util.c,
+//! `alias_normalize`).
 
 /// Whether the alias pattern of a module matches a modalias such as `pci:v00008086d0000100Esv…`.
 pub fn alias_matches(pattern: &str, modalias: &str) -> bool {

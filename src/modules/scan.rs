@@ -3,6 +3,7 @@
 use super::{ModuleName, is_module_file};
 use crate::path::RootPath;
 use crate::root::{Directory, FileKind, LookupError, Root};
+use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// Every module file below `version`, by path; of several files of one name the one that depmod would take.
@@ -17,24 +18,35 @@ pub(super) struct ModuleFiles {
 /// When a directory cannot be read.
 pub(super) fn module_files(root: &Root, version: &RootPath) -> Result<ModuleFiles, LookupError> {
     let mut paths = Vec::new();
-    let mut pending = vec![version.clone()];
-    while let Some(path) = pending.pop() {
-        let directory = Directory { path, links: Vec::new(), through: Vec::new() };
-        let names = root.read_dir(&directory).map_err(|error| LookupError::Io {
-            path: directory.path.clone(),
-            error: rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO),
-        })?;
-        for name in names {
-            let path = directory.path.join(&name);
-            if is_module_file(&name) {
-                paths.push(path);
-            } else if may_be_directory(&name) && root.lookup_nofollow(&path)?.info.kind == FileKind::Directory {
-                pending.push(path);
-            }
-        }
+    // Level by level: a kernel has some 900 directories with few files each, so opening them is what takes the time.
+    let mut level = vec![version.clone()];
+    while !level.is_empty() {
+        let lists: Result<Vec<_>, _> = level.into_par_iter().map(|directory| list(root, directory)).collect();
+        let (files, directories): (Vec<_>, Vec<_>) = lists?.into_iter().unzip();
+        paths.extend(files.into_iter().flatten());
+        level = directories.into_iter().flatten().collect();
     }
     paths.sort_unstable();
     Ok(choose(version, paths))
+}
+
+/// The module files and the directories in one directory.
+fn list(root: &Root, path: RootPath) -> Result<(Vec<RootPath>, Vec<RootPath>), LookupError> {
+    let directory = Directory { path, links: Vec::new(), through: Vec::new() };
+    let names = root.read_dir(&directory).map_err(|error| LookupError::Io {
+        path: directory.path.clone(),
+        error: rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO),
+    })?;
+    let (mut files, mut directories) = (Vec::new(), Vec::new());
+    for name in names {
+        let path = directory.path.join(&name);
+        if is_module_file(&name) {
+            files.push(path);
+        } else if may_be_directory(&name) && root.lookup_nofollow(&path)?.info.kind == FileKind::Directory {
+            directories.push(path);
+        }
+    }
+    Ok((files, directories))
 }
 
 /// `build` and `source` lead to the kernel's sources, which depmod does not enter either; its own files need no stat.

@@ -40,8 +40,8 @@ pub enum Wanted {
     Alias(String),
 }
 
-/// One wish. A recipe's are [`Priority::Required`], those of a profile [`Priority::Recommended`]: a kernel need not have a driver for
-/// every device that a profile lists.
+/// One wish. A recipe's are [`Priority::Required`], those of a profile [`Priority::Recommended`]: a kernel need not
+/// have a driver for every device that a profile lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub by: Referrer,
@@ -401,5 +401,176 @@ impl fmt::Display for Referrer {
             Referrer::Profile { profile, device } => write!(f, "{device} of hardware profile {profile}"),
             Referrer::Module(name) => write!(f, "module {name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Tree, outcome};
+    use super::*;
+
+    fn missing(selection: &Selection) -> Vec<(&str, Priority)> {
+        selection.missing.iter().map(|m| (m.name.as_str(), m.priority)).collect()
+    }
+
+    #[test]
+    fn b59_soft_dependencies_bring_their_own_dependencies() {
+        let tree = Tree::new(&[
+            ("kernel/i915.ko", &["depends=", "softdep=pre: kvmgt"]),
+            ("kernel/kvmgt.ko", &["depends=kvm,vfio,mdev", "softdep=post: late"]),
+            ("kernel/kvm.ko", &["depends="]),
+            ("kernel/vfio.ko", &["depends=", "softdep=pre: iommu"]),
+            ("kernel/mdev.ko", &["depends=vfio"]),
+            ("kernel/iommu.ko", &["depends="]),
+            ("kernel/late.ko", &["depends="]),
+        ]);
+        let selection = tree.select(&["i915"]);
+        assert_eq!(outcome(&selection), "kvm iommu vfio mdev kvmgt late i915");
+        let edge = selection.edges.iter().find(|e| e.to == ModuleName::new("kvmgt")).unwrap();
+        assert_eq!(edge.from, Referrer::Module(ModuleName::new("i915")));
+        assert_eq!(edge.reason, Reason::new(Evidence::Declared, Kind::SoftModule, "softdep pre: kvmgt"));
+        assert_eq!(edge.priority, Priority::Recommended);
+    }
+
+    #[test]
+    fn b60_circular_soft_dependencies_terminate() {
+        let tree = Tree::new(&[
+            ("kernel/usb-storage.ko", &["depends=", "softdep=post: uas"]),
+            ("kernel/uas.ko", &["depends=usb-storage", "softdep=pre: usb_storage"]),
+        ]);
+        assert_eq!(outcome(&tree.select(&["usb_storage"])), "usb_storage uas");
+        assert_eq!(outcome(&tree.select(&["uas"])), "usb_storage uas");
+    }
+
+    #[test]
+    fn a_soft_dependency_that_needs_its_user_does_not_break_the_load_order() {
+        let tree = Tree::new(&[
+            ("kernel/a.ko", &["depends=b"]),
+            ("kernel/b.ko", &["depends=", "softdep=pre: c"]),
+            ("kernel/c.ko", &["depends=a"]),
+        ]);
+        assert_eq!(outcome(&tree.select(&["a"])), "b a c");
+    }
+
+    #[test]
+    fn b61_weak_dependencies_are_kept_but_not_loaded() {
+        let tree = Tree::new(&[
+            ("kernel/lan78xx.ko", &["depends=", "weakdep=microchip", "weakdep=absent"]),
+            ("kernel/microchip.ko", &["depends=phylib"]),
+            ("kernel/phylib.ko", &["depends="]),
+        ]);
+        let selection = tree.select(&["lan78xx"]);
+        assert_eq!(outcome(&selection), "lan78xx [phylib] [microchip]");
+        assert_eq!(missing(&selection), [("absent", Priority::Recommended)]);
+        // What is loaded for another reason is loaded.
+        assert_eq!(outcome(&tree.select(&["lan78xx", "microchip"])), "lan78xx phylib microchip");
+    }
+
+    #[test]
+    fn softdep_names_without_a_marker_are_kept_but_not_loaded() {
+        let tree = Tree::new(&[("kernel/cifs.ko", &["depends=", "softdep=gcm"]), ("kernel/gcm.ko", &["depends="])]);
+        assert_eq!(outcome(&tree.select(&["cifs"])), "cifs [gcm]");
+    }
+
+    #[test]
+    fn b64_only_the_target_kernel_says_what_is_built_in() {
+        let modular = Tree::new(&[("kernel/ext4.ko", &["depends=", "alias=fs-ext4"])]);
+        assert_eq!(outcome(&modular.select(&["ext4"])), "ext4");
+        let builtin = Tree::new(&[("kernel/user.ko", &["depends=ext4"])])
+            .with_index("modules.builtin", "kernel/fs/ext4/ext4.ko\n")
+            .with_index("modules.builtin.modinfo", "ext4.alias=fs-ext4\0ext4.firmware=e.bin\0")
+            .with("lib/firmware/e.bin", b"x");
+        for wanted in ["ext4", "fs-ext4"] {
+            let selection = builtin.select(&[wanted]);
+            assert_eq!((outcome(&selection).as_str(), missing(&selection).len()), ("", 0), "{wanted}");
+            assert_eq!(selection.builtins[0].to, ModuleName::new("ext4"));
+            assert_eq!(selection.firmware[0].path.to_string(), "/lib/firmware/e.bin");
+        }
+        let selection = builtin.select(&["user"]);
+        assert_eq!(outcome(&selection), "user");
+        assert_eq!(selection.builtins[0].from, Referrer::Module(ModuleName::new("user")));
+    }
+
+    #[test]
+    fn b65_nested_dependencies_are_complete_whatever_the_spelling_and_suffix() {
+        let fields: [(&str, &[&str]); 3] = [
+            ("kernel/virtio_net.ko.zst", &["depends=net_failover"]),
+            ("kernel/net-failover.ko.xz", &["depends=failover"]),
+            ("kernel/failover.ko.gz", &["depends="]),
+        ];
+        for tree in [Tree::new(&fields), Tree::new(&fields).with_depmod()] {
+            for name in ["virtio_net", "virtio-net", "virtio-net.ko", "virtio_net.ko.zst"] {
+                let selection = tree.select(&[name]);
+                assert_eq!(outcome(&selection), "failover net_failover virtio_net", "{name}");
+                assert_eq!(selection.modules[0].compression, Compression::Gzip);
+            }
+            let from = |to: &str| {
+                let selection = tree.select(&["virtio_net"]);
+                selection.edges.into_iter().filter(|e| e.to == ModuleName::new(to)).map(|e| e.from).collect::<Vec<_>>()
+            };
+            assert_eq!(from("failover"), [Referrer::Module(ModuleName::new("net_failover"))]);
+            assert_eq!(from("virtio_net"), [Referrer::Recipe]);
+        }
+    }
+
+    #[test]
+    fn all_modules_of_an_alias_are_taken_in_the_order_of_the_kernel() {
+        let tree = Tree::new(&[
+            ("kernel/a.ko", &["depends=", "alias=crypto-crc32c"]),
+            ("kernel/b.ko", &["depends=", "alias=crypto-crc32c"]),
+            ("kernel/u.ko", &["depends=", "softdep=pre: crypto_crc32c"]),
+        ])
+        .with_index("modules.order", "kernel/b.ko\nkernel/a.ko\n");
+        assert_eq!(outcome(&tree.select(&["u"])), "b a u");
+    }
+
+    #[test]
+    fn an_unknown_name_is_missing_with_its_neighbours() {
+        let tree = Tree::new(&[("kernel/virtio_net.ko", &["depends=gone"]), ("kernel/virtio_blk.ko", &["depends="])]);
+        let selection = tree.select(&["virtio_ent"]);
+        assert_eq!(missing(&selection), [("virtio_ent", Priority::Required)]);
+        assert_eq!(selection.missing[0].nearest, ["virtio_net", "virtio_blk"]);
+        assert_eq!(missing(&tree.select(&["virtio_net"])), [("gone", Priority::Required)]);
+    }
+
+    #[test]
+    fn b72_firmware_is_data_and_missing_firmware_is_told() {
+        let tree = Tree::new(&[("kernel/w.ko", &["depends=", "firmware=w/a.bin", "firmware=w/b.bin"])])
+            .with("lib/firmware/w/a.bin", b"\x7fELF\x02\x02\x01 with an odd machine");
+        let selection = tree.select(&["w"]);
+        assert_eq!(selection.firmware.len(), 1);
+        assert_eq!(selection.firmware[0].named_by, [(ModuleName::new("w"), "w/a.bin".to_owned())]);
+        assert_eq!(missing(&selection), [("w/b.bin", Priority::Recommended)]);
+        assert_eq!(selection.missing[0].probes.len(), 12);
+    }
+
+    #[test]
+    fn a_damaged_module_is_reported_and_the_rest_goes_on() {
+        let tree = Tree::new(&[("kernel/a.ko", &["depends=b"]), ("kernel/b.ko", &["depends="])]).with_depmod();
+        let tree = tree.with("lib/modules/6.1/kernel/b.ko", b"\x7fELF");
+        let selection = tree.select(&["a"]);
+        assert_eq!(outcome(&selection), "b a");
+        assert_eq!(selection.problems[0].path.to_string(), "/lib/modules/6.1/kernel/b.ko");
+        // Without depmod's files nothing is known of it, so it is missing.
+        tree.remove("modules.dep");
+        assert_eq!(tree.index().problems().len(), 1);
+        assert_eq!(missing(&tree.select(&["a"])), [("b", Priority::Required)]);
+    }
+
+    #[test]
+    fn a_long_chain_of_soft_dependencies_does_not_exhaust_the_stack() {
+        let lines: Vec<String> = (0..400).map(|n| format!("softdep m{n} pre: m{}\n", n + 1)).collect();
+        let dependencies: String = (0..=400).map(|n| format!("kernel/m{n}.ko:\n")).collect();
+        let mut tree = Tree::new(&[]);
+        for n in 0..=400 {
+            tree = tree.with(&format!("lib/modules/6.1/kernel/m{n}.ko"), b"");
+        }
+        let tree = tree
+            .with_index("modules.dep", &dependencies)
+            .with_index("modules.alias", "")
+            .with_index("modules.softdep", &lines.concat());
+        let selection = tree.select(&["m0"]);
+        assert_eq!(selection.modules.len(), 401);
+        assert_eq!(selection.modules[0].name, ModuleName::new("m400"));
     }
 }

@@ -1,7 +1,7 @@
 //! The text indexes of depmod, line by line: `modules.dep`, `modules.alias`, `modules.softdep`, `modules.builtin`, ….
 //!
-//! modules.dep(5) calls these files informative, modprobe.d(5) gives the syntax of the lines. They are ASCII in practice;
-//! a line that is not UTF-8 counts as damaged.
+//! modules.dep(5) calls these files informative, modprobe.d(5) gives the syntax of the lines. They are ASCII in
+//! practice; a line that is not UTF-8 counts as damaged.
 
 use super::ModuleName;
 

@@ -4,7 +4,10 @@
 //! the kernel takes the data of hard links from whichever of the names has any (GNU cpio gives them to the last).
 //! We give them to the first, which is where the manifest has the content, so that no reader has to wait for it.
 
+mod error;
 pub mod read;
+
+pub use error::{Place, Problem, ReadError};
 
 use super::contents::{BUFFER, Contents};
 use crate::manifest::{Content, Manifest};
@@ -208,10 +211,11 @@ mod tests {
         let bytes = cpio(&manifest(vec![made]));
         let expected = "070701\
             00000001000089ed000000010000fffe0000000100000007000000050000000000000000000000000000000000000003\
-            00000000ab\0\0\0\0hello\0\0\0070701";
+            00000000ab\0\0\0\0hello\0\0\0";
         // 110 bytes and the name with its NUL are padded to 116, the data to 8; the trailer follows.
         assert_eq!(String::from_utf8_lossy(&bytes[..expected.len()]), expected);
-        assert!(bytes.len() % 512 == 0 && bytes.ends_with(&[0; 64]));
+        assert!(bytes[expected.len()..].starts_with(b"070701"));
+        assert!(bytes.len().is_multiple_of(512) && bytes.ends_with(&[0; 64]));
     }
 
     #[test]

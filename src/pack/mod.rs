@@ -17,11 +17,12 @@ pub use compress::Compression;
 pub use contents::{Change, CheckedReader, Contents};
 pub use plan::{Warning, plan};
 
-use crate::manifest::Manifest;
+use crate::manifest::{Entry, Manifest};
+use crate::output;
 use crate::path::RootPath;
 use compress::{Encoder, Expected, LevelError};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -111,17 +112,13 @@ pub fn write_archive(
         return write_directory(manifest, contents, options, out);
     }
     let failed = |source| PackError::Write { file: out.to_owned(), source };
-    if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
+    if output::is_no_file(out) {
         let mut device = File::options().write(true).open(out).map_err(failed)?;
         return write_stream(manifest, contents, options, &mut device, out);
     }
-    // Plain 0666, so that the umask decides as it does for any other file.
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".minroot-").permissions(permissions);
-    let mut file = builder.tempfile_in(directory_of(out)).map_err(failed)?;
+    let mut file = output::begin(out).map_err(failed)?;
     let report = write_stream(manifest, contents, options, file.as_file_mut(), out)?;
-    file.persist(out).map_err(|error| failed(error.error))?;
+    output::finish(file, out).map_err(failed)?;
     Ok(report)
 }
 
@@ -155,10 +152,15 @@ pub fn write_stream(
 /// MiB more for itself. Without `rootfstype=ramfs` the content may take half of the memory only, and unpacking stops
 /// short without an error.
 pub fn least_ram_mib(manifest: &Manifest, packed: u64, compression: Compression, level: i32) -> u64 {
+    least_ram_for(manifest.entries.iter().map(Entry::size), packed, compression.decoder_memory(level))
+}
+
+/// [`least_ram_mib`] for files of these sizes, and a decompressor that needs so many bytes.
+pub fn least_ram_for(sizes: impl Iterator<Item = u64>, packed: u64, decoder_memory: u64) -> u64 {
     const KERNEL: u64 = 96 << 20;
     const PAGE: u64 = 4096;
-    let content: u64 = manifest.entries.iter().map(|entry| entry.size().next_multiple_of(PAGE)).sum();
-    (packed + content + compression.decoder_memory(level) + KERNEL).div_ceil(1 << 20)
+    let content: u64 = sizes.map(|size| size.next_multiple_of(PAGE)).sum();
+    (packed + content + decoder_memory + KERNEL).div_ceil(1 << 20)
 }
 
 /// Gives the bytes before and after compression.
@@ -203,14 +205,6 @@ fn write_directory(
         least_ram_mib: None,
         warnings,
     })
-}
-
-/// The directory that `out` will be in.
-fn directory_of(out: &Path) -> &Path {
-    match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 impl PackError {

@@ -15,9 +15,9 @@ pub use metadata::{METADATA_PATH, Metadata, Override};
 pub use walk::Walk;
 
 use crate::path::RootPath;
+use foldhash::HashMap;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
@@ -132,15 +132,22 @@ impl Root {
     /// # Errors
     /// When `host` is no directory or cannot be read, or its metadata file is damaged.
     pub fn open(host: &Path) -> std::io::Result<Root> {
-        let fd = rustix::fs::open(host, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut root =
-            Root { fd, host: host.to_owned(), metadata: Metadata::default(), directories: RwLock::default() };
+        let mut root = Root::open_with(host, Metadata::default())?;
         let path = RootPath::new(METADATA_PATH).expect("a constant");
         if let Ok(found) = root.lookup(&path) {
             let bytes = root.read(&found)?;
             root.metadata = Metadata::parse(&bytes)?;
         }
         Ok(root)
+    }
+
+    /// Opens `host` with metadata that the caller knows, whatever a metadata file in it says.
+    ///
+    /// # Errors
+    /// When `host` is no directory or cannot be read.
+    pub fn open_with(host: &Path, metadata: Metadata) -> std::io::Result<Root> {
+        let fd = rustix::fs::open(host, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Root { fd, host: host.to_owned(), metadata, directories: RwLock::default() })
     }
 
     /// The directory of this machine that was opened, for messages only.

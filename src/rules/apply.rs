@@ -157,7 +157,7 @@ impl Run<'_> {
 
     fn imports(&self, number: usize, object: Option<&RootPath>) -> bool {
         match (self.set.index.symbol[number], object) {
-            (Some(symbol), Some(object)) => self.facts.imports(object, &self.set.symbols.patterns[symbol]),
+            (Some(symbol), Some(object)) => self.facts.imports(object, &self.set.symbols[symbol]),
             _ => true,
         }
     }

@@ -1,7 +1,7 @@
 //! The text of a rule file to a [`RuleFile`]; everything that is wrong is reported at once, each with its place.
 
 use super::example::Given;
-use super::pattern::{StringPattern, Template, path_glob, symbol_regex};
+use super::pattern::{StringPattern, Template, check_symbols, last_line, path_glob};
 use super::problem::{Problem, RulesError, instead_of};
 use super::readers::{READERS, Reader};
 use super::table::{Source, Table, Text};
@@ -195,7 +195,7 @@ fn read_condition(source: &Source<'_>, table: &Table<'_>) -> Condition {
         strings: table.text("strings").and_then(|text| match StringPattern::new(text.text) {
             Ok(pattern) => Some(pattern),
             Err(error) => {
-                wrong_pattern(source, text, &error);
+                wrong_pattern(source, text, &last_line(&error));
                 None
             }
         }),
@@ -358,19 +358,15 @@ fn read_symbols(source: &Source<'_>, text: Text<'_>) -> Option<String> {
         let hint = Some(format!("write `{}`", text.text.trim_start_matches('^').trim_end_matches('$')));
         source.problem(text.start, "`imports` matches whole names anyway", hint);
     }
-    // Alone first: inside the group that anchors it, `a)|(b` would be well-formed.
-    if let Err(error) = regex::bytes::Regex::new(text.text).and_then(|_| symbol_regex(text.text)) {
+    if let Err(error) = check_symbols(text.text) {
         wrong_pattern(source, text, &error);
         return None;
     }
     Some(text.text.to_owned())
 }
 
-fn wrong_pattern(source: &Source<'_>, text: Text<'_>, error: &regex::Error) {
-    // The crate's message draws a picture over several lines; the last of them is the sentence.
-    let message = error.to_string();
-    let sentence = message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    source.problem(text.start, format!("`{}`: {sentence}", text.text), None);
+fn wrong_pattern(source: &Source<'_>, text: Text<'_>, error: &str) {
+    source.problem(text.start, format!("`{}`: {error}", text.text), None);
 }
 
 #[cfg(test)]

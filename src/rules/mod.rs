@@ -35,7 +35,6 @@ use crate::reason::{Priority, RuleId};
 use crate::recipe::System;
 use globset::Glob;
 use index::Index;
-use pattern::SymbolPatterns;
 use readers::Reader;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +47,7 @@ pub struct RuleSet {
     files: Vec<RuleFile>,
     /// Every `[[rule]]` as (file, rule in the file); its position is the number the engine works with.
     numbers: Vec<(usize, usize)>,
-    symbols: SymbolPatterns,
+    symbols: Vec<SymbolPattern>,
     index: Index,
 }
 
@@ -217,7 +216,7 @@ impl RuleSet {
         let rules: Vec<&Rule> = numbers.iter().map(|&(file, rule)| &files[file].rules[rule]).collect();
         let texts: BTreeSet<&str> = rules.iter().filter_map(|rule| rule.when.imports.as_deref()).collect();
         let texts: Vec<&str> = texts.into_iter().collect();
-        let symbols = SymbolPatterns::new(&texts).map_err(|error| too_large("imports", &error))?;
+        let symbols = texts.iter().enumerate().map(|(index, text)| SymbolPattern::new(index, text)).collect();
         let index = Index::new(&rules, &texts).map_err(|error| too_large("object", &error))?;
         Ok(RuleSet { files, numbers, symbols, index })
     }
@@ -257,13 +256,7 @@ impl RuleSet {
 
     /// Every symbol pattern of the set, by index, so that a caller can match them all in one pass over an object.
     pub fn symbol_patterns(&self) -> &[SymbolPattern] {
-        &self.symbols.patterns
-    }
-
-    /// The indexes of the symbol patterns that may match a name in this `.dynstr`, in one scan and without the symbol
-    /// table. A pattern that is not among them matches no symbol of the object; one that is may still match none.
-    pub fn possible_symbols(&self, string_table: &[u8]) -> Vec<usize> {
-        self.symbols.possible(string_table)
+        &self.symbols
     }
 
     fn rule(&self, number: usize) -> (&RuleFile, &Rule) {

@@ -3,11 +3,12 @@
 
 use crate::path::RootPath;
 use globset::{Glob, GlobBuilder};
-use regex::bytes::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Captures, Regex, RegexBuilder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// What a match says about itself, by name; values are bytes, because paths are.
 pub type Bindings = BTreeMap<String, Vec<u8>>;
@@ -31,7 +32,8 @@ pub struct SymbolPattern {
     /// Position in [`super::RuleSet::symbol_patterns`].
     pub index: usize,
     text: String,
-    regex: Regex,
+    /// Compiled when first asked: a trace scans for all patterns at once and never asks.
+    regex: OnceLock<Regex>,
 }
 
 impl SymbolPattern {
@@ -40,41 +42,33 @@ impl SymbolPattern {
         &self.text
     }
 
+    /// `text` was accepted by [`check_symbols`].
+    pub(super) fn new(index: usize, text: &str) -> SymbolPattern {
+        SymbolPattern { index, text: text.to_owned(), regex: OnceLock::new() }
+    }
+
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &[u8]) -> bool {
-        self.regex.is_match(name)
+        let compile = || symbol_regex(&self.text).expect("the pattern was checked when its rule was read");
+        self.regex.get_or_init(compile).is_match(name)
     }
 }
 
-/// All symbol patterns of a rule set, and one expression that looks for them together.
-#[derive(Debug, Clone)]
-pub(super) struct SymbolPatterns {
-    pub patterns: Vec<SymbolPattern>,
-    together: RegexSet,
+/// Whether `text` is a regular expression, alone and inside the group that anchors it: `a)|(b` is not.
+///
+/// # Errors
+/// What is wrong with it, in one line.
+pub(super) fn check_symbols(text: &str) -> Result<(), String> {
+    let parse = |text: &str| regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text);
+    parse(text).and_then(|_| parse(&format!("^(?:{text})$"))).map(drop).map_err(|error| last_line(&error))
 }
 
-impl SymbolPatterns {
-    /// `texts` are distinct and were accepted by [`symbol_regex`].
-    pub fn new(texts: &[&str]) -> Result<SymbolPatterns, regex::Error> {
-        let mut patterns = Vec::with_capacity(texts.len());
-        for (index, text) in texts.iter().enumerate() {
-            patterns.push(SymbolPattern { index, text: (*text).to_owned(), regex: symbol_regex(text)? });
-        }
-        // Only the end is anchored: linkers store a name as the tail of a longer one (`read` in `pread`).
-        let together = RegexSetBuilder::new(texts.iter().map(|text| format!("(?:{text})$")))
-            .unicode(false)
-            .multi_line(true)
-            .line_terminator(0)
-            .build()?;
-        Ok(SymbolPatterns { patterns, together })
-    }
-
-    pub fn possible(&self, string_table: &[u8]) -> Vec<usize> {
-        self.together.matches(string_table).into_iter().collect()
-    }
+/// The crate's messages draw a picture over several lines; the last of them is the sentence.
+pub(super) fn last_line(error: &impl std::fmt::Display) -> String {
+    error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
-pub(super) fn symbol_regex(text: &str) -> Result<Regex, regex::Error> {
+fn symbol_regex(text: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&format!("^(?:{text})$")).unicode(false).build()
 }
 
@@ -255,17 +249,17 @@ mod tests {
 
     #[test]
     fn symbol_patterns_match_whole_names_only() {
-        let set = SymbolPatterns::new(&["getpw.*", "read|write"]).unwrap();
-        assert!(set.patterns[0].matches(b"getpwnam_r"));
-        assert!(!set.patterns[0].matches(b"my_getpwnam"));
-        assert!(!set.patterns[1].matches(b"pread"));
+        let matches = |text: &str, name: &[u8]| SymbolPattern::new(0, text).matches(name);
+        assert!(matches("getpw.*", b"getpwnam_r"));
+        assert!(!matches("getpw.*", b"my_getpwnam"));
+        assert!(!matches("read|write", b"pread"));
     }
 
     #[test]
-    fn the_prefilter_sees_names_that_share_their_tail() {
-        let set = SymbolPatterns::new(&["getpw.*", "read|write", "pthread_exit"]).unwrap();
-        assert_eq!(set.possible(b"\0pread\0getpwnam\0"), [0, 1]);
-        assert!(set.possible(b"\0readlink\0pthread_exit_now\0").is_empty());
+    fn a_pattern_that_breaks_out_of_its_group_is_refused() {
+        assert!(check_symbols("a|b").is_ok());
+        assert!(check_symbols("a)|(b").is_err());
+        assert!(check_symbols("[a").is_err());
     }
 
     #[test]

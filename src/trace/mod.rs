@@ -32,7 +32,8 @@ use crate::resolve::store::{ObjectId, Store};
 use crate::root::{Found, Root};
 use crate::rules::{RuleSet, RuleState};
 use crate::startup::{GeneratedFile, StartupError};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// What a trace is made from.
@@ -100,6 +101,7 @@ impl TraceError {
         match self {
             TraceError::Startup(error) => Some(error.hint().to_owned()),
             TraceError::Kernel(error) => Some(error.hint()),
+            TraceError::Hardware(error) => error.hint(),
             _ => None,
         }
     }
@@ -110,7 +112,7 @@ impl TraceError {
 /// # Errors
 /// [`TraceError`]: a wish that cannot be understood.
 pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
-    let scan = SymbolScan::new(facts::symbol_patterns(input.rules))?;
+    let scan = SymbolScan::new(facts::symbol_patterns(input.rules).chain([processes::DLOPEN]))?;
     let cpu = input.recipe.trace.cpu.as_deref().map_or(Ok(Cpu::default()), str::parse)?;
     let store = Store::new(input.root, &scan);
     let mut tracer = Tracer::new(input, Glibc::new(store, cpu, input.cache));
@@ -139,6 +141,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     tracer.add_module_indexes(&kernel)?;
     tracer.add_startup_plan(&kernel)?;
     tracer.add_loader_cache();
+    tracer.list_dlopen_callers();
     tracer.look_elsewhere();
     Ok(tracer.finish(kernel))
 }
@@ -169,8 +172,8 @@ struct Tracer<'a> {
     requests: BTreeMap<ObjectId, Vec<Request>>,
     /// How badly the rules want such a library, by the object and the name, and whether it may be absent.
     request_priority: HashMap<(RootPath, String), (Priority, bool)>,
-    /// The executables that an object runs in.
-    runs_in: HashMap<ObjectId, BTreeSet<ObjectId>>,
+    /// The executables that an object runs in; one that was worked out twice may be there twice.
+    runs_in: HashMap<ObjectId, Vec<ObjectId>>,
     /// Libraries that a search came to its end without: who needs them, and the name.
     not_found: BTreeSet<(RootPath, String)>,
     /// Places that are nodes of the graph already, with their object.

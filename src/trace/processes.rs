@@ -10,7 +10,24 @@ use crate::resolve::{Outcome, Step};
 
 const PRELOAD_FILE: &str = "/etc/ld.so.preload";
 
+/// Functions that load a library by a name that no entry of the object holds. The last pattern of the symbol scan.
+pub(super) const DLOPEN: &str = "dlopen|dlmopen";
+
 impl Tracer<'_> {
+    /// Objects that load libraries by name, as far as no rule speaks for them: which, cannot be known.
+    pub(super) fn list_dlopen_callers(&mut self) {
+        let pattern = self.input.rules.symbol_patterns().len();
+        for path in self.graph.paths() {
+            let object = self.glibc.store().known(&path).map(|id| self.glibc.store().object(id));
+            let dynamic = object.and_then(|object| object.elf()?.dynamic.as_ref());
+            if dynamic.is_some_and(|dynamic| dynamic.imports >> pattern & 1 == 1) {
+                let reason = Reason::new(Evidence::Suspected, Kind::Dlopen, "dlopen");
+                let why = "it calls dlopen; what it loads is known as far as rules say it".to_owned();
+                self.unknown.insert(Omission { from: Some(path), reason, to: None, why });
+            }
+        }
+    }
+
     /// Reads the files that have come in, all at once, and tells executables from scripts and data.
     pub(super) fn examine_files(&mut self) {
         let files = std::mem::take(&mut self.unexamined);
@@ -51,7 +68,10 @@ impl Tracer<'_> {
         for executable in stale {
             let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
             for member in self.glibc.run(executable, requests) {
-                self.runs_in.entry(member).or_default().insert(executable);
+                let executables = self.runs_in.entry(member).or_default();
+                if executables.last() != Some(&executable) {
+                    executables.push(executable);
+                }
             }
         }
         let findings = self.glibc.take_findings();

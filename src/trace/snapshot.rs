@@ -3,13 +3,17 @@
 use super::{Item, Trace};
 use crate::manifest::{Because, Content, Entry, Manifest, Omission};
 use crate::modules::{Compression, decompress};
+use crate::objects::strings::PathStrings;
+use crate::objects::{Format, sniff};
 use crate::packages::Packages;
-use crate::path::RootPath;
+use crate::path::{RootPath, escaped};
+use crate::reason::{Evidence, Kind, Reason};
 use crate::root::{FileKind, Found, LookupError, Root};
 use crate::rules::RuleSet;
+use foldhash::{HashMap, HashMapExt, HashSet};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 /// How much of a file is read at a time.
@@ -43,10 +47,11 @@ impl Trace {
         let packages = Packages::load(root).map_err(SnapshotError::Packages)?;
         let names: HashSet<&RootPath> = kept.iter().collect();
         let first_names = first_names(root, &kept, &self.items);
-        let entries: Result<Vec<Entry>, SnapshotError> = kept
+        let described: Result<Vec<(Entry, Vec<Omission>)>, SnapshotError> = kept
             .par_iter()
             .map(|path| {
-                let mut entry = self.describe(root, path, first_names.get(path))?;
+                let mut suspects = BTreeSet::new();
+                let mut entry = self.describe(root, path, first_names.get(path), &mut suspects)?;
                 entry.package = packages.owner(root, path).map(str::to_owned);
                 entry.reasons = self
                     .graph
@@ -55,10 +60,12 @@ impl Trace {
                     .filter(|(from, _)| from.as_ref().is_none_or(|from| names.contains(from)))
                     .map(|(from, reason)| Because { from, reason })
                     .collect();
-                Ok(entry)
+                Ok((entry, suspected(root, path, suspects, &names)))
             })
             .collect();
+        let (entries, suspected): (Vec<Entry>, Vec<Vec<Omission>>) = described?.into_iter().unzip();
         let mut dropped = self.dropped.clone();
+        dropped.extend(suspected.into_iter().flatten());
         for (path, why) in self.forbidden.iter().filter(|(path, _)| self.graph.contains(path)) {
             for (from, reason) in self.graph.reasons(path) {
                 dropped.insert(Omission { from, reason, to: Some(path.clone()), why: why.clone() });
@@ -70,7 +77,7 @@ impl Trace {
             targets: self.targets.clone(),
             rules_digest: rules.digest(),
             boot: self.boot.clone(),
-            entries: entries?,
+            entries,
             dropped: dropped.into_iter().collect(),
             unknown: self.unknown.iter().cloned().collect(),
             missing: self.missing.iter().cloned().collect(),
@@ -78,7 +85,13 @@ impl Trace {
     }
 
     /// The entry of a path, without package and reasons.
-    fn describe(&self, root: &Root, path: &RootPath, first: Option<&RootPath>) -> Result<Entry, SnapshotError> {
+    fn describe(
+        &self,
+        root: &Root,
+        path: &RootPath,
+        first: Option<&RootPath>,
+        suspects: &mut BTreeSet<Vec<u8>>,
+    ) -> Result<Entry, SnapshotError> {
         let made = |content, mode| Entry {
             path: path.clone(),
             content,
@@ -108,11 +121,29 @@ impl Trace {
         let found = root.lookup_nofollow(path)?;
         let content = match first {
             Some(first) => Content::Hardlink { to: first.clone() },
-            None => content(root, &found)?,
+            None => content(root, &found, suspects)?,
         };
         let xattrs = root.xattrs(&found).map_err(|source| SnapshotError::Read { path: path.clone(), source })?;
         Ok(Entry { uid: found.info.uid, gid: found.info.gid, xattrs, ..made(content, found.info.mode) })
     }
+}
+
+/// Strings of an object that are paths of files in the root which nothing else brought in.
+fn suspected(root: &Root, object: &RootPath, strings: BTreeSet<Vec<u8>>, kept: &HashSet<&RootPath>) -> Vec<Omission> {
+    let mut omissions = Vec::new();
+    for string in strings {
+        let Ok(found) = root.lookup_spelled(&string) else { continue };
+        if found.info.kind == FileKind::File && !kept.contains(&found.path) {
+            let text = escaped(&string).to_string();
+            omissions.push(Omission {
+                from: Some(object.clone()),
+                reason: Reason::new(Evidence::Suspected, Kind::String, text),
+                to: Some(found.path),
+                why: "only a string in the object".to_owned(),
+            });
+        }
+    }
+    omissions
 }
 
 /// For each further name of an inode, the first one in sorted order.
@@ -131,12 +162,13 @@ fn first_names(root: &Root, kept: &[RootPath], items: &HashMap<RootPath, Item>) 
     further
 }
 
-fn content(root: &Root, found: &Found) -> Result<Content, SnapshotError> {
+fn content(root: &Root, found: &Found, suspects: &mut BTreeSet<Vec<u8>>) -> Result<Content, SnapshotError> {
     let read_error = |source| SnapshotError::Read { path: found.path.clone(), source };
     Ok(match found.info.kind {
         FileKind::File => {
-            let (size, sha256) = root.open_file(found).and_then(digest).map_err(read_error)?;
-            Content::File { size, sha256, unpacked_from: None }
+            let read = root.open_file(found).and_then(digest).map_err(read_error)?;
+            *suspects = read.paths;
+            Content::File { size: read.size, sha256: read.sha256, unpacked_from: None }
         }
         FileKind::Directory => Content::Directory,
         FileKind::Symlink => Content::Symlink { target: root.read_link(found).map_err(read_error)? },
@@ -162,15 +194,34 @@ fn unpacked(root: &Root, found: &Found) -> Result<Content, SnapshotError> {
     })
 }
 
-fn digest(mut file: impl Read) -> io::Result<(u64, [u8; 32])> {
+/// What one reading of a file gives.
+struct Digested {
+    size: u64,
+    sha256: [u8; 32],
+    /// Paths among the strings of an ELF object.
+    paths: BTreeSet<Vec<u8>>,
+}
+
+fn digest(mut file: impl Read) -> io::Result<Digested> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; CHUNK];
     let mut size = 0;
+    let mut strings: Option<PathStrings> = None;
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return Ok((size, hasher.finalize().into())),
+            Ok(0) => {
+                let paths = strings.map(PathStrings::finish).unwrap_or_default();
+                return Ok(Digested { size, sha256: hasher.finalize().into(), paths });
+            }
             Ok(length) => {
-                hasher.update(&buffer[..length]);
+                let piece = &buffer[..length];
+                if size == 0 && sniff(piece) == Format::Elf {
+                    strings = Some(PathStrings::default());
+                }
+                if let Some(strings) = &mut strings {
+                    strings.add(piece);
+                }
+                hasher.update(piece);
                 size += length as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

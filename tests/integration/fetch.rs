@@ -428,6 +428,38 @@ fn compare(theirs: &BTreeMap<Vec<u8>, String>, root: &Path) {
     }
 }
 
+/// A script in the place of apt-get shows what the real one is given, and what becomes of its errors.
+#[test]
+fn apt_gets_no_environment_of_the_caller_and_its_errors_are_passed_on() {
+    let directory = scratch();
+    let program = directory.path().join("apt-get");
+    let script = "#!/bin/sh\ncd \"$(dirname \"$0\")\"; echo \"$@\" >>calls; env >environment\n\
+        echo 'E: Could not resolve host x' >&2; exit 100\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let options = Options {
+        apt_get: program,
+        architecture: Some("amd64".to_owned()),
+        ..Options::new(directory.path().join("cache"))
+    };
+    let source = Source { apt: vec!["a".to_owned()], ..Source::default() };
+    let error = fetch(&source, &options).unwrap_err();
+    assert_eq!(error.to_string(), "apt cannot fetch the package lists: Could not resolve host x");
+    assert!(error.hint().unwrap().contains("network"));
+    let environment = fs::read_to_string(directory.path().join("environment")).unwrap();
+    assert!(environment.contains("LC_ALL=C\n") && !environment.contains("CARGO"), "{environment}");
+    // With lists of an earlier day the work goes on, and the next step tells.
+    fs::write(directory.path().join("cache/apt/amd64/lists/x_Packages"), "").unwrap();
+    let error = fetch(&source, &options).unwrap_err();
+    assert_eq!(error.to_string(), "apt cannot resolve the packages: Could not resolve host x");
+    let calls = fs::read_to_string(directory.path().join("calls")).unwrap();
+    assert!(calls.lines().last().unwrap().ends_with("--print-uris install -- a"), "{calls}");
+    for name in ["-o", "a-", "a b", ""] {
+        let source = Source { apt: vec![name.to_owned()], ..Source::default() };
+        assert!(matches!(fetch(&source, &options), Err(FetchError::PackageName(_))), "{name}");
+    }
+}
+
 #[test]
 fn a_missing_apt_has_a_hint() {
     let directory = scratch();
@@ -451,7 +483,8 @@ fn times_of_a_node_and_kernel_closure() {
     eprintln!("first: {:?}, {} packages downloaded", begin.elapsed(), fetched.downloaded);
     eprintln!("{:#?} {:?}", fetched.notes, fetched.module_directories);
     let begin = Instant::now();
-    eprintln!("second: {:?}, reused {}", begin.elapsed(), fetch(&source, &options).unwrap().reused);
+    let reused = fetch(&source, &options).unwrap().reused;
+    eprintln!("second: {:?}, reused {reused}", begin.elapsed());
     let pattern = directory.path().join("cache/archives/*.deb").to_str().unwrap().to_owned();
     let files = Source { packages: vec![pattern], ..Source::default() };
     for threads in [1, 2] {
@@ -461,15 +494,39 @@ fn times_of_a_node_and_kernel_closure() {
         let fetched = pool.install(|| fetch(&files, &refresh).unwrap());
         eprintln!("unpack with {threads} threads: {:?}, {} files", begin.elapsed(), tree(&fetched.root).len());
     }
-    for host in [Path::new("/"), &fetched.root] {
-        let root = Root::open(host).unwrap();
-        for _ in 0..3 {
-            let begin = Instant::now();
-            let packages = Packages::load(&root).unwrap();
-            let loaded = begin.elapsed();
-            let begin = Instant::now();
-            let miss = packages.owner(&root, &RootPath::new("/etc/passwd").unwrap());
-            eprintln!("{}: load {loaded:?}, first miss {:?} {miss:?}", host.display(), begin.elapsed());
+    let begin = Instant::now();
+    for package in &fetched.packages {
+        let archive = directory.path().join("cache/archives").join(&package.file);
+        run(Path::new("dpkg-deb"), &["-x".as_ref(), archive.as_ref(), directory.path().join("theirs").as_ref()]);
+    }
+    eprintln!("dpkg-deb -x, one after the other: {:?}", begin.elapsed());
+    load_times(&fetched.root);
+}
+
+/// How long the attribution of this machine takes; run with `--ignored --nocapture`.
+#[test]
+#[ignore = "prints times"]
+fn times_of_loading_the_package_lists() {
+    let begin = Instant::now();
+    let mut lines = 0;
+    for entry in fs::read_dir("/var/lib/dpkg/info").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension() == Some(OsStr::new("list")) {
+            lines += fs::read(path).unwrap().iter().filter(|b| **b == b'\n').count();
         }
+    }
+    eprintln!("only reading {lines} lines: {:?}", begin.elapsed());
+    load_times(Path::new("/"));
+}
+
+fn load_times(host: &Path) {
+    let root = Root::open(host).unwrap();
+    for _ in 0..10 {
+        let begin = Instant::now();
+        let packages = Packages::load(&root).unwrap();
+        let loaded = begin.elapsed();
+        let begin = Instant::now();
+        let miss = packages.owner(&root, &RootPath::new("/etc/passwd").unwrap());
+        eprintln!("{}: load {loaded:?}, first miss {:?} {miss:?}", host.display(), begin.elapsed());
     }
 }

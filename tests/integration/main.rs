@@ -1,10 +1,21 @@
 //! Integration tests, one target with a module per subject.
 
 mod boot;
+mod cli;
+mod command;
+mod determinism;
 mod fetch;
 mod init;
 mod iso;
 mod iso_boot;
+mod manifest;
 mod loader;
+mod modules;
+mod node;
+mod pack;
+mod readers;
 mod rules;
+mod small_root;
 mod support;
+mod verify;
+mod transcripts;

@@ -13,6 +13,7 @@ use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::System;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rayon::prelude::*;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
@@ -54,10 +55,14 @@ impl ManifestError {
 /// [`ManifestError`]; nothing in the input makes this panic or allocate more than a small multiple of its length.
 pub fn read(json: &[u8]) -> Result<Manifest, ManifestError> {
     let text = std::str::from_utf8(json)?;
-    let document: Document = serde_json::from_str(text).map_err(|error| match other_format(text) {
-        Some(found) => ManifestError::Format { found },
-        None => ManifestError::Json(error),
-    })?;
+    let document = match by_lines(text) {
+        Some(document) => document,
+        // Also for anything that is wrong: one pass over the whole text knows the line and the column.
+        None => serde_json::from_str(text).map_err(|error| match other_format(text) {
+            Some(found) => ManifestError::Format { found },
+            None => ManifestError::Json(error),
+        })?,
+    };
     if document.format != FORMAT {
         return Err(ManifestError::Format { found: document.format });
     }
@@ -80,6 +85,27 @@ pub fn read(json: &[u8]) -> Result<Manifest, ManifestError> {
             actual => Err(ManifestError::Totals { stated, actual }),
         },
     }
+}
+
+/// Reads the entries on all processors, where each has a line of its own as [`write`](super::write) leaves it; `None`
+/// when the text looks different.
+///
+/// JSON has no raw line break inside a string, so the lines between the brackets are elements of a list when each of
+/// them is a whole entry; without them the rest is the same document with an empty list.
+fn by_lines(text: &str) -> Option<Document> {
+    const BEGIN: &str = "\n  \"entries\": [\n";
+    const END: &str = "\n  ]";
+    let begin = memchr::memmem::find(text.as_bytes(), BEGIN.as_bytes())? + BEGIN.len();
+    let length = memchr::memmem::find(&text.as_bytes()[begin..], END.as_bytes())?;
+    let (before, after) = (&text[..begin], &text[begin + length..]);
+    let mut document: Document = serde_json::from_str(&[before, after].concat()).ok()?;
+    let mut lines: Vec<&str> = text[begin..begin + length].split('\n').collect();
+    let last = lines.pop()?;
+    lines = lines.into_iter().map(|line| line.strip_suffix(',')).collect::<Option<_>>()?;
+    lines.push(last);
+    let read_entry = |line: &&str| entry(serde_json::from_str(line).ok()?).ok();
+    document.entries = lines.par_iter().map(read_entry).collect::<Option<_>>()?;
+    Some(document)
 }
 
 /// The format number of a document that says it is of another format; its keys are unknown here.
@@ -140,7 +166,10 @@ fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Because>, D
     })
 }
 
-fn xattrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Vec<u8>, Vec<u8>)>, D::Error> {
+/// The name and value of an extended attribute.
+type Xattr = (Vec<u8>, Vec<u8>);
+
+fn xattrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Xattr>, D::Error> {
     list(deserializer, "xattrs", |text: XattrText| {
         let name = spelled("name", &text.name, text.name_hex.as_ref())?.into_owned();
         Ok((name, base64("value_base64", &text.value_base64)?))

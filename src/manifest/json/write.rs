@@ -156,7 +156,7 @@ struct EntryText<'a> {
     xattrs: Vec<XattrText<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     package: Option<&'a str>,
-    reasons: Vec<BecauseText<'a>>,
+    reasons: ReasonsText<'a>,
 }
 
 impl<'a> EntryText<'a> {
@@ -183,7 +183,7 @@ impl<'a> EntryText<'a> {
             minor: None,
             xattrs: entry.xattrs.iter().map(|(name, value)| XattrText::new(name, value)).collect(),
             package: entry.package.as_deref(),
-            reasons: entry.reasons.iter().map(BecauseText::new).collect(),
+            reasons: ReasonsText(&entry.reasons),
         };
         text.set_content(&entry.content);
         text
@@ -244,6 +244,15 @@ struct ModeText(u32);
 impl Serialize for ModeText {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{:04o}", self.0))
+    }
+}
+
+/// The reasons of an entry, without a list of their text forms.
+struct ReasonsText<'a>(&'a [Because]);
+
+impl Serialize for ReasonsText<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(BecauseText::new))
     }
 }
 

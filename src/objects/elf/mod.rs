@@ -243,9 +243,10 @@ fn read_dynamic(
         let offset = place.map_err(|field| ElfError::OutOfRange { field })?;
         dynamic.versions_defined = Some(versions.defined(offset, entry(dt::DT_VERDEFNUM).unwrap_or(0))?);
     }
-    if scan.may_match(names) {
+    let ends = scan.ends(names);
+    if !ends.is_empty() {
         let symbols = symbols::place(&table, segments).ok_or(ElfError::OutOfRange { field: "DT_SYMTAB" })?;
-        dynamic.imports = symbols::imports(reader, other, symbols, names, context, scan)?;
+        dynamic.imports = symbols::imports(reader, other, symbols, (names, &ends), context, scan)?;
     }
     Ok(dynamic)
 }

@@ -5,7 +5,7 @@
 //! because a name in the string table may as well be a defined symbol or the tail of a longer name.
 
 use super::reader::{Reader, Window};
-use super::{ElfError, file_offset, segment_of, strings};
+use super::{ElfError, file_offset, segment_of};
 use goblin::container::Ctx;
 use goblin::elf::dynamic::{self as dt, Dyn};
 use goblin::elf::program_header::ProgramHeader;
@@ -13,13 +13,15 @@ use goblin::elf::section_header::SHN_UNDEF;
 use goblin::elf::sym::{Sym, Symtab};
 use regex::bytes::Regex;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// What the rules want to know of an object's undefined symbols: up to 64 patterns.
 #[derive(Debug, Default)]
 pub struct SymbolScan {
-    /// Finds any of the patterns within a string table; a name may be the tail of a longer one.
+    /// Finds any of the patterns at the end of a string; a name may be the tail of a longer one.
     anywhere: Option<Regex>,
-    patterns: Vec<Regex>,
+    /// Each as a whole name; compiled when a name first has to be looked at.
+    patterns: Vec<(String, OnceLock<Regex>)>,
 }
 
 impl SymbolScan {
@@ -39,16 +41,21 @@ impl SymbolScan {
         let any = patterns.iter().map(|p| format!("(?:{p})")).collect::<Vec<_>>().join("|");
         Ok(SymbolScan {
             anywhere: Some(Regex::new(&format!(r"(?s-u)(?:{any})\x00"))?),
-            patterns: patterns.iter().map(|p| Regex::new(&format!(r"(?s-u)\A(?:{p})\z"))).collect::<Result<_, _>>()?,
+            patterns: patterns.iter().map(|p| (format!(r"(?s-u)\A(?:{p})\z"), OnceLock::new())).collect(),
         })
     }
 
-    pub(super) fn may_match(&self, strings: &[u8]) -> bool {
-        self.anywhere.as_ref().is_some_and(|regex| regex.is_match(strings))
+    /// Where in a string table the strings end that a name of interest is the whole or the tail of, sorted.
+    pub(super) fn ends(&self, strings: &[u8]) -> Vec<usize> {
+        let found = self.anywhere.iter().flat_map(|regex| regex.find_iter(strings));
+        found.map(|found| found.end() - 1).collect()
     }
 
     fn matches(&self, name: &[u8]) -> u64 {
-        self.patterns.iter().enumerate().filter(|(_, p)| p.is_match(name)).fold(0, |bits, (n, _)| bits | 1 << n)
+        let is_match = |(text, regex): &(String, OnceLock<Regex>)| {
+            regex.get_or_init(|| Regex::new(text).expect("it is well-formed as part of `anywhere`")).is_match(name)
+        };
+        self.patterns.iter().enumerate().filter(|(_, p)| is_match(p)).fold(0, |bits, (n, _)| bits | 1 << n)
     }
 }
 
@@ -77,12 +84,13 @@ pub(super) fn place(table: &[Dyn], segments: &[ProgramHeader]) -> Option<Range<u
     Some(start..next.min(segment_end))
 }
 
-/// Goes through the symbol table: which patterns does an undefined symbol match?
+/// Goes through the symbol table: which patterns does an undefined symbol match? Only names that end at one of `ends`
+/// are looked at.
 pub(super) fn imports(
     reader: &Reader<'_>,
     scratch: &mut Window,
     place: Range<u64>,
-    names: &[u8],
+    (names, ends): (&[u8], &[usize]),
     context: Ctx,
     scan: &SymbolScan,
 ) -> Result<u64, ElfError> {
@@ -91,9 +99,14 @@ pub(super) fn imports(
     let count = (place.end - place.start) / size;
     let table = reader.read(scratch, (place.start, count * size), FIELD)?;
     let symbols = Symtab::parse(table, 0, count as usize, context).map_err(|_| ElfError::Malformed { field: FIELD })?;
-    Ok(symbols
-        .iter()
-        .filter(|symbol| symbol.st_shndx == SHN_UNDEF as usize)
-        .filter_map(|symbol| strings::get(names, symbol.st_name as u64).ok())
-        .fold(0, |bits, name| bits | scan.matches(name)))
+    let mut found = 0;
+    for symbol in symbols.iter().filter(|symbol| symbol.st_shndx == SHN_UNDEF as usize) {
+        let next = ends.partition_point(|end| *end < symbol.st_name);
+        if let Some(name) = ends.get(next).and_then(|end| names.get(symbol.st_name..*end))
+            && !name.contains(&0)
+        {
+            found |= scan.matches(name);
+        }
+    }
+    Ok(found)
 }

@@ -1,0 +1,270 @@
+//! An initramfs, unpacked in one pass: this thread decompresses and makes names, another writes the data and digests them.
+//!
+//! What breaks off or cannot be decompressed is told in the words of `init/initramfs.c` and of the kernel's decompressors
+//! (`lib/decompress_*.c`), which print behind `Initramfs unpacking failed: `.
+
+use super::members::{Job, Members};
+use super::tree::Tree;
+use super::{Component, Finding, Report, Severity, VerifyError};
+use crate::iso::Blob;
+use crate::pack::Compression;
+use crate::pack::cpio::read::{self, Segment};
+use crate::pack::cpio::{Problem, ReadError};
+use crate::root::Metadata;
+use crate::text::{count, size};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::sync::mpsc::{Receiver, sync_channel};
+use tempfile::TempDir;
+
+/// How much the compressed parts of an archive may unpack to. A machine would need as much memory; more than this is
+/// meant to fill the disk.
+const MAX_UNPACKED: u64 = 8 << 30;
+
+/// Pieces of data that wait to be written: with [`super::members::CHUNK`], 4 MiB.
+const QUEUE: usize = 16;
+
+/// Bytes read from the image at a time.
+const BUFFER: usize = 1 << 18;
+
+/// Loaders place one archive behind the other at multiples of this.
+const ALIGN: u64 = 4;
+
+/// The archives that a boot loader hands to the kernel, in order.
+pub(super) struct Archive {
+    parts: Vec<Blob>,
+}
+
+/// What an archive became.
+pub(super) struct Unpacked {
+    /// Goes away with the value.
+    pub directory: TempDir,
+    pub tree: Tree,
+    pub segments: Vec<Segment>,
+    /// Owners, modes and device nodes, which the directory does not have.
+    pub metadata: Metadata,
+}
+
+impl Archive {
+    pub(super) fn new(parts: Vec<Blob>) -> Archive {
+        Archive { parts }
+    }
+
+    /// Bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.parts.iter().map(|part| part.len().next_multiple_of(ALIGN)).sum()
+    }
+
+    /// Up to `length` bytes from `offset` on, as the kernel sees the parts: one behind the other. Empty where they cannot
+    /// be read.
+    pub(super) fn bytes_at(&self, offset: u64, length: u64) -> Vec<u8> {
+        let mut start = 0;
+        for part in &self.parts {
+            let inside = offset - start;
+            if inside < part.len() {
+                let blob = part.slice(inside, length.min(part.len() - inside));
+                return blob.and_then(|blob| blob.read().ok()).unwrap_or_default();
+            }
+            start += part.len().next_multiple_of(ALIGN);
+            if offset < start {
+                break;
+            }
+        }
+        Vec::new()
+    }
+
+    fn reader(&self) -> impl io::BufRead + '_ {
+        let mut whole: Box<dyn Read> = Box::new(io::empty());
+        for part in &self.parts {
+            let padding = part.len().next_multiple_of(ALIGN) - part.len();
+            let reader = BlobReader { blob: part, position: 0 };
+            whole = Box::new(whole.chain(reader).chain(io::repeat(0).take(padding)));
+        }
+        BufReader::with_capacity(BUFFER, whole)
+    }
+}
+
+struct BlobReader<'a> {
+    blob: &'a Blob,
+    position: u64,
+}
+
+impl Read for BlobReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.blob.len() - self.position;
+        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        self.blob.read_exact_at(self.position, &mut buffer[..room])?;
+        self.position += room as u64;
+        Ok(room)
+    }
+}
+
+/// Unpacks into a fresh directory; `None`, with a finding, when the kernel could not unpack the whole archive.
+///
+/// # Errors
+/// What this machine refuses: no room, no permission.
+pub(super) fn unpack(archive: &Archive, digests: bool, report: &mut Report) -> Result<Option<Unpacked>, VerifyError> {
+    let temporary = std::env::temp_dir();
+    let failed = |source| VerifyError::Unpack { directory: temporary.clone(), source };
+    let directory = tempfile::Builder::new().prefix("minroot-verify-").tempdir().map_err(failed)?;
+    let (sender, receiver) = sync_channel(QUEUE);
+    let mut members = Members::new(directory.path(), sender);
+    let (outcome, written) = std::thread::scope(|scope| {
+        let writer = scope.spawn(move || write(&receiver, digests));
+        let outcome = read::read(archive.reader(), MAX_UNPACKED, |member, data| members.add(member, data));
+        let finished = members.finish();
+        (outcome.map(|segments| (segments, finished)), writer.join().expect("the writer does not panic"))
+    });
+    // A full disk is noticed by the writer; the reader only notices that nobody takes its data any more.
+    let written = written.map_err(failed)?;
+    let (segments, mut members) = match outcome {
+        Ok(done) => done,
+        Err(ReadError { problem: Problem::Visit(source), .. }) => return Err(failed(source)),
+        Err(error) => {
+            report.find(unpacking_failed(archive, &error));
+            return Ok(None);
+        }
+    };
+    for (content, sha256) in written {
+        members.tree.contents[content].sha256 = Some(sha256);
+    }
+    for segment in &segments {
+        let seen = format!(
+            "{} in {} of {}",
+            count(segment.n_members, "member"),
+            size(segment.stored),
+            match segment.compression {
+                Compression::None => "plain cpio".to_owned(),
+                compression => format!("{compression}, unpacked {}", size(segment.unpacked)),
+            }
+        );
+        report.saw(Component::Kernel, format_args!("archive at {}", segment.offset), seen);
+    }
+    members.skipped.into_iter().for_each(|finding| report.find(finding));
+    Ok(Some(Unpacked { directory, metadata: members.tree.metadata(), tree: members.tree, segments }))
+}
+
+/// Writes what the reader sends; gives the digest of each content that was written.
+fn write(jobs: &Receiver<Job>, digests: bool) -> io::Result<Vec<(usize, [u8; 32])>> {
+    let mut finished = Vec::new();
+    let mut current: Option<(usize, File, Sha256)> = None;
+    for job in jobs {
+        match job {
+            Job::Begin { content, file } => {
+                // A further name of a file may bring the data anew.
+                file.set_len(0)?;
+                current = Some((content, file, Sha256::new()));
+            }
+            Job::Data(bytes) => {
+                if let Some((_, file, digest)) = &mut current {
+                    file.write_all(&bytes)?;
+                    if digests {
+                        digest.update(&bytes);
+                    }
+                }
+            }
+            Job::End => {
+                if let Some((content, _, digest)) = current.take()
+                    && digests
+                {
+                    finished.push((content, digest.finalize().into()));
+                }
+            }
+        }
+    }
+    Ok(finished)
+}
+
+fn unpacking_failed(archive: &Archive, error: &ReadError) -> Finding {
+    let (message, hint) = match kernel_words(archive, error) {
+        Some(words) => (format!("Initramfs unpacking failed: {words}"), format!("{error}: {}", error.problem)),
+        None => (format!("Initramfs unpacking failed: {}", error.problem), error.to_string()),
+    };
+    Finding::new(Severity::PreventsStart, Component::Kernel, message).hint(hint)
+}
+
+/// What the kernel prints; `None` where it says nothing and merely stops, or where the problem's text is its words.
+fn kernel_words(archive: &Archive, error: &ReadError) -> Option<&'static str> {
+    let start = error.place.segment.unwrap_or(error.place.offset);
+    let first = archive.bytes_at(start, ZSTD_HEADER);
+    Some(match &error.problem {
+        Problem::Magic => "no cpio magic",
+        Problem::OldFormat => "incorrect cpio method used: use -H newc option",
+        Problem::Padding => "broken padding",
+        Problem::XzCheck(_) => "Input was encoded with settings that are not supported by this XZ decoder",
+        Problem::Decompress(_) | Problem::Truncated("compressed data") => match Compression::detect(&first)? {
+            Compression::Zstd => match zstd_window(&first) {
+                Some(window) if window > ZSTD_WINDOW_MAX => "ZSTD-compressed data has too large a window size",
+                _ if matches!(error.problem, Problem::Truncated(_)) => "ZSTD-compressed data is truncated",
+                _ => "ZSTD-compressed data is corrupt",
+            },
+            Compression::Xz => "XZ-compressed data is corrupt",
+            Compression::Gzip => "uncompression error",
+            Compression::None => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// `ZSTD_WINDOWSIZE_MAX` of the kernel's `lib/decompress_unzstd.c`.
+const ZSTD_WINDOW_MAX: u64 = 128 << 20;
+
+/// The longest header of a zstd frame.
+pub(super) const ZSTD_HEADER: u64 = 18;
+
+/// The window that a zstd frame asks for, in bytes (RFC 8878 section 3.1.1.1); `None` for another format.
+pub(super) fn zstd_window(frame: &[u8]) -> Option<u64> {
+    let descriptor = *frame.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?.first()?;
+    let single_segment = descriptor & 0x20 != 0;
+    if !single_segment {
+        let window = *frame.get(5)?;
+        let base = 1u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7));
+    }
+    // The window is the content, whose size follows behind the dictionary's number.
+    let at = 5 + [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let (length, added) = [(1, 0), (2, 256), (4, 0), (8, 0)][usize::from(descriptor >> 6)];
+    let field = frame.get(at..at + length)?;
+    let value = field.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    value.checked_add(added)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_of_a_zstd_frame_is_that_of_its_encoder() {
+        let frame = |window_log, pledged: Option<u64>| {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(window_log).unwrap();
+            encoder.include_contentsize(pledged.is_some()).unwrap();
+            encoder.set_pledged_src_size(pledged).unwrap();
+            encoder.write_all(&[7; 100_000]).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(zstd_window(&frame(28, None)), Some(256 << 20));
+        assert_eq!(zstd_window(&frame(12, None)), Some(4096));
+        // Content that fits into the window is a single segment.
+        assert_eq!(zstd_window(&frame(20, Some(100_000))), Some(100_000));
+        assert_eq!(zstd_window(b"\x1f\x8b"), None);
+        assert_eq!(zstd_window(b"\x28\xb5\x2f\xfd\xe0\0"), None);
+    }
+
+    #[test]
+    fn parts_follow_each_other_as_loaders_place_them() {
+        let archive = Archive::new(vec![Blob::from_bytes(*b"abcde"), Blob::from_bytes(*b"xyz")]);
+        let mut bytes = Vec::new();
+        archive.reader().read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"abcde\0\0\0xyz\0");
+        assert_eq!(archive.len(), 12);
+        for offset in 0..12 {
+            let expected = &bytes[offset..];
+            let found = archive.bytes_at(offset as u64, 2);
+            assert!(expected.starts_with(&found), "{offset}");
+            assert_eq!(found.is_empty(), bytes[offset] == 0, "{offset}");
+        }
+        assert!(archive.bytes_at(99, 2).is_empty());
+    }
+}

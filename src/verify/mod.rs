@@ -1,0 +1,347 @@
+//! A finished ISO, archive or directory is read back, and the way that the machine will go through it is walked.
+//!
+//! ```text
+//! boot catalog ─► isolinux.cfg ────┐
+//!              └► FAT ─► entry ────┴► kernel, archive ─► members ─► /init ─► /init.plan ─► programs ─► libraries
+//! MBR, GPT ────────────────────────┘      (whole?)      (manifest?)          (modules)     (re-traced)
+//! ```
+//!
+//! Each failure is told in the words of the component that would fail, so that what a user reads here is what would have
+//! been on the screen. What is surprising: the archive is really unpacked, as the kernel would do it, into a
+//! private temporary directory, because whether a program finds its libraries is asked of the same resolver that chose
+//! them, and that reads a root. Nothing of the image is executed, and nobody's privileges are needed: owners, modes
+//! and device nodes are kept in memory as [`Metadata`](crate::root::Metadata).
+
+mod archive;
+mod arguments;
+mod bzimage;
+mod closure;
+mod contents;
+mod exec;
+mod iso;
+mod isolinux;
+mod json;
+mod members;
+mod modules;
+mod pe;
+mod plan;
+mod ram;
+mod runtime_linker;
+mod start;
+mod systemd_boot;
+mod text;
+mod tree;
+
+use crate::iso::{Blob, IsoImage};
+use crate::manifest::Manifest;
+use crate::root::Root;
+use crate::rules::RuleSet;
+use crate::trace::TraceError;
+use archive::Archive;
+use arguments::Arguments;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use tree::Tree;
+
+/// What was looked at in an image, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub subject: Subject,
+    /// In the order of the walk.
+    pub checks: Vec<Check>,
+    /// The worst first; among equals in the order of the walk.
+    pub findings: Vec<Finding>,
+    /// MiB of memory that the machine needs at least; absent when there is no archive to tell from.
+    pub least_ram_mib: Option<u64>,
+}
+
+/// What an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    Iso,
+    /// An initramfs: cpio archives, compressed or not, one behind the other.
+    Archive,
+    Directory,
+}
+
+/// Something that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub component: Component,
+    /// `boot catalog`, `/isolinux/isolinux.cfg`.
+    pub what: String,
+    /// What was there: `default entry linux`, `14,186,432 bytes`.
+    pub seen: String,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    /// Who fails.
+    pub component: Component,
+    /// What it says, in its own words where it has any.
+    pub message: String,
+    /// The file that it is about: of the ISO for firmware and loaders, else of the archive or directory.
+    pub path: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// How bad a finding is; the worst is the smallest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// One of the ways in which the image is made to start (BIOS or UEFI, CD or disk) ends before the last program of
+    /// the startup runs.
+    PreventsStart,
+    /// It starts, but something in it fails later, or it is not what its manifest says.
+    Harmful,
+    /// It may be meant so.
+    Warning,
+    /// Nothing is wrong; it could be better, or is good to know.
+    Suggestion,
+}
+
+/// Who reads a part of the image, and would complain about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Component {
+    Bios,
+    Uefi,
+    Isolinux,
+    SystemdBoot,
+    Kernel,
+    /// `/init`.
+    Init,
+    RuntimeLinker,
+    /// A program that the startup runs.
+    Program,
+    /// A rule of `rules/` whose mechanism would not work.
+    Rules,
+    /// The file as such, which nobody complains about in particular.
+    Image,
+    /// minroot itself, which compares with the manifest.
+    Manifest,
+}
+
+/// Why nothing can be said about an image. Damage is no such reason as long as it is known what the image is.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("`{}` is neither an ISO image nor an initramfs nor a directory", path.display())]
+    Unknown { path: PathBuf },
+    #[error("cannot unpack the archive into `{}`", directory.display())]
+    Unpack { directory: PathBuf, source: io::Error },
+    #[error("cannot trace what the image starts")]
+    Trace(#[from] TraceError),
+}
+
+/// Reads the image at `path` back and says whether it would start. With a manifest, the members of its archive are
+/// compared with that, to the last byte.
+///
+/// The archive is unpacked below the directory for temporary files (`TMPDIR`), and removed again.
+///
+/// # Errors
+/// [`VerifyError`]: the image cannot be read, is of no known kind, or there is no room to unpack its archive.
+pub fn verify(path: &Path, manifest: Option<&Manifest>, rules: &RuleSet) -> Result<Verdict, VerifyError> {
+    let mut report = Report::default();
+    let subject = Subject::of(path)?;
+    let least_ram_mib = match subject {
+        Subject::Directory => {
+            let root = Root::open(path).map_err(|source| VerifyError::Read { path: path.to_owned(), source })?;
+            verify_directory(&root, manifest, rules, &mut report)?;
+            None
+        }
+        Subject::Archive => {
+            let archive = Archive::new(vec![open(path)?]);
+            let kernel_args = manifest.and_then(|m| m.boot.as_ref()).map(|boot| &boot.kernel_args[..]);
+            let arguments = Arguments::parse(kernel_args.unwrap_or_default());
+            verify_archive(&archive, &arguments, None, manifest, rules, &mut report)?
+        }
+        Subject::Iso => match IsoImage::new(open(path)?) {
+            Ok(image) => {
+                let start = iso::follow(&image, manifest, &mut report);
+                let arguments = Arguments::parse(&start.kernel_args);
+                match &start.archive {
+                    Some(archive) => {
+                        verify_archive(archive, &arguments, start.kernel.as_ref(), manifest, rules, &mut report)?
+                    }
+                    None => None,
+                }
+            }
+            Err(error) => {
+                report.find(iso::unreadable(&error));
+                None
+            }
+        },
+    };
+    let Report { checks, mut findings } = report;
+    findings.sort_by_key(|finding| finding.severity);
+    Ok(Verdict { subject, checks, findings, least_ram_mib })
+}
+
+/// Gives the least memory in MiB.
+fn verify_archive(
+    archive: &Archive,
+    arguments: &Arguments,
+    kernel: Option<&bzimage::BzImage>,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<Option<u64>, VerifyError> {
+    let unpacked = archive::unpack(archive, manifest.is_some(), report)?;
+    // Of an archive that breaks off, everything behind the break is missing, which nobody has to be told file by file.
+    let Some(archive::Unpacked { directory, tree, segments, metadata }) = unpacked else { return Ok(None) };
+    if let Some(manifest) = manifest {
+        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
+    }
+    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
+    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
+    start::check(&start::Image { root: &root, tree: &tree, arguments, kernel, rules }, report)?;
+    Ok(Some(ram::least_ram_mib(archive, &tree, &segments, arguments, report)))
+}
+
+fn verify_directory(
+    root: &Root,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let failed = |source| VerifyError::Read { path: root.host().to_owned(), source };
+    let tree = Tree::of_root(root, manifest.is_some()).map_err(failed)?;
+    report.saw(Component::Image, "directory", crate::text::count(tree.len() as u64, "entry"));
+    if let Some(manifest) = manifest {
+        contents::compare(&tree, manifest, contents::Owners::AsUnpacked, report);
+    }
+    let arguments = Arguments::parse("");
+    start::check(&start::Image { root, tree: &tree, arguments: &arguments, kernel: None, rules }, report)
+}
+
+fn open(path: &Path) -> Result<Blob, VerifyError> {
+    Blob::open(path).map_err(|source| VerifyError::Read { path: path.to_owned(), source })
+}
+
+impl Subject {
+    /// Tells by the content: a CD has `CD001` in sector 16, an initramfs begins with a magic number that the kernel
+    /// knows or with zeros before one.
+    fn of(path: &Path) -> Result<Subject, VerifyError> {
+        let failed = |source| VerifyError::Read { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(failed)?.is_dir() {
+            return Ok(Subject::Directory);
+        }
+        let image = open(path)?;
+        let starts_at = |offset: u64, magic: &[u8]| {
+            let mut bytes = vec![0; magic.len()];
+            image.read_exact_at(offset, &mut bytes).is_ok() && bytes == magic
+        };
+        if starts_at(16 * crate::iso::CD_SECTOR + 1, b"CD001") {
+            return Ok(Subject::Iso);
+        }
+        // `compressed_formats` of the kernel's lib/decompress.c, all of them: what we cannot read is at least known.
+        const MAGICS: [&[u8]; 9] = [
+            b"0707",
+            b"\x1f\x8b",
+            b"\x1f\x9e",
+            b"\x28\xb5\x2f\xfd",
+            b"\xfd7zXZ",
+            b"BZh",
+            b"\x5d\0\0",
+            b"\x89LZO",
+            b"\x02\x21\x4c\x18",
+        ];
+        if MAGICS.iter().any(|magic| starts_at(0, magic)) {
+            return Ok(Subject::Archive);
+        }
+        Err(VerifyError::Unknown { path: path.to_owned() })
+    }
+}
+
+impl Verdict {
+    /// Whether nothing is known that prevents a start.
+    pub fn starts(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity != Severity::PreventsStart)
+    }
+
+    /// How many findings there are of a severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+impl VerifyError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            VerifyError::Unpack { .. } => Some("set TMPDIR to a directory with more room"),
+            VerifyError::Unknown { .. } => Some("give an ISO, an initramfs (cpio, also compressed) or a directory"),
+            _ => None,
+        }
+    }
+}
+
+impl Severity {
+    pub const ALL: [Severity; 4] =
+        [Severity::PreventsStart, Severity::Harmful, Severity::Warning, Severity::Suggestion];
+
+    /// `P`, `H`, `W` or `S`.
+    pub fn letter(self) -> char {
+        match self {
+            Severity::PreventsStart => 'P',
+            Severity::Harmful => 'H',
+            Severity::Warning => 'W',
+            Severity::Suggestion => 'S',
+        }
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Component::Bios => "BIOS",
+            Component::Uefi => "UEFI",
+            Component::Isolinux => "isolinux",
+            Component::SystemdBoot => "systemd-boot",
+            Component::Kernel => "kernel",
+            Component::Init => "/init",
+            Component::RuntimeLinker => "ld.so",
+            Component::Program => "program",
+            Component::Rules => "rules",
+            Component::Image => "image",
+            Component::Manifest => "manifest",
+        })
+    }
+}
+
+impl Finding {
+    fn new(severity: Severity, component: Component, message: impl Into<String>) -> Finding {
+        Finding { severity, component, message: message.into(), path: None, hint: None }
+    }
+
+    fn at(mut self, path: impl fmt::Display) -> Finding {
+        self.path = Some(path.to_string());
+        self
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Finding {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The verdict as it grows.
+#[derive(Default)]
+struct Report {
+    checks: Vec<Check>,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn saw(&mut self, component: Component, what: impl fmt::Display, seen: impl fmt::Display) {
+        self.checks.push(Check { component, what: what.to_string(), seen: seen.to_string() });
+    }
+
+    fn find(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+}

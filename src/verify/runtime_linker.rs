@@ -1,0 +1,141 @@
+//! The processes of an image, mapped as glibc's `ld.so` maps them; what is missing is told in its words.
+//!
+//! The sentences are those of glibc's `elf/dl-load.c`, `elf/dl-version.c` and `elf/rtld.c`, which call the program by the
+//! name it was started under, and libraries by the path they were opened at.
+
+use super::tree::Tree;
+use super::{Component, Finding, Severity};
+use crate::path::{RootPath, escaped};
+use crate::resolve::glibc::{By, Cache, Failure, Glibc, VersionFailure};
+use crate::resolve::store::{ObjectId, Store};
+use crate::resolve::{Outcome, Probe, cpu::Cpu};
+use crate::root::Root;
+use std::collections::{BTreeSet, HashMap};
+
+/// A program that runs in the image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Process {
+    /// Started by the startup, as opposed to a program that another one may start.
+    pub is_started: bool,
+    /// `argv[0]`.
+    pub name: String,
+    /// The file, without symlinks.
+    pub path: RootPath,
+}
+
+/// The runtime linker of one image.
+pub(super) struct RuntimeLinker<'r> {
+    root: &'r Root,
+    tree: &'r Tree,
+    glibc: Glibc<'r>,
+    /// The path that an object was opened at, and the one that a name of an object led to.
+    opened: HashMap<ObjectId, String>,
+    bound: HashMap<(ObjectId, Box<[u8]>), String>,
+    /// References that have been told: object and name.
+    pub told: BTreeSet<(RootPath, String)>,
+}
+
+impl<'r> RuntimeLinker<'r> {
+    pub(super) fn new(root: &'r Root, tree: &'r Tree, store: Store<'r>) -> RuntimeLinker<'r> {
+        let glibc = Glibc::new(store, Cpu::default(), Cache::AsItIs);
+        RuntimeLinker { root, tree, glibc, opened: HashMap::new(), bound: HashMap::new(), told: BTreeSet::new() }
+    }
+
+    /// Maps a process and tells what keeps it from starting. What several processes lack is told of the first.
+    pub(super) fn start(&mut self, process: &Process) -> Vec<Finding> {
+        let Ok(found) = self.root.lookup_nofollow(&process.path) else { return Vec::new() };
+        let executable = self.glibc.store_mut().read(&found);
+        let Some(elf) = self.glibc.store().object(executable).elf() else { return Vec::new() };
+        let bits = elf.identity.bits;
+        if let Some(interpreter) = elf.interpreter.as_deref().filter(|i| memchr::memmem::find(i, b"ld-musl-").is_some())
+        {
+            let message =
+                format!("{} is loaded by {}: its libraries were not checked", process.path, escaped(interpreter));
+            return vec![Finding::new(Severity::Suggestion, Component::RuntimeLinker, message).at(&process.path)];
+        }
+        self.glibc.run(executable, &[]);
+        let findings = self.glibc.take_findings();
+        for binding in findings.bindings {
+            let place = self.glibc.place(binding.place);
+            let path = escaped(&place.spelled).to_string();
+            self.opened.entry(place.object).or_insert_with(|| path.clone());
+            self.bound.insert((binding.referrer, binding.name), path);
+        }
+        let mut told = Vec::new();
+        for failure in findings.missing.iter().filter(|failure| failure.by == By::Needed) {
+            let message =
+                format!("{}: error while loading shared libraries: {}", process.name, self.reason(failure, bits));
+            let referrer = self.object_path(failure.referrer);
+            self.told.insert((referrer.clone(), escaped(&failure.name).to_string()));
+            told.push(process.finding(message).at(referrer).hint(self.hint(failure)));
+        }
+        for failure in &findings.versions {
+            let message = self.version_message(process, executable, failure);
+            let (referrer, version) = (self.object_path(failure.referrer), escaped(&failure.version));
+            self.told.insert((referrer.clone(), format!("{} ({version})", escaped(&failure.name))));
+            let hint = "take program and library from the same release";
+            told.push(process.finding(message).at(referrer).hint(hint));
+        }
+        told
+    }
+
+    /// `_dl_map_object`: a file that is no library ends the search with its path, a search without a result with the
+    /// name, and with another error if a library of the other class was passed over.
+    fn reason(&mut self, failure: &Failure, bits: u8) -> String {
+        if let Some(Probe { path, outcome: Outcome::Fatal(words), .. }) = failure.probes.last() {
+            return format!("{path}: {words}");
+        }
+        let name = escaped(&failure.name);
+        if failure.probes.iter().any(|probe| self.is_of_other_class(probe, bits)) {
+            // The class that was found.
+            return format!("{name}: wrong ELF class: {}", if bits == 64 { "ELFCLASS32" } else { "ELFCLASS64" });
+        }
+        format!("{name}: cannot open shared object file: No such file or directory")
+    }
+
+    fn is_of_other_class(&mut self, probe: &Probe, bits: u8) -> bool {
+        if !matches!(probe.outcome, Outcome::Skipped(_)) {
+            return false;
+        }
+        let Ok(found) = self.root.lookup_spelled(probe.path.as_bytes()) else { return false };
+        let object = self.glibc.store_mut().read(&found);
+        self.glibc.store().object(object).elf().is_some_and(|elf| elf.identity.bits != bits)
+    }
+
+    fn version_message(&self, process: &Process, executable: ObjectId, failure: &VersionFailure) -> String {
+        let bound = self.bound.get(&(failure.referrer, failure.name.clone())).cloned();
+        let library = bound.unwrap_or_else(|| self.object_path(failure.library).to_string());
+        let requirer = match self.opened.get(&failure.referrer) {
+            _ if failure.referrer == executable => process.name.clone(),
+            Some(path) => path.clone(),
+            None => self.object_path(failure.referrer).to_string(),
+        };
+        let version = escaped(&failure.version);
+        format!("{}: {library}: version `{version}' not found (required by {requirer})", process.name)
+    }
+
+    fn hint(&self, failure: &Failure) -> String {
+        let name = failure.name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        let referrer = self.object_path(failure.referrer);
+        match self.tree.iter().find(|(path, _)| path.file_name() == name) {
+            Some((path, _)) if matches!(failure.probes.last().map(|p| &p.outcome), Some(Outcome::Fatal(_))) => {
+                format!("{referrer} needs it; take `{path}` anew from its package")
+            }
+            Some((path, _)) => {
+                format!("{referrer} needs it, and `{path}` does not serve: another class, or no place that is searched")
+            }
+            None => format!("{referrer} needs it, and no file of the image has this name: add the package that has it"),
+        }
+    }
+
+    fn object_path(&self, object: ObjectId) -> RootPath {
+        self.glibc.store().object(object).path.clone()
+    }
+}
+
+impl Process {
+    fn finding(&self, message: String) -> Finding {
+        let severity = if self.is_started { Severity::PreventsStart } else { Severity::Harmful };
+        Finding::new(severity, Component::RuntimeLinker, message)
+    }
+}
