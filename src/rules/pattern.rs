@@ -59,8 +59,10 @@ impl SymbolPattern {
 /// # Errors
 /// What is wrong with it, in one line.
 pub(super) fn check_symbols(text: &str) -> Result<(), String> {
-    let parse = |text: &str| regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text);
-    parse(text).and_then(|_| parse(&format!("^(?:{text})$"))).map(drop).map_err(|error| last_line(&error))
+    let mut parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build();
+    let mut check = |text: &str| parser.parse(text).map(drop).map_err(|error| last_line(&error));
+    check(text)?;
+    check(&format!("^(?:{text})$"))
 }
 
 /// The crate's messages draw a picture over several lines; the last of them is the sentence.

@@ -101,7 +101,7 @@ fn check_ldlinux(image: &IsoImage, report: &mut Report) {
     let exists = |directory: &&str| {
         RootPath::new(format!("{directory}/ldlinux.c32")).is_ok_and(|path| matches!(image.file(&path), Ok(Some(_))))
     };
-    if !ISOLINUX_DIRECTORIES.iter().any(|directory| exists(&directory)) {
+    if !ISOLINUX_DIRECTORIES.iter().any(exists) {
         report.find(
             prevents("Failed to load ldlinux.c32")
                 .hint("put it beside isolinux.bin; it is in the package `syslinux-common`"),

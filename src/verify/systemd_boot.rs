@@ -138,8 +138,8 @@ impl Volume {
                 return None;
             }
         };
-        let settings = text.lines().map(split_word);
-        settings.filter(|(key, _)| *key == "default").last().map(|(_, pattern)| pattern.to_owned())
+        let mut settings = text.lines().map(split_word);
+        settings.rfind(|(key, _)| *key == "default").map(|(_, pattern)| pattern.to_owned())
     }
 
     fn entries(&self, report: &mut Report) -> Vec<BootEntry> {

@@ -46,7 +46,7 @@ fn assert_is_error(output: &Output, parts: &[&str]) {
 fn an_unreadable_file_is_named() {
     let (_directory, root) = with_root();
     let file = root.join("usr/lib/app/libgreet.so.1.2");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     let mut command = trace(&root, "/usr/bin/app");
     if rustix::process::geteuid().is_root() {
         // Root without privileges is the owner of its files and no more.

@@ -19,8 +19,8 @@
 //! `LD_LIBRARY_PATH` and its like are never taken from the environment. Left out: filters (`DT_FILTER`,
 //! `DT_AUXILIARY`), and the `tls` and platform subdirectories that glibc searched until 2.36.
 //!
-//! The steps are in one file each: [`process`] is the walk of 1 and 2, [`search`] the order of 3 to 5, [`accept`] the
-//! checks of 6, [`versions`] those of 7; [`loader`] has what the loader itself brings, [`places`] the tables that make
+//! The steps are in one file each: `process` is the walk of 1 and 2, `search` the order of 3 to 5, `accept` the
+//! checks of 6, `versions` those of 7; `loader` has what the loader itself brings, `places` the tables that make
 //! the second question cheap.
 
 mod accept;
