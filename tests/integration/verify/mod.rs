@@ -4,6 +4,7 @@ mod archive;
 mod image;
 mod iso;
 mod linker;
+mod words;
 
 use image::{Image, lines, source, verdict};
 use minroot::pack::{Compression, Format};
