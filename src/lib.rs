@@ -30,11 +30,11 @@ pub mod recipe;
 pub mod text;
 
 // Reading: packages to a root, a root to its files, files to what they say.
-pub mod fetch;
 pub mod root;
 pub mod packages;
 pub mod objects;
 pub mod modules;
+pub mod fetch;
 
 // Deciding: what a reference leads to, what the rules add, what a started image needs.
 pub mod resolve;
@@ -47,6 +47,7 @@ pub mod startup;
 pub mod trace;
 
 // Writing.
+pub mod output;
 pub mod manifest;
 pub mod pack;
 pub mod iso;

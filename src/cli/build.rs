@@ -8,6 +8,7 @@ use crate::manifest::json;
 use anyhow::Context;
 
 pub fn run(options: &Build) -> anyhow::Result<Outcome> {
+    images::check_writable(&options.output)?;
     let setting = Setting::new(&options.inputs)?;
     let traced = trace::trace(&setting)?;
     let manifest = trace::manifest(&setting, &traced)?;

@@ -5,6 +5,7 @@ use super::why::read_manifest;
 use super::{Outcome, report, setting};
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
 use crate::manifest::{Content, Manifest};
+use crate::output::{self, directory_of};
 use crate::pack::{Compression, Contents, Format, PackError, PackOptions, PackReport, write_archive, write_stream};
 use crate::path::RootPath;
 use crate::recipe::{BootOptions, Recipe};
@@ -42,6 +43,7 @@ pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
 }
 
 pub fn iso(options: &Iso) -> anyhow::Result<Outcome> {
+    check_writable(&options.output)?;
     let manifest = read_manifest(&options.packed.manifest)?;
     let root = setting::open_root(&options.packed.root)?;
     let recipe = Recipe::load(&options.packed.recipes)?;
@@ -49,6 +51,17 @@ pub fn iso(options: &Iso) -> anyhow::Result<Outcome> {
     tell_packed(&packed);
     tell_iso(&written);
     Ok(Outcome::Done)
+}
+
+/// Tells before the work, and not after it, that an ISO cannot be written.
+pub fn check_writable(iso: &Path) -> anyhow::Result<()> {
+    let tried = output::begin(iso).with_context(|| format!("cannot write `{}`", iso.display()));
+    match tried {
+        Err(error) if output::is_no_file(iso) => {
+            Err(report::with_hint(error, "write the ISO to a file; `dd` copies it to a disk"))
+        }
+        tried => tried.map(drop),
+    }
 }
 
 /// Packs the manifest's files and writes the ISO around the archive.
@@ -79,14 +92,12 @@ pub fn write_iso(
         level: compress.level.or(recipe.boot.level),
         epoch,
     };
-    let directory = output.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut archive =
-        tempfile::tempfile_in(directory).with_context(|| format!("cannot write in `{}`", directory.display()))?;
-    let name = Path::new("the archive of the ISO");
-    let packed = write_stream(manifest, &contents(root, recipe), &options, &mut archive, name).map_err(hinted)?;
+        tempfile::tempfile_in(directory_of(output)).with_context(|| format!("cannot write `{}`", output.display()))?;
+    let packed = write_stream(manifest, &contents(root, recipe), &options, &mut archive, output).map_err(hinted)?;
     let iso = LinuxIso {
         kernel: kernel(root, &boot.kernel)?,
-        archive: Blob::from_file(archive, name)?,
+        archive: Blob::from_file(archive, output)?,
         kernel_args: boot.kernel_args.clone(),
         label: LABEL.to_owned(),
         loaders,

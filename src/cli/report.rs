@@ -1,9 +1,11 @@
 //! How errors, hints, notes and findings look on a terminal.
 
 use crate::manifest::Missing;
+use crate::output;
 use crate::reason::Priority;
 use crate::text::Style;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -74,29 +76,26 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
 }
 
-/// Writes `content` to standard output for `-`, else beside `path` and then to it.
+/// Writes `content` to standard output for `-`, as it is to a device or a pipe, else beside `path` and then to it.
 ///
 /// # Errors
 /// The host's error; nothing half-written is left.
 pub fn write_output(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     if path == Path::new("-") {
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        content(&mut out)?;
-        return out.flush();
+        return buffered(&mut io::stdout().lock(), content);
     }
-    let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().permissions(readable()).tempfile_in(directory)?;
-    let mut out = io::BufWriter::new(&mut file);
-    content(&mut out)?;
-    out.flush()?;
-    drop(out);
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    if output::is_no_file(path) {
+        return buffered(&mut File::options().write(true).open(path)?, content);
+    }
+    let mut file = output::begin(path)?;
+    buffered(&mut file, content)?;
+    output::finish(file, path)
 }
 
-/// What a new file would get: everybody may read it, as far as the umask lets.
-fn readable() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+fn buffered(out: &mut dyn Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = io::BufWriter::new(out);
+    content(&mut out)?;
+    out.flush()
 }
 
 /// Tells what is missing; whether anything required is.

@@ -76,7 +76,9 @@ impl FetchError {
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<String> {
         match self {
-            FetchError::NoSource => Some("give [source] one of `root`, `apt` and `packages`".to_owned()),
+            FetchError::NoSource => {
+                Some("give --root DIR, or a recipe whose [source] has `root`, `apt` or `packages`".to_owned())
+            }
             FetchError::StartApt { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("packages by name need Debian's apt; elsewhere give [source] `packages` or `root`".to_owned())
             }

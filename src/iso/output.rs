@@ -1,10 +1,11 @@
 //! Writing an image: pieces at fixed offsets, streamed into a file that gets its name when it is complete.
 
 use super::Blob;
+use crate::output;
 use sha2::{Digest, Sha256};
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// How much is copied at a time.
@@ -69,9 +70,7 @@ pub fn write_image(
     pieces: &[Piece],
     late: impl FnOnce(&Identity) -> Vec<Piece>,
 ) -> io::Result<()> {
-    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Readable as the umask says; the crate's default is the owner only.
-    let temporary = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(directory)?;
+    let temporary = output::begin(path)?;
     let file = temporary.as_file();
     file.set_len(size)?;
     let mut digest = Sha256::new();
@@ -82,8 +81,7 @@ pub fn write_image(
     for piece in late(&identity) {
         copy(file, &piece, &mut Sha256::new())?;
     }
-    temporary.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    output::finish(temporary, path)
 }
 
 fn copy(file: &File, piece: &Piece, digest: &mut Sha256) -> io::Result<()> {

@@ -144,9 +144,9 @@ impl Manifest {
         self.entries.binary_search_by(|e| e.path.cmp(path)).ok().map(|i| &self.entries[i])
     }
 
-    /// Bytes of file content, each inode counted once.
+    /// Bytes of file content, each inode counted once; saturates at the largest `u64`, which no real manifest reaches.
     pub fn total_bytes(&self) -> u64 {
-        self.entries.iter().map(Entry::size).sum()
+        self.entries.iter().map(Entry::size).fold(0, u64::saturating_add)
     }
 }
 

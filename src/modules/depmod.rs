@@ -65,7 +65,7 @@ pub fn write(
 /// The symbol indexes, `modules.symbols` and `modules.symbols.bin`, of the kept modules.
 ///
 /// They serve `symbol_request()` alone, which a few media drivers call, and cost reading every symbol
-/// table; so they are apart from [`write`]. Modules that cannot be read are given back and have no line.
+/// table; so they are apart from [`write()`]. Modules that cannot be read are given back and have no line.
 ///
 /// # Errors
 /// When the index outgrows its format.

@@ -69,7 +69,7 @@ const CLASSES: [(&str, Class); 4] = [
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HardwareError {
-    #[error("there is no hardware profile `{name}`{}", suggestions(.nearest))]
+    #[error("there is no hardware profile `{name}`")]
     Unknown { name: String, nearest: Vec<String> },
     #[error("the hardware profile `{name}` has no class `{class}`; the classes are network, storage, console, entropy")]
     UnknownClass { name: String, class: String },
@@ -81,8 +81,12 @@ pub enum HardwareError {
     Content { origin: String, problem: String },
 }
 
-fn suggestions(names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("; did you mean `{}`?", names.join("` or `")) }
+impl HardwareError {
+    /// What to do about it, where that can be said.
+    pub fn hint(&self) -> Option<String> {
+        let HardwareError::Unknown { nearest, .. } = self else { return None };
+        (!nearest.is_empty()).then(|| format!("did you mean `{}`?", nearest.join("` or `")))
+    }
 }
 
 /// The names of the profiles that are part of minroot, sorted.
@@ -231,7 +235,8 @@ mod tests {
     #[test]
     fn a_mistyped_profile_gets_a_suggestion() {
         let error = requests(&names(&["vritio"]), &[]).unwrap_err();
-        assert_eq!(error.to_string(), "there is no hardware profile `vritio`; did you mean `virtio`?");
+        assert_eq!(error.to_string(), "there is no hardware profile `vritio`");
+        assert_eq!(error.hint().as_deref(), Some("did you mean `virtio`?"));
         assert!(matches!(profile("../hardware/qemu", &[]), Err(HardwareError::Unknown { .. })));
     }
 

@@ -27,7 +27,7 @@ pub(super) fn write(
     out: &Path,
 ) -> Result<Vec<Warning>, PackError> {
     let failed = |source| PackError::Write { file: out.to_owned(), source };
-    let parent = super::directory_of(out);
+    let parent = crate::output::directory_of(out);
     let scratch = tempfile::Builder::new().prefix(".minroot-").tempdir_in(parent).map_err(failed)?;
     let mut tree = Tree {
         top: scratch.path().to_owned(),

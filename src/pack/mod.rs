@@ -18,10 +18,11 @@ pub use contents::{Change, CheckedReader, Contents};
 pub use plan::{Warning, plan};
 
 use crate::manifest::{Entry, Manifest};
+use crate::output;
 use crate::path::RootPath;
 use compress::{Encoder, Expected, LevelError};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -111,17 +112,13 @@ pub fn write_archive(
         return write_directory(manifest, contents, options, out);
     }
     let failed = |source| PackError::Write { file: out.to_owned(), source };
-    if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
+    if output::is_no_file(out) {
         let mut device = File::options().write(true).open(out).map_err(failed)?;
         return write_stream(manifest, contents, options, &mut device, out);
     }
-    // Plain 0666, so that the umask decides as it does for any other file.
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".minroot-").permissions(permissions);
-    let mut file = builder.tempfile_in(directory_of(out)).map_err(failed)?;
+    let mut file = output::begin(out).map_err(failed)?;
     let report = write_stream(manifest, contents, options, file.as_file_mut(), out)?;
-    file.persist(out).map_err(|error| failed(error.error))?;
+    output::finish(file, out).map_err(failed)?;
     Ok(report)
 }
 
@@ -208,14 +205,6 @@ fn write_directory(
         least_ram_mib: None,
         warnings,
     })
-}
-
-/// The directory that `out` will be in.
-fn directory_of(out: &Path) -> &Path {
-    match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 impl PackError {

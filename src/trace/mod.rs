@@ -101,6 +101,7 @@ impl TraceError {
         match self {
             TraceError::Startup(error) => Some(error.hint().to_owned()),
             TraceError::Kernel(error) => Some(error.hint()),
+            TraceError::Hardware(error) => error.hint(),
             _ => None,
         }
     }

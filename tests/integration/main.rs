@@ -15,5 +15,7 @@ mod node;
 mod pack;
 mod readers;
 mod rules;
+mod small_root;
 mod support;
 mod verify;
+mod transcripts;

@@ -1,7 +1,7 @@
 //! The rules against the runtime linker of this machine: what glibc says it loaded by name, the rules must have named.
 
 use crate::support::{output, scratch, tool};
-use goblin::elf::Elf;
+use minroot::objects::elf::{Elf, SymbolScan};
 use minroot::path::RootPath;
 use minroot::recipe::System;
 use minroot::rules::{
@@ -23,7 +23,6 @@ struct HostObject {
     needed: Vec<Vec<u8>>,
     interpreter: Option<Vec<u8>>,
     undefined: Vec<Vec<u8>>,
-    string_table: Vec<u8>,
 }
 
 impl Host {
@@ -31,18 +30,16 @@ impl Host {
         let mut host = Host::default();
         for file in files {
             let bytes = std::fs::read(file).unwrap();
-            let elf = Elf::parse(&bytes).unwrap();
+            let elf = goblin::elf::Elf::parse(&bytes).unwrap();
             let owned = |text: &str| text.as_bytes().to_vec();
             let symbols = elf.dynsyms.iter().filter(|symbol| symbol.st_shndx == 0);
             let undefined: Vec<Vec<u8>> =
                 symbols.filter_map(|symbol| elf.dynstrtab.get_at(symbol.st_name)).map(owned).collect();
-            let strings = elf.dynstrtab.to_vec().unwrap();
             let object = HostObject {
                 soname: elf.soname.map(owned),
                 needed: elf.libraries.iter().map(|name| owned(name)).collect(),
                 interpreter: elf.interpreter.map(owned),
                 undefined,
-                string_table: strings.join("\0").into_bytes(),
             };
             host.objects.insert(RootPath::new(file.as_os_str().as_bytes()).unwrap(), object);
         }
@@ -52,10 +49,13 @@ impl Host {
     /// Fires the rules of the binary on the objects, once.
     fn firings(&self) -> Vec<Firing> {
         let set = RuleSet::load(&[]).unwrap();
-        for (path, object) in &self.objects {
-            let possible = set.possible_symbols(&object.string_table);
-            for pattern in set.symbol_patterns().iter().filter(|pattern| self.imports(path, pattern)) {
-                assert!(possible.contains(&pattern.index), "the prefilter lost pattern {} of {path}", pattern.index);
+        // The scan that a trace makes sees the same symbols as a reader of the whole file.
+        let scan = SymbolScan::new(set.symbol_patterns().iter().map(SymbolPattern::text)).unwrap();
+        for path in self.objects.keys() {
+            let bytes = std::fs::read(on_host(path)).unwrap();
+            let scanned = Elf::read(&&bytes[..], &scan).unwrap().dynamic.unwrap_or_default().imports;
+            for pattern in set.symbol_patterns() {
+                assert_eq!(scanned >> pattern.index & 1 == 1, self.imports(path, pattern), "{path}: {pattern:?}");
             }
         }
         let new: Vec<RootPath> = self.objects.keys().cloned().collect();

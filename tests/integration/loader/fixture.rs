@@ -77,8 +77,7 @@ impl Fixture {
         fixture.directory("/proc");
         fixture.directory("/lib64");
         for name in ["libc.so.6", "ld-linux-x86-64.so.2"] {
-            let host = fixture.output(Command::new(&fixture.gcc).arg(format!("-print-file-name={name}")));
-            fixture.copy_from_host(Path::new(host.trim()), &format!("{LIBRARIES}/{name}"));
+            fixture.install_library(name, &format!("{LIBRARIES}/{name}"));
         }
         fixture.link("../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", LOADER);
         Some(fixture)
@@ -118,6 +117,12 @@ impl Fixture {
 
     pub fn copy_from_host(&self, from: &Path, to: &str) {
         fs::copy(from, self.host(to)).unwrap_or_else(|error| panic!("cannot copy {}: {error}", from.display()));
+    }
+
+    /// Copies a library of this machine.
+    pub fn install_library(&self, name: &str, to: &str) {
+        let host = self.output(Command::new(&self.gcc).arg(format!("-print-file-name={name}")));
+        self.copy_from_host(Path::new(host.trim()), to);
     }
 
     /// Changes bytes of a file, at the offset of the first.
@@ -358,7 +363,7 @@ pub fn listed_path(line: &str) -> Option<&str> {
 }
 
 fn not_found(listed: &str) -> BTreeSet<&str> {
-    listed.lines().filter_map(|line| Some(line.trim().strip_suffix(" => not found")?)).collect()
+    listed.lines().filter_map(|line| line.trim().strip_suffix(" => not found")).collect()
 }
 
 pub fn run_in(root: &Path, command: &[&str], environment: &[&str]) -> Ran {

@@ -131,7 +131,9 @@ fn b50_one_inode_under_two_names_is_mapped_once_and_keeps_both() {
     std::fs::hard_link(fixture.host("/app/l/libb.so.1.0"), fixture.host("/app/l/libb.so.1")).unwrap();
     std::fs::hard_link(fixture.host("/app/l/libb.so.1.0"), fixture.host("/app/l/libb.so")).unwrap();
     fixture.program("/app/run", CALLS_B, &["-LR/app/l", "-lb", "-Wl,-rpath,$ORIGIN/l"]);
-    fixture.patchelf("/app/run", &["--replace-needed", "libother.so", "libb.so.1", "--add-needed", "libb.so"]);
+    // Two calls: patchelf mixes the two up when it gets them at once.
+    fixture.patchelf("/app/run", &["--replace-needed", "libother.so", "libb.so.1"]);
+    fixture.patchelf("/app/run", &["--add-needed", "libb.so"]);
     let (_, manifest) = fixture.trace(&["/app/run"]);
     let has = |path| super::fixture::has(&manifest, path);
     let kept = ["/app/l/libb.so", "/app/l/libb.so.1", "/app/l/libb.so.1.0"].map(has);
@@ -141,6 +143,24 @@ fn b50_one_inode_under_two_names_is_mapped_once_and_keeps_both() {
     let reduced = support::scratch();
     materialize(&manifest, fixture.root(), reduced.path());
     assert!(run_in(reduced.path(), &["/app/run"], &[]).success);
+}
+
+#[test]
+fn b34_the_unwinder_of_ending_threads_comes_by_its_rule_and_its_soname() {
+    let Some(fixture) = Fixture::new() else { return };
+    fixture.install_library("libgcc_s.so.1", &format!("{LIBRARIES}/libgcc_s-12.so"));
+    fixture.link("libgcc_s-12.so", &format!("{LIBRARIES}/libgcc_s.so.1"));
+    let source = "void pthread_exit(void *); int main(void) { pthread_exit(0); return 1; }";
+    fixture.program("/app/run", source, &[]);
+    let (_, manifest) = fixture.trace(&["/app/run"]);
+    let reasons = super::fixture::reasons(&manifest, &format!("{LIBRARIES}/libgcc_s.so.1"));
+    assert!(reasons.iter().any(|(_, kind)| *kind == Kind::Rule), "{reasons:?}");
+    let reduced = support::scratch();
+    materialize(&manifest, fixture.root(), reduced.path());
+    assert!(run_in(reduced.path(), &["/app/run"], &[]).success);
+    std::fs::remove_file(reduced.path().join(&LIBRARIES[1..]).join("libgcc_s.so.1")).unwrap();
+    let without = run_in(reduced.path(), &["/app/run"], &[]);
+    assert!(without.stderr.contains("libgcc_s.so.1 must be installed"), "{without:?}");
 }
 
 #[test]
