@@ -189,9 +189,9 @@ fn modules_are_loaded_after_those_they_need() {
     let found = changed(source, |image| {
         image.edit_plan(&format!("{first}{second}"), &format!("{second}{first}"));
     });
-    assert_eq!(found, [unknown.clone()]);
+    assert_eq!(found, [&unknown[..]]);
     let found = changed(source, |image| image.edit_plan(&first, ""));
-    assert_eq!(found, [unknown.clone()]);
+    assert_eq!(found, [&unknown[..]]);
     let found = changed(source, |image| image.remove(&format!("{directory}/first.ko")));
     let missing = format!("H /init: minroot: cannot load {directory}/first.ko: No such file or directory");
     assert_eq!(found, [missing, unknown.clone()]);
