@@ -177,28 +177,35 @@ fn write(jobs: &Receiver<Job>, digests: bool) -> io::Result<Vec<(usize, [u8; 32]
 }
 
 fn unpacking_failed(archive: &Archive, error: &ReadError) -> Finding {
-    let (message, hint) = match kernel_words(archive, error) {
-        Some(words) => (format!("Initramfs unpacking failed: {words}"), format!("{error}: {}", error.problem)),
-        None => (format!("Initramfs unpacking failed: {}", error.problem), error.to_string()),
+    let start = error.place.segment.unwrap_or(error.place.offset);
+    let first = archive.bytes_at(start, ZSTD_HEADER);
+    let window = zstd_window(&first).filter(|window| *window > ZSTD_WINDOW_MAX);
+    let (message, hint) = match (kernel_words(&first, &error.problem), window) {
+        (Some(words), Some(window)) => {
+            let hint = format!("it asks for a window of {}, the kernel takes 128 MiB", size(window));
+            (format!("Initramfs unpacking failed: {words}"), hint)
+        }
+        (Some(words), None) => (format!("Initramfs unpacking failed: {words}"), format!("{error}: {}", error.problem)),
+        (None, _) => (format!("Initramfs unpacking failed: {}", error.problem), error.to_string()),
     };
     Finding::new(Severity::PreventsStart, Component::Kernel, message).hint(hint)
 }
 
 /// What the kernel prints; `None` where it says nothing and merely stops, or where the problem's text is its words.
-fn kernel_words(archive: &Archive, error: &ReadError) -> Option<&'static str> {
-    let start = error.place.segment.unwrap_or(error.place.offset);
-    let first = archive.bytes_at(start, ZSTD_HEADER);
-    Some(match &error.problem {
+/// `first` are the first bytes of the segment.
+fn kernel_words(first: &[u8], problem: &Problem) -> Option<&'static str> {
+    Some(match problem {
         Problem::Magic => "no cpio magic",
         Problem::OldFormat => "incorrect cpio method used: use -H newc option",
         Problem::Padding => "broken padding",
         Problem::XzCheck(_) => "Input was encoded with settings that are not supported by this XZ decoder",
-        Problem::Decompress(_) | Problem::Truncated("compressed data") => match Compression::detect(&first)? {
-            Compression::Zstd => match zstd_window(&first) {
-                Some(window) if window > ZSTD_WINDOW_MAX => "ZSTD-compressed data has too large a window size",
-                _ if matches!(error.problem, Problem::Truncated(_)) => "ZSTD-compressed data is truncated",
-                _ => "ZSTD-compressed data is corrupt",
-            },
+        Problem::Decompress(_) | Problem::Truncated("compressed data") => match Compression::detect(first)? {
+            // What it says of a window that is too large as well: the library gives no other error.
+            Compression::Zstd if zstd_window(first).is_some_and(|window| window > ZSTD_WINDOW_MAX) => {
+                "ZSTD-compressed data is probably corrupt"
+            }
+            Compression::Zstd if matches!(problem, Problem::Truncated(_)) => "ZSTD-compressed data is truncated",
+            Compression::Zstd => "ZSTD-compressed data is corrupt",
             Compression::Xz => "XZ-compressed data is corrupt",
             Compression::Gzip => "uncompression error",
             Compression::None => return None,

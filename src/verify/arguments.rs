@@ -29,6 +29,17 @@ impl Arguments {
         }
         arguments
     }
+
+    /// What the kernel says when the init is not there. It then looks for another root file system: with
+    /// `rootfstype=ramfs` it mounts an empty one, which has no init either.
+    pub(super) fn without_init(&self) -> &'static str {
+        if self.ramfs {
+            "Kernel panic - not syncing: No working init found.  Try passing init= option to kernel. \
+             See Linux Documentation/admin-guide/init.rst for guidance."
+        } else {
+            "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)"
+        }
+    }
 }
 
 #[cfg(test)]

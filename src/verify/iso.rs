@@ -16,6 +16,9 @@ use std::io;
 /// Disk blocks in a CD sector.
 const BLOCKS: u64 = CD_SECTOR / DISK_BLOCK;
 
+/// The sector of the boot record ("El Torito" specification 1.0, section 2.0).
+const BOOT_RECORD: u64 = 17;
+
 /// What isolinux's MBR program looks for at offset 64 of what it has loaded (syslinux, `mbr/isohdpfx.S`).
 const HYBRID_MAGIC: [u8; 4] = 0x7078_c0fb_u32.to_le_bytes();
 const HYBRID_MAGIC_AT: u64 = 64;
@@ -106,10 +109,14 @@ fn check_catalog(image: &IsoImage, bios: Option<&CatalogEntry>, uefi: Option<&Ca
     let entries = image.boot_entries();
     report.saw(Component::Bios, "boot catalog", count(entries.len() as u64, "entry"));
     match (bios, uefi) {
-        (None, None) if entries.is_empty() => report.find(
-            Finding::new(Severity::PreventsStart, Component::Bios, failed("0004"))
-                .hint("the ISO has no El Torito boot record: make it with `minroot iso`"),
-        ),
+        (None, None) if entries.is_empty() => {
+            // It looks in one sector only: the step that fails is that of the descriptor's type or that of its name.
+            let mut kind = [0];
+            let is_record = image.image().read_exact_at(BOOT_RECORD * CD_SECTOR, &mut kind).is_ok() && kind == [0];
+            let code = if is_record { "0005" } else { "0004" };
+            let finding = Finding::new(Severity::PreventsStart, Component::Bios, failed(code));
+            report.find(finding.hint("the ISO has no El Torito boot record: make it with `minroot iso`"));
+        }
         (None, None) => {
             report.find(Finding::new(Severity::PreventsStart, Component::Bios, failed("0009")));
         }

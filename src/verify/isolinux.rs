@@ -3,6 +3,7 @@
 //! The configuration format is in syslinux's doc/syslinux.txt, the messages are those of `isolinux.asm` and of
 //! `ldlinux.c32` 6.04 (com32/elflink/ldlinux). A missing file is only noticed when it is loaded, long after the menu.
 
+use super::arguments::Arguments;
 use super::iso::{BootFile, Chain, nearest, with_cause};
 use super::{Component, Finding, Report, Severity};
 use crate::iso::eltorito::{self, CatalogEntry};
@@ -98,10 +99,10 @@ fn check_image(image: &IsoImage, entry: &CatalogEntry, files: &[IsoEntry], repor
 
 /// isolinux itself only finds and starts `ldlinux.c32`, which reads the configuration (core/elflink/load_env32.c).
 fn check_ldlinux(image: &IsoImage, report: &mut Report) {
-    let exists = |directory: &&str| {
+    let exists = |directory: &str| {
         RootPath::new(format!("{directory}/ldlinux.c32")).is_ok_and(|path| matches!(image.file(&path), Ok(Some(_))))
     };
-    if !ISOLINUX_DIRECTORIES.iter().any(exists) {
+    if !ISOLINUX_DIRECTORIES.iter().any(|directory| exists(directory)) {
         report.find(
             prevents("Failed to load ldlinux.c32")
                 .hint("put it beside isolinux.bin; it is in the package `syslinux-common`"),
@@ -134,15 +135,15 @@ fn load(image: &IsoImage, config: &RootPath, label: &Label, files: &[IsoEntry], 
     let kernel = open(&label.kernel);
     let initrds = label.initrds().iter().filter_map(|name| open(name)).collect();
     if label.initrds().is_empty() {
-        report.find(no_archive().at(config));
+        report.find(no_archive(&label.append).at(config));
     }
     let (config, kernel_args) = (config.to_string(), label.append.clone());
     Chain { loader: Component::Isolinux, config, kernel, initrds, kernel_args }
 }
 
 /// What the kernel says when no loader has given it an archive.
-pub(super) fn no_archive() -> Finding {
-    let message = "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)";
+pub(super) fn no_archive(kernel_args: &str) -> Finding {
+    let message = Arguments::parse(kernel_args).without_init();
     Finding::new(Severity::PreventsStart, Component::Kernel, message).hint("the loader's configuration has no `initrd`")
 }
 

@@ -80,9 +80,8 @@ fn check_init(image: &Image<'_>, store: &mut Store<'_>, report: &mut Report) -> 
             Some(Program::new(init.as_bytes(), init.clone(), startable))
         }
         Err(error) if error.interpreter.is_none() && error.errno == exec::ENOENT => {
-            let message = "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)";
-            let hint = format!("`{init}` is not in the archive, and the kernel looks for another root file system");
-            report.find(prevents(message).hint(hint));
+            let hint = format!("`{init}` is not in the image");
+            report.find(prevents(image.arguments.without_init()).hint(hint));
             None
         }
         Err(error) => {

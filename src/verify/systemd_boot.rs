@@ -2,7 +2,7 @@
 //!
 //! The entries are those of the Boot Loader Specification, type 1; the messages are those of systemd-boot 252
 //! (src/boot/efi/boot.c). An entry whose kernel is missing is not shown at all, so what is said then is that there is
-//! no entry.
+//! no entry; on firmware with a setup of its own (OVMF) not even that, as the menu has an entry for it.
 
 use super::iso::{BootFile, Chain, nearest, with_cause};
 use super::isolinux::{no_archive, split_word};
@@ -21,6 +21,7 @@ const ENTRIES: &str = "loader/entries/";
 const SYSTEMD_BOOT: &[u8] = b"LoaderInfo: systemd-boot";
 
 const NO_ENTRY: &str = r"No loader found. Configuration files in \loader\entries\*.conf are needed.";
+const ONLY_FIRMWARE: &str = "or the menu has no entry but `Reboot Into Firmware Interface`";
 
 /// Follows the UEFI entry of the boot catalog; `None` when it leads to no kernel.
 pub(super) fn follow(image: &IsoImage, entry: &CatalogEntry, report: &mut Report) -> Option<Chain> {
@@ -83,7 +84,7 @@ impl Volume {
                 (Some(pattern), false) => format!("no entry is named `{pattern}`, as {CONFIG} wants it"),
                 _ => format!("/{ENTRIES} has no entry with a `linux` line"),
             };
-            report.find(prevents(NO_ENTRY).hint(hint));
+            report.find(prevents(NO_ENTRY).hint(format!("{hint}; {ONLY_FIRMWARE}")));
             return None;
         }
         // Of several entries any may be the one that is started: each has to work, and the first is followed.
@@ -138,8 +139,8 @@ impl Volume {
                 return None;
             }
         };
-        let mut settings = text.lines().map(split_word);
-        settings.rfind(|(key, _)| *key == "default").map(|(_, pattern)| pattern.to_owned())
+        let mut settings = text.lines().rev().map(split_word);
+        settings.find(|(key, _)| *key == "default").map(|(_, pattern)| pattern.to_owned())
     }
 
     fn entries(&self, report: &mut Report) -> Vec<BootEntry> {
@@ -165,11 +166,11 @@ impl Volume {
         let kernel = match self.file(name) {
             Ok(file) => file,
             Err(error) => {
-                let message = match &error {
-                    ReadError::NotFound(_) => NO_ENTRY.to_owned(),
-                    error => format!("Error loading {}: {}", backslashes(name), with_cause(error)),
+                let finding = match &error {
+                    ReadError::NotFound(_) => prevents(NO_ENTRY).hint(format!("{}; {ONLY_FIRMWARE}", self.hint(name))),
+                    error => prevents(format!("Error loading {}: {}", backslashes(name), with_cause(error))),
                 };
-                report.find(prevents(message).at(&entry.path).hint(self.hint(name)));
+                report.find(finding.at(&entry.path));
                 return None;
             }
         };
@@ -195,10 +196,10 @@ impl Volume {
                 }
             }
         }
-        if entry.initrds.is_empty() {
-            report.find(no_archive().at(&entry.path));
-        }
         let (config, kernel_args) = (entry.path.clone(), entry.options.join(" "));
+        if entry.initrds.is_empty() {
+            report.find(no_archive(&kernel_args).at(&entry.path));
+        }
         Some(Chain { loader: Component::SystemdBoot, config, kernel: Some(kernel), initrds, kernel_args })
     }
 
