@@ -6,10 +6,47 @@ use crate::recipe::System;
 use crate::resolve::store::Store;
 use crate::root::FileKind;
 use crate::rules::{Bindings, Facts, ObjectFacts, RuleSet, StringPattern, SymbolPattern};
+use std::collections::BTreeSet;
+use std::io::{self, Read};
 
 /// The rules' symbol patterns in the order of their numbers: bit *n* of [`crate::objects::elf::Dynamic::imports`].
 pub(super) fn symbol_patterns(rules: &RuleSet) -> impl Iterator<Item = &str> {
     rules.symbol_patterns().iter().map(SymbolPattern::text)
+}
+
+/// How much of a file is searched for strings at a time. A library of 50 MB in one piece would cost more in fresh
+/// memory than the search itself.
+const PIECE: usize = 1 << 20;
+
+/// [`StringPattern::matches`] over a file, piece by piece; pieces end where a string does. Of a string longer than a
+/// piece, the parts count as strings.
+fn matches_in_pieces(mut file: impl Read, pattern: &StringPattern, piece: usize) -> io::Result<Vec<Bindings>> {
+    let mut buffer = vec![0; piece];
+    let mut held = 0;
+    let mut found = BTreeSet::new();
+    loop {
+        let length = match file.read(&mut buffer[held..]) {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let filled = held + length;
+        let at_end = length == 0;
+        if !at_end && filled < piece {
+            held = filled;
+            continue;
+        }
+        let whole = match memchr::memrchr(0, &buffer[..filled]) {
+            Some(nul) if !at_end => nul + 1,
+            _ => filled,
+        };
+        found.extend(pattern.matches(&buffer[..whole]));
+        if at_end {
+            return Ok(found.into_iter().collect());
+        }
+        buffer.copy_within(whole..filled, 0);
+        held = filled - whole;
+    }
 }
 
 /// The view of the rule engine on a running trace.
@@ -36,7 +73,9 @@ impl Facts for Known<'_> {
     }
 
     fn strings(&self, path: &RootPath, pattern: &StringPattern) -> Vec<Bindings> {
-        self.read(path).map_or_else(Vec::new, |bytes| pattern.matches(&bytes))
+        let found = self.input.root.lookup(path).ok().filter(|found| found.info.kind == FileKind::File);
+        let file = found.and_then(|found| self.input.root.open_file(&found).ok());
+        file.and_then(|file| matches_in_pieces(file, pattern, PIECE).ok()).unwrap_or_default()
     }
 
     fn read(&self, path: &RootPath) -> Option<Vec<u8>> {
@@ -62,5 +101,24 @@ impl Facts for Known<'_> {
 
     fn arch(&self) -> &str {
         self.arch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::RuleSet;
+
+    #[test]
+    fn strings_are_found_whatever_the_pieces() {
+        let rules = RuleSet::load(&[]).unwrap();
+        let pattern = rules.files().iter().flat_map(|file| &file.rules).find_map(|rule| rule.when.strings.as_ref());
+        let pattern = pattern.expect("the rule for node has one");
+        let content = b"x\0modprobe\0/usr/share/nodejs/a/b.js\0junk\0/usr/share/nodejs/c.js\0tail";
+        let whole = pattern.matches(content);
+        assert!(!whole.is_empty());
+        for piece in 32..content.len() + 2 {
+            assert_eq!(matches_in_pieces(&content[..], pattern, piece).unwrap(), whole, "{piece}");
+        }
     }
 }
