@@ -72,11 +72,13 @@ if [ "$what" = all ] || [ "$what" = build ]; then
     time_it why "$minroot why libcrypto.so.3 -m $work/node.json"
     time_it build-zstd-3 "$minroot build $recipe --root $root --compress zstd --level 3 -o $work/node.iso"
     time_it pack-none "$minroot pack -m $work/node.json --root $root --compress none -o $work/node.cpio"
-    if [ "$(id -u)" = 0 ] && [ -x "$root/usr/sbin/mkinitramfs" ]; then
-        cp -a "$root" "$work/chroot"
+    if [ "$(id -u)" = 0 ]; then
+        cp -a "$("$minroot" fetch benches/support/mkinitramfs.toml 2>/dev/null)" "$work/chroot"
         benches/support/mkinitramfs-prepare.sh "$work/chroot"
         version=$(basename "$(echo "$work"/chroot/lib/modules/*)")
-        time_it mkinitramfs-list "chroot $work/chroot mkinitramfs -o /initrd.img $version"
+        time_it mkinitramfs-list "chroot $work/chroot /usr/sbin/mkinitramfs -o /initrd.img $version"
+        wc -c < "$work/chroot/initrd.img" | sed "s/$/ bytes: archive of mkinitramfs/"
+        wc -c < "$work/node.iso" | sed "s/$/ bytes: ISO with the same kernel, both at zstd -3/"
         ratio build-zstd-3 mkinitramfs-list
     fi
 fi

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// The class of proof behind an edge; each edge has exactly one. The order is from the strongest to the weakest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -90,11 +91,12 @@ pub struct Reason {
     pub evidence: Evidence,
     pub kind: Kind,
     /// The words the referrer used: a soname, the text of a `#!` line, a rule's id, a module alias. May be empty.
-    pub detail: String,
+    /// Shared, because one reference leaves many edges: to the file, its links and the directories on its way.
+    pub detail: Arc<str>,
 }
 
 impl Reason {
-    pub fn new(evidence: Evidence, kind: Kind, detail: impl Into<String>) -> Reason {
+    pub fn new(evidence: Evidence, kind: Kind, detail: impl Into<Arc<str>>) -> Reason {
         Reason { evidence, kind, detail: detail.into() }
     }
 }

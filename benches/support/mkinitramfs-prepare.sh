@@ -1,9 +1,12 @@
 #!/bin/sh
-# Makes a copy of the node recipe's root do the same job with initramfs-tools: the virtio network modules, node, its
+# Makes a copy of the root of mkinitramfs.toml do the same job with initramfs-tools: the virtio network modules, node, its
 # files and the server in the image, zstd at its default level. The argument is the directory to change.
 set -eu
 tree=$1
 chroot "$tree" /sbin/ldconfig
+ln -sf mawk "$tree/usr/bin/awk"
+mkdir -p "$tree/tmp" "$tree/var/tmp" "$tree/proc" "$tree/dev"
+[ -c "$tree/dev/null" ] || mknod -m 666 "$tree/dev/null" c 1 3
 chroot "$tree" depmod "$(basename "$(echo "$tree"/lib/modules/*)")"
 cat > "$tree/etc/initramfs-tools/initramfs.conf" <<CONF
 MODULES=list

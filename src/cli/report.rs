@@ -115,7 +115,7 @@ fn one_missing(missing: &Missing) {
     if let Some(from) = &missing.from {
         text.push_str(&format!(" needed by {from}"));
     }
-    if !missing.reason.detail.is_empty() && missing.reason.detail != missing.name {
+    if !missing.reason.detail.is_empty() && *missing.reason.detail != *missing.name {
         text.push_str(&format!(" ({})", missing.reason.detail));
     }
     text.push('\n');

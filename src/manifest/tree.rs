@@ -127,7 +127,7 @@ impl<'m, W: Write> Tree<'m, W> {
     fn missing(&mut self, branch: &str, below: &str, missing: &Missing) -> io::Result<()> {
         let Missing { reason, name, priority, probes, .. } = missing;
         // The name is on the line already.
-        let detail = if reason.detail == *name { "" } else { &reason.detail };
+        let detail = if *reason.detail == **name { "" } else { &reason.detail };
         let label = label(&Reason::new(reason.evidence, reason.kind, detail));
         writeln!(
             self.out,

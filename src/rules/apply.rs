@@ -6,12 +6,13 @@
 
 use super::facts::Facts;
 use super::firing::{Effect, Firing, Need};
-use super::index::NameCache;
+use super::index::{NameCache, PathHits};
 use super::pattern::{Bindings, PathPattern, Template};
 use super::{Rule, RuleFile, RuleSet};
 use crate::path::RootPath;
 use crate::recipe::System;
-use std::collections::HashSet;
+use foldhash::HashSet;
+use rayon::prelude::*;
 
 /// What a run of the engine remembers between calls. Start with the default; use it with one rule set and one root.
 #[derive(Debug, Default)]
@@ -43,8 +44,10 @@ impl RuleSet {
         if run.state.rules.is_empty() {
             run.start();
         }
-        for path in new {
-            run.add(path);
+        // The globs over paths are the larger part of the work, and ask nobody else.
+        let hits: Vec<PathHits> = new.par_iter().map(|path| self.index.path_hits(path)).collect();
+        for (path, hits) in new.iter().zip(&hits) {
+            run.add(path, hits);
         }
         let mut firings = run.firings;
         firings.sort_unstable();
@@ -87,18 +90,18 @@ impl Run<'_> {
         }
     }
 
-    fn add(&mut self, path: &RootPath) {
+    fn add(&mut self, path: &RootPath, hits: &PathHits) {
         if !self.state.seen.insert(path.clone()) {
             return;
         }
-        for number in self.set.index.included_by(path) {
+        for &number in &hits.included {
             self.state.rules[number].included = true;
             for object in std::mem::take(&mut self.state.rules[number].waiting) {
                 self.evaluate(number, object.as_ref());
             }
         }
         let object = self.facts.object(path);
-        for number in self.set.index.candidates(path, object.as_ref(), &mut self.state.names) {
+        for number in self.set.index.candidates(hits, object.as_ref(), &mut self.state.names) {
             self.consider(number, Some(path));
         }
     }

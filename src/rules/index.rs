@@ -7,8 +7,8 @@ use super::facts::ObjectFacts;
 use super::pattern::as_path;
 use super::{Condition, Rule};
 use crate::path::RootPath;
+use foldhash::HashMap;
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use std::collections::HashMap;
 
 #[derive(Debug)]
 pub(super) struct Index {
@@ -32,6 +32,14 @@ pub(super) struct Index {
 struct Globs {
     set: GlobSet,
     rules: Vec<usize>,
+}
+
+/// The rules that one path concerns.
+pub(super) struct PathHits {
+    /// By `object`.
+    objects: Vec<usize>,
+    /// By `included`.
+    pub included: Vec<usize>,
 }
 
 /// Rules by soname and interpreter, which repeat from object to object.
@@ -62,11 +70,17 @@ impl Index {
         })
     }
 
+    /// What the path alone decides.
+    pub fn path_hits(&self, path: &RootPath) -> PathHits {
+        let matching = |globs: &Globs| globs.matching(path.as_bytes());
+        PathHits { objects: matching(&self.objects), included: matching(&self.included) }
+    }
+
     /// The rules whose globs over the object all match, sorted.
-    pub fn candidates(&self, path: &RootPath, object: Option<&ObjectFacts<'_>>, cache: &mut NameCache) -> Vec<usize> {
+    pub fn candidates(&self, path: &PathHits, object: Option<&ObjectFacts<'_>>, cache: &mut NameCache) -> Vec<usize> {
         let mut hits = vec![0u8; self.globs_used.len()];
         let mut hit = |rules: &[usize]| rules.iter().for_each(|&rule| hits[rule] += 1);
-        hit(&self.objects.matching(path.as_bytes()));
+        hit(&path.objects);
         let mut candidates = Vec::new();
         if let Some(object) = object {
             if let Some(soname) = object.soname {
@@ -88,11 +102,6 @@ impl Index {
         candidates.extend(complete.filter(|(_, (hits, used))| **used > 0 && hits == used).map(|(rule, _)| rule));
         candidates.sort_unstable();
         candidates
-    }
-
-    /// The rules whose `included` this path satisfies.
-    pub fn included_by(&self, path: &RootPath) -> Vec<usize> {
-        self.included.matching(path.as_bytes())
     }
 }
 

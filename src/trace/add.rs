@@ -24,7 +24,20 @@ impl Tracer<'_> {
             self.graph.connect(from, path, reason);
             return Some(path.clone());
         }
-        match self.input.root.lookup(path) {
+        let found = self.input.root.lookup(path);
+        self.need_looked_up(from, path, found, reason, priority)
+    }
+
+    /// [`Tracer::need`] for a path that has been looked up.
+    pub(super) fn need_looked_up(
+        &mut self,
+        from: Option<&RootPath>,
+        path: &RootPath,
+        found: Result<Found, LookupError>,
+        reason: Reason,
+        priority: Priority,
+    ) -> Option<RootPath> {
+        match found {
             Ok(found) => Some(self.need_found(from, found, reason)),
             Err(error) => {
                 self.note_missing(from, path.to_string(), reason, priority, vec![probe(path, &error)]);
@@ -90,6 +103,9 @@ impl Tracer<'_> {
 
     /// A link to a directory keeps that directory: the link alone would dangle.
     fn follow_directory_link(&mut self, link: &Link) {
+        if !self.followed.insert(link.path.clone()) {
+            return;
+        }
         let Ok(directory) = self.input.root.directory(&link.path) else { return };
         let reason = Reason::new(Evidence::Proven, Kind::Symlink, crate::path::escaped(&link.target).to_string());
         self.add_node(&directory.path);

@@ -222,7 +222,7 @@ impl Tracer<'_> {
 fn reason_of(from: &Referrer, reason: &Reason) -> Reason {
     match from {
         Referrer::Profile { profile, device } => {
-            Reason { detail: format!("{profile}: {device}: {}", reason.detail), ..reason.clone() }
+            Reason::new(reason.evidence, reason.kind, format!("{profile}: {device}: {}", reason.detail))
         }
         Referrer::Recipe | Referrer::Module(_) => reason.clone(),
     }

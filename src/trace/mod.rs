@@ -162,6 +162,8 @@ struct Tracer<'a> {
 
     /// Paths that the rules have not seen.
     new_paths: Vec<RootPath>,
+    /// Links to directories whose directory is in.
+    followed: HashSet<RootPath>,
     /// Files that are to be examined, and all that ever were.
     unexamined: Vec<Found>,
     examined: HashSet<RootPath>,
@@ -201,6 +203,7 @@ impl<'a> Tracer<'a> {
             missing: BTreeSet::new(),
             notes: Vec::new(),
             new_paths: Vec::new(),
+            followed: HashSet::new(),
             unexamined: Vec::new(),
             examined: HashSet::new(),
             stale: BTreeSet::new(),

@@ -128,10 +128,14 @@ impl Trace {
     }
 }
 
+/// Where the kernel or the running system makes the files: what is there in a root that is this machine's own says
+/// nothing about the image, and changes from run to run.
+const VOLATILE: [&[u8]; 5] = [b"/dev/", b"/proc/", b"/run/", b"/sys/", b"/tmp/"];
+
 /// Strings of an object that are paths of files in the root which nothing else brought in.
 fn suspected(root: &Root, object: &RootPath, strings: BTreeSet<Vec<u8>>, kept: &HashSet<&RootPath>) -> Vec<Omission> {
     let mut omissions = Vec::new();
-    for string in strings {
+    for string in strings.into_iter().filter(|path| !VOLATILE.iter().any(|directory| path.starts_with(directory))) {
         let Ok(found) = root.lookup_spelled(&string) else { continue };
         if found.info.kind == FileKind::File && !kept.contains(&found.path) {
             let text = escaped(&string).to_string();

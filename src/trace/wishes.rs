@@ -8,6 +8,7 @@ use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::RecipeFile;
 use crate::root::FileKind;
 use crate::startup::{Command, GeneratedFile, command_line};
+use rayon::prelude::*;
 
 impl Tracer<'_> {
     /// The recipe's `[[file]]`s, with their content.
@@ -23,10 +24,21 @@ impl Tracer<'_> {
     }
 
     pub(super) fn add_targets(&mut self) {
-        for target in &self.input.recipe.trace.targets {
+        let root = self.input.root;
+        let targets = self.input.recipe.trace.targets.par_iter().map(|target| {
             let path = RootPath::new(target).expect("checked when the recipe was read");
-            self.targets.insert(path.clone());
-            self.need(None, &path, Reason::new(Evidence::Target, Kind::Target, ""), Priority::Required);
+            let found = root.lookup(&path);
+            (path, found)
+        });
+        for (path, found) in targets.collect::<Vec<_>>() {
+            self.need_looked_up(
+                None,
+                &path,
+                found,
+                Reason::new(Evidence::Target, Kind::Target, ""),
+                Priority::Required,
+            );
+            self.targets.insert(path);
         }
     }
 

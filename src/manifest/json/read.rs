@@ -162,7 +162,7 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::
 fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Because>, D::Error> {
     list(deserializer, "reasons", |text: BecauseText| {
         let from = optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?;
-        Ok(Because { from, reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail } })
+        Ok(Because { from, reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail.into() } })
     })
 }
 
@@ -188,7 +188,7 @@ fn missing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Missing>, D
     list(deserializer, "missing", |text: MissingText| {
         Ok(Missing {
             from: optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?,
-            reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail },
+            reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail.into() },
             name: text.name,
             priority: text.priority,
             probes: text.probes,
@@ -443,7 +443,7 @@ fn entry(mut text: EntryText<'_>) -> Result<Entry, FieldError> {
 fn omission(text: OmissionText<'_>) -> Result<Omission, FieldError> {
     Ok(Omission {
         from: optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?,
-        reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail },
+        reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail.into() },
         to: optional_path("to", text.to.as_ref(), text.to_hex.as_ref())?,
         why: text.why,
     })

@@ -214,7 +214,7 @@ fn any_path() -> impl Strategy<Value = RootPath> {
 fn any_reason() -> impl Strategy<Value = Reason> {
     let evidence = prop_oneof![Just(Evidence::Target), Just(Evidence::Proven), Just(Evidence::Suspected)];
     let kind = prop_oneof![Just(Kind::Needed), Just(Kind::SearchPath), Just(Kind::Rule)];
-    (evidence, kind, any::<String>()).prop_map(|(evidence, kind, detail)| Reason { evidence, kind, detail })
+    (evidence, kind, any::<String>()).prop_map(|(evidence, kind, detail)| Reason::new(evidence, kind, detail))
 }
 
 fn any_content() -> impl Strategy<Value = Content> {

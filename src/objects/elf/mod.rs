@@ -19,6 +19,7 @@ use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self, ProgramHeader};
 use reader::{Reader, Window};
 use std::cell::RefCell;
+use strings::Strings;
 
 /// A string of the object: a soname, a path, a version.
 pub type Name = Box<[u8]>;
@@ -118,6 +119,7 @@ struct Buffers {
 
 fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result<Elf, ElfError> {
     reader.head(&mut buffers.head)?;
+    buffers.other.clear();
     let header = parse_header(buffers.head.bytes())?;
     let context = context(&header)?;
     let identity = Identity {
@@ -219,12 +221,10 @@ fn read_dynamic(
     let defined_at = entry(dt::DT_VERDEF).map(|address| offset(address).ok_or("DT_VERDEF"));
     // Linkers write these tables side by side: one read serves all.
     let behind = [needed_at, defined_at].map(|place| place.and_then(Result::ok));
-    let length = reader.strings(strings, (strings_at, strings_size), &behind)?.len();
-    let known = &*strings;
-    let names = &known.bytes()[..length];
+    let names = Strings::read(reader, head, strings, (strings_at, strings_size), &behind)?;
 
     for d in &table {
-        let name = || strings::get(names, d.d_val).map(Name::from);
+        let name = || names.get(d.d_val);
         match d.d_tag {
             dt::DT_NEEDED => dynamic.needed.push(name()?),
             dt::DT_SONAME => dynamic.soname = Some(name()?),
@@ -234,7 +234,7 @@ fn read_dynamic(
         }
     }
     let little_endian = context.is_little_endian();
-    let mut versions = version::Tables { reader, strings: names, known, scratch: other, little_endian };
+    let mut versions = version::Tables { reader, strings: &names, scratch: other, little_endian };
     if let Some(place) = needed_at {
         let offset = place.map_err(|field| ElfError::OutOfRange { field })?;
         dynamic.versions_needed = versions.needed(offset, entry(dt::DT_VERNEEDNUM).unwrap_or(0))?;
@@ -243,10 +243,10 @@ fn read_dynamic(
         let offset = place.map_err(|field| ElfError::OutOfRange { field })?;
         dynamic.versions_defined = Some(versions.defined(offset, entry(dt::DT_VERDEFNUM).unwrap_or(0))?);
     }
-    let ends = scan.ends(names);
-    if !ends.is_empty() {
+    let candidates = scan.candidates(&names, other)?;
+    if !candidates.is_empty() {
         let symbols = symbols::place(&table, segments).ok_or(ElfError::OutOfRange { field: "DT_SYMTAB" })?;
-        dynamic.imports = symbols::imports(reader, other, symbols, (names, &ends), context, scan)?;
+        dynamic.imports = symbols::imports(reader, other, symbols, &candidates, context, scan)?;
     }
     Ok(dynamic)
 }

@@ -2,11 +2,15 @@
 
 use super::{ElfError, Ranges};
 
-/// How much is read before anything is known: the header, nearly always the program headers and the interpreter.
-const HEAD: u64 = 4096;
+/// How much is read before anything is known: the header, nearly always the program headers and the interpreter, and the
+/// string table of most executables.
+const HEAD: u64 = 16 << 10;
 
 /// A table behind the string table is read with it when it begins no farther than this behind it.
-const NEAR: u64 = 64 << 10;
+const NEAR: u64 = 16 << 10;
+
+/// A buffer is as long as nearly all that is ever read at once, so that it is made once.
+const BUFFER: usize = 80 << 10;
 
 /// How long a version table is taken to be when its place is known but not its length.
 const TABLE_GUESS: u64 = 1024;
@@ -32,10 +36,15 @@ impl Window {
     }
 
     /// `length` bytes from `offset` of the file, if they are all here.
-    fn get(&self, offset: u64, length: u64) -> Option<&[u8]> {
+    pub(super) fn get(&self, offset: u64, length: u64) -> Option<&[u8]> {
         let start = usize::try_from(offset.checked_sub(self.start)?).ok()?;
         let end = start.checked_add(usize::try_from(length).ok()?)?;
         self.bytes().get(start..end)
+    }
+
+    /// Forgets the stretch: nothing is in memory any more.
+    pub(super) fn clear(&mut self) {
+        self.length = 0;
     }
 
     /// What is here from `offset` of the file on.
@@ -49,7 +58,7 @@ impl<'a> Reader<'a> {
         Reader { bytes, size: bytes.size() }
     }
 
-    /// The first page of the file, or all of a shorter one.
+    /// The first pages of the file, or all of a shorter one.
     pub(super) fn head(&self, into: &mut Window) -> Result<(), ElfError> {
         self.fill(into, 0, HEAD.min(self.size), "the ELF header")
     }
@@ -87,37 +96,43 @@ impl<'a> Reader<'a> {
         (offset, least): (u64, u64),
         field: &'static str,
     ) -> Result<&'w [u8], ElfError> {
-        if let Some(bytes) = known.from(offset).filter(|bytes| bytes.len() as u64 >= least) {
+        let is_enough = |bytes: &&[u8]| bytes.len() as u64 >= least;
+        if let Some(bytes) = known.from(offset).filter(is_enough) {
             return Ok(bytes);
         }
-        let rest = self.size.saturating_sub(offset);
-        self.fill(scratch, offset, least.max(TABLE_GUESS.min(rest)), field)?;
-        Ok(scratch.bytes())
+        if scratch.from(offset).filter(is_enough).is_none() {
+            let rest = self.size.saturating_sub(offset);
+            self.fill(scratch, offset, least.max(TABLE_GUESS.min(rest)), field)?;
+        }
+        Ok(scratch.from(offset).expect("it has been read"))
     }
 
-    /// Reads the string table into `into`, and with it the tables of `behind` that begin shortly after it.
-    pub(super) fn strings<'w>(
+    /// `length` bytes from `offset`, and with them the tables of `behind` that begin shortly after.
+    pub(super) fn read_with(
         &self,
-        into: &'w mut Window,
+        into: &mut Window,
         (offset, length): (u64, u64),
         behind: &[Option<u64>],
-    ) -> Result<&'w [u8], ElfError> {
-        let end = offset.checked_add(length).ok_or(ElfError::OutOfRange { field: "DT_STRSZ" })?;
+        field: &'static str,
+    ) -> Result<(), ElfError> {
+        let end = self.check(offset, length, field)?;
         let near = behind.iter().flatten().filter(|table| (end..end.saturating_add(NEAR)).contains(*table));
         let with_tables = near.map(|table| table.saturating_add(TABLE_GUESS).min(self.size)).fold(end, u64::max);
-        self.fill(into, offset, with_tables - offset, "the dynamic string table")?;
-        Ok(&into.bytes()[..length as usize])
+        self.fill(into, offset, with_tables - offset, field)
+    }
+
+    /// The end of a stretch that lies in the file.
+    pub(super) fn check(&self, offset: u64, length: u64, field: &'static str) -> Result<u64, ElfError> {
+        offset.checked_add(length).filter(|end| *end <= self.size).ok_or(ElfError::OutOfRange { field })
     }
 
     /// Checked against the file's length first, so that a lying size allocates nothing.
     fn fill(&self, window: &mut Window, offset: u64, length: u64, field: &'static str) -> Result<(), ElfError> {
-        if offset.checked_add(length).is_none_or(|end| end > self.size) {
-            return Err(ElfError::OutOfRange { field });
-        }
+        self.check(offset, length, field)?;
         window.start = offset;
         window.length = usize::try_from(length).map_err(|_| ElfError::OutOfRange { field })?;
         if window.buffer.len() < window.length {
-            window.buffer.resize(window.length, 0);
+            window.buffer.resize(window.length.next_multiple_of(BUFFER), 0);
         }
         let wanted = &mut window.buffer[..window.length];
         let mut done = 0;

@@ -1,12 +1,104 @@
 //! The dynamic string table: NUL-terminated strings, found by their index, of any bytes.
 
-use super::ElfError;
+use super::reader::{Reader, Window};
+use super::{ElfError, Name};
 
-/// The string at `index` without its NUL.
-pub(super) fn get(table: &[u8], index: u64) -> Result<&[u8], ElfError> {
-    let text = usize::try_from(index).ok().and_then(|start| table.get(start..));
-    let end = text.and_then(|text| memchr::memchr(0, text));
-    text.zip(end)
-        .map(|(text, end)| &text[..end])
-        .ok_or(ElfError::OutOfRange { field: "an index of the dynamic string table" })
+/// Up to this length the table is read in one piece. The few that are longer, up to megabytes of C++ names, would cost
+/// more in fresh memory than in reading.
+const SHORT: u64 = 64 << 10;
+
+/// A long table is gone through in pieces of this length.
+const PIECE: u64 = 64 << 10;
+
+/// How long a string of a long table is taken to be at first.
+const STRING_GUESS: u64 = 128;
+
+/// The string table of one object.
+pub(super) struct Strings<'a> {
+    reader: &'a Reader<'a>,
+    offset: u64,
+    size: u64,
+    /// A short table is in here, and perhaps what lies behind it in the file; nothing of a long one is.
+    window: &'a Window,
+}
+
+impl<'a> Strings<'a> {
+    /// The table at `offset` of the file. A short one that is not in `head` as a whole is read into `window`, with the
+    /// tables of `behind` that begin shortly after it.
+    pub(super) fn read(
+        reader: &'a Reader<'a>,
+        head: &'a Window,
+        window: &'a mut Window,
+        (offset, size): (u64, u64),
+        behind: &[Option<u64>],
+    ) -> Result<Strings<'a>, ElfError> {
+        if head.get(offset, size).is_some() {
+            return Ok(Strings { reader, offset, size, window: head });
+        }
+        if size > SHORT {
+            reader.check(offset, size, FIELD)?;
+            window.clear();
+        } else {
+            reader.read_with(window, (offset, size), behind, FIELD)?;
+        }
+        Ok(Strings { reader, offset, size, window })
+    }
+
+    /// What of the file was read with the table.
+    pub(super) fn window(&self) -> &'a Window {
+        self.window
+    }
+
+    fn whole(&self) -> Option<&'a [u8]> {
+        self.window.get(self.offset, self.size)
+    }
+
+    /// The string at `index` without its NUL.
+    pub(super) fn get(&self, index: u64) -> Result<Name, ElfError> {
+        const OUTSIDE: ElfError = ElfError::OutOfRange { field: "an index of the dynamic string table" };
+        let rest = self.size.checked_sub(index).ok_or(OUTSIDE)?;
+        if let Some(table) = self.whole() {
+            return until_nul(&table[index as usize..]).map(Name::from).ok_or(OUTSIDE);
+        }
+        let mut window = Window::default();
+        let mut length = STRING_GUESS;
+        loop {
+            let text = self.reader.read(&mut window, (self.offset + index, length.min(rest)), FIELD)?;
+            match until_nul(text) {
+                Some(text) => return Ok(text.into()),
+                None if length >= rest => return Err(OUTSIDE),
+                None => length *= 2,
+            }
+        }
+    }
+
+    /// Shows the table from its beginning to its end, cut into pieces at the ends of strings; `look` gets the index of
+    /// each piece too. What follows the last NUL is no string and is not shown.
+    pub(super) fn pieces(&self, scratch: &mut Window, mut look: impl FnMut(usize, &[u8])) -> Result<(), ElfError> {
+        if let Some(table) = self.whole() {
+            look(0, table);
+            return Ok(());
+        }
+        let (mut index, mut length) = (0, PIECE);
+        while index < self.size {
+            let place = (self.offset + index, length.min(self.size - index));
+            let piece = self.reader.read(scratch, place, FIELD)?;
+            match memchr::memrchr(0, piece) {
+                Some(nul) => {
+                    look(index as usize, &piece[..=nul]);
+                    index += nul as u64 + 1;
+                    length = PIECE;
+                }
+                None if length >= self.size - index => break,
+                None => length *= 2,
+            }
+        }
+        Ok(())
+    }
+}
+
+const FIELD: &str = "the dynamic string table";
+
+fn until_nul(text: &[u8]) -> Option<&[u8]> {
+    Some(&text[..memchr::memchr(0, text)?])
 }

@@ -1,28 +1,57 @@
 //! Which undefined symbols an object has, as far as somebody asks.
 //!
-//! Rules ask for a handful of symbols in thousands of objects, and nearly all answers are no. One regular expression
-//! over the string table gives that no at the speed of memory; only where it finds something is the symbol table read,
-//! because a name in the string table may as well be a defined symbol or the tail of a longer name.
+//! Rules ask for a handful of symbols in thousands of objects, and nearly all answers are no. How the strings of the
+//! string table end gives that no at the speed of memory; only where one may be a name of interest is the symbol table
+//! read, because it may as well be a defined symbol, or a longer name of which another one is the tail.
 
 use super::reader::{Reader, Window};
-use super::{ElfError, file_offset, segment_of};
+use super::strings::Strings;
+use super::{ElfError, Name, file_offset, segment_of};
+use aho_corasick::packed::Searcher;
+use foldhash::HashSet;
 use goblin::container::Ctx;
 use goblin::elf::dynamic::{self as dt, Dyn};
 use goblin::elf::program_header::ProgramHeader;
 use goblin::elf::section_header::SHN_UNDEF;
 use goblin::elf::sym::{Sym, Symtab};
 use regex::bytes::Regex;
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::literal::{ExtractKind, Extractor};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::OnceLock;
 
 /// What the rules want to know of an object's undefined symbols: up to 64 patterns.
 #[derive(Debug, Default)]
 pub struct SymbolScan {
-    /// Finds any of the patterns at the end of a string; a name may be the tail of a longer one.
-    anywhere: Option<Regex>,
+    /// Absent when nobody wants to know anything.
+    filter: Option<Filter>,
     /// Each as a whole name; compiled when a name first has to be looked at.
     patterns: Vec<(String, OnceLock<Regex>)>,
 }
+
+/// Which strings may be, or have as their tail, a name that a pattern matches.
+#[derive(Debug)]
+enum Filter {
+    Tails(Tails),
+    /// Some pattern has no tails that could be listed, such as `get.*`.
+    Regex(Regex),
+}
+
+/// How the names end that the patterns match: tails of one length.
+#[derive(Debug)]
+struct Tails {
+    length: usize,
+    tails: HashSet<Box<[u8]>>,
+    /// Finds the last bytes of the tails, with the NUL behind them: as many as one vector instruction compares.
+    endings: Searcher,
+}
+
+/// More than this of a name's end is not compared before the symbol table is asked.
+const TAIL: usize = 6;
+
+/// And this is what a tail is first found by.
+const ENDING: usize = 3;
 
 impl SymbolScan {
     /// Each pattern must match a whole symbol name.
@@ -39,23 +68,72 @@ impl SymbolScan {
             return Ok(SymbolScan::default());
         }
         let any = patterns.iter().map(|p| format!("(?:{p})")).collect::<Vec<_>>().join("|");
+        let filter = match Tails::of(&any) {
+            Some(tails) => Filter::Tails(tails),
+            None => Filter::Regex(Regex::new(&format!(r"(?s-u)(?:{any})\z"))?),
+        };
         Ok(SymbolScan {
-            anywhere: Some(Regex::new(&format!(r"(?s-u)(?:{any})\x00"))?),
+            filter: Some(filter),
             patterns: patterns.iter().map(|p| (format!(r"(?s-u)\A(?:{p})\z"), OnceLock::new())).collect(),
         })
     }
 
-    /// Where in a string table the strings end that a name of interest is the whole or the tail of, sorted.
-    pub(super) fn ends(&self, strings: &[u8]) -> Vec<usize> {
-        let found = self.anywhere.iter().flat_map(|regex| regex.find_iter(strings));
-        found.map(|found| found.end() - 1).collect()
+    /// The strings of a table that a name of interest is the whole or the tail of, in the order of the table.
+    pub(super) fn candidates(&self, strings: &Strings<'_>, scratch: &mut Window) -> Result<Vec<Candidate>, ElfError> {
+        let mut candidates = Vec::new();
+        let Some(filter) = &self.filter else { return Ok(candidates) };
+        strings.pieces(scratch, |index, piece| {
+            filter.find(piece, |found| {
+                candidates.push(Candidate { index: index + found.start, text: piece[found].into() });
+            });
+        })?;
+        Ok(candidates)
     }
 
     fn matches(&self, name: &[u8]) -> u64 {
         let is_match = |(text, regex): &(String, OnceLock<Regex>)| {
-            regex.get_or_init(|| Regex::new(text).expect("it is well-formed as part of `anywhere`")).is_match(name)
+            regex.get_or_init(|| Regex::new(text).expect("it is well-formed: all were parsed together")).is_match(name)
         };
         self.patterns.iter().enumerate().filter(|(_, p)| is_match(p)).fold(0, |bits, (n, _)| bits | 1 << n)
+    }
+}
+
+impl Filter {
+    /// Calls `found` with the place of each string that passes, without its NUL.
+    fn find(&self, strings: &[u8], mut found: impl FnMut(Range<usize>)) {
+        let start_of = |end: usize| memchr::memrchr(0, &strings[..end]).map_or(0, |nul| nul + 1);
+        match self {
+            Filter::Tails(tails) => {
+                for ending in tails.endings.find_iter(strings) {
+                    let end = ending.end() - 1;
+                    if end.checked_sub(tails.length).is_some_and(|tail| tails.tails.contains(&strings[tail..end])) {
+                        found(start_of(end)..end);
+                    }
+                }
+            }
+            Filter::Regex(regex) => {
+                let ends = memchr::memchr_iter(0, strings).map(|end| start_of(end)..end);
+                ends.filter(|range| regex.is_match(&strings[range.clone()])).for_each(found);
+            }
+        }
+    }
+}
+
+impl Tails {
+    /// `None` when the pattern is malformed, or its matches end in too many ways.
+    fn of(pattern: &str) -> Option<Tails> {
+        let parser = ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build().parse(pattern);
+        let suffixes = Extractor::new().kind(ExtractKind::Suffix).limit_total(10_000).extract(&parser.ok()?);
+        let suffixes = suffixes.literals()?;
+        let length = suffixes.iter().map(|suffix| suffix.len()).min()?.min(TAIL);
+        if length == 0 {
+            return None;
+        }
+        let last = |bytes: &[u8], count: usize| bytes[bytes.len().saturating_sub(count)..].to_vec();
+        let tails: BTreeSet<Vec<u8>> = suffixes.iter().map(|suffix| last(suffix.as_bytes(), length)).collect();
+        let endings: BTreeSet<Vec<u8>> = tails.iter().map(|tail| [&last(tail, ENDING)[..], b"\0"].concat()).collect();
+        let tails = tails.into_iter().map(Vec::into_boxed_slice).collect();
+        Some(Tails { length, tails, endings: Searcher::new(endings)? })
     }
 }
 
@@ -84,29 +162,49 @@ pub(super) fn place(table: &[Dyn], segments: &[ProgramHeader]) -> Option<Range<u
     Some(start..next.min(segment_end))
 }
 
-/// Goes through the symbol table: which patterns does an undefined symbol match? Only names that end at one of `ends`
-/// are looked at.
+/// A string of the table that may hold a name of interest.
+pub(super) struct Candidate {
+    /// Where in the table it begins.
+    index: usize,
+    text: Name,
+}
+
+impl Candidate {
+    /// The name that begins at an index inside of this string.
+    fn tail(&self, index: usize) -> Option<&[u8]> {
+        self.text.get(index.checked_sub(self.index)?..)
+    }
+}
+
+/// How many entries of the symbol table are read at a time.
+const ENTRIES: u64 = 2048;
+
+/// Goes through the symbol table: which patterns does an undefined symbol match? Only names in `candidates` are looked
+/// at.
 pub(super) fn imports(
     reader: &Reader<'_>,
     scratch: &mut Window,
     place: Range<u64>,
-    (names, ends): (&[u8], &[usize]),
+    candidates: &[Candidate],
     context: Ctx,
     scan: &SymbolScan,
 ) -> Result<u64, ElfError> {
     const FIELD: &str = "DT_SYMTAB";
     let size = Sym::size(context.container) as u64;
-    let count = (place.end - place.start) / size;
-    let table = reader.read(scratch, (place.start, count * size), FIELD)?;
-    let symbols = Symtab::parse(table, 0, count as usize, context).map_err(|_| ElfError::Malformed { field: FIELD })?;
     let mut found = 0;
-    for symbol in symbols.iter().filter(|symbol| symbol.st_shndx == SHN_UNDEF as usize) {
-        let next = ends.partition_point(|end| *end < symbol.st_name);
-        if let Some(name) = ends.get(next).and_then(|end| names.get(symbol.st_name..*end))
-            && !name.contains(&0)
-        {
-            found |= scan.matches(name);
+    let mut next = place.start;
+    while next + size <= place.end {
+        let count = ENTRIES.min((place.end - next) / size);
+        let table = reader.read(scratch, (next, count * size), FIELD)?;
+        let symbols = Symtab::parse(table, 0, count as usize, context);
+        let symbols = symbols.map_err(|_| ElfError::Malformed { field: FIELD })?;
+        for symbol in symbols.iter().filter(|symbol| symbol.st_shndx == SHN_UNDEF as usize) {
+            let after = candidates.partition_point(|candidate| candidate.index <= symbol.st_name);
+            if let Some(name) = after.checked_sub(1).and_then(|at| candidates[at].tail(symbol.st_name)) {
+                found |= scan.matches(name);
+            }
         }
+        next += count * size;
     }
     Ok(found)
 }

@@ -5,7 +5,8 @@
 //! announced number of records.
 
 use super::reader::{Reader, Window};
-use super::{ElfError, Name, strings};
+use super::strings::Strings;
+use super::{ElfError, Name};
 use object::elf::{VER_FLG_BASE, VER_FLG_WEAK};
 
 /// The versions that an object needs of one library.
@@ -26,8 +27,7 @@ pub struct NeededVersion {
 /// What is needed to read the version tables of an object.
 pub(super) struct Tables<'a> {
     pub reader: &'a Reader<'a>,
-    pub strings: &'a [u8],
-    pub known: &'a Window,
+    pub strings: &'a Strings<'a>,
     pub scratch: &'a mut Window,
     pub little_endian: bool,
 }
@@ -79,13 +79,13 @@ impl Tables<'_> {
     }
 
     fn record<const N: usize>(&mut self, offset: u64, field: &'static str) -> Result<Record<N>, ElfError> {
-        let bytes = self.reader.open_ended(self.known, self.scratch, (offset, N as u64), field)?;
+        let bytes = self.reader.open_ended(self.strings.window(), self.scratch, (offset, N as u64), field)?;
         let bytes = bytes[..N].try_into().expect("at least N bytes were asked for");
         Ok(Record { bytes, little_endian: self.little_endian })
     }
 
     fn string(&self, index: u32) -> Result<Name, ElfError> {
-        strings::get(self.strings, index.into()).map(Name::from)
+        self.strings.get(index.into())
     }
 }
 

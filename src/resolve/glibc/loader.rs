@@ -7,7 +7,7 @@ use super::{Cache, Glibc};
 use crate::objects::elf::Identity;
 use crate::path::RootPath;
 use crate::resolve::ldconfig;
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 use std::rc::Rc;
 
 /// `ld.so`, as one kind of executable gets to know it.

@@ -42,12 +42,12 @@ use super::Step;
 use super::cpu::Cpu;
 use super::store::{ObjectId, Store};
 use crate::reason::Reason;
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use loader::{Loader, NotGlibc};
 use needs::{NeedsTable, SearchPath};
 use places::{NameId, Places, Spot};
 use process::Process;
 use search::Via;
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// Where the loader learns of directories that are not built in.

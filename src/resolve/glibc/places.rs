@@ -8,7 +8,8 @@ use crate::resolve::cpu::Cpu;
 use crate::resolve::ldconfig;
 use crate::resolve::store::{ObjectId, Store};
 use crate::root::{Directory, FileKind, Found, Link, LookupError, Root};
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
+use rayon::prelude::*;
 use std::rc::Rc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -199,6 +200,39 @@ impl<'r> Places<'r> {
             self.in_directory.insert((directory, name), spot);
         }
         found
+    }
+
+    /// For each name the first of its directories that has it, unless that is known already; looked up on all threads.
+    pub fn look_all(&mut self, questions: &[(NameId, Vec<DirId>)]) -> Vec<(DirId, NameId, Found)> {
+        let root = self.root();
+        let is_known = |name, id| matches!(self.known(id, name), Some(Spot::Taken(_)));
+        let open = questions.iter().filter(|(name, directories)| !directories.iter().any(|id| is_known(*name, *id)));
+        let open: Vec<_> = open
+            .map(|(name, directories)| {
+                let untried = directories.iter().filter(|id| self.known(**id, *name).is_none());
+                let place = |id: &DirId| Some((*id, self.directories[id.0 as usize].found.as_ref()?));
+                (*name, self.names.text(*name), untried.filter_map(place).collect::<Vec<_>>())
+            })
+            .collect();
+        let answers = open.par_iter().flat_map_iter(|(name, text, directories)| {
+            let look = |(id, directory): &(DirId, &Directory)| (*id, *name, root.lookup_in(directory, text));
+            let mut is_found = false;
+            let tried = directories
+                .iter()
+                .map(look)
+                .take_while(move |(_, _, answer)| !std::mem::replace(&mut is_found, answer.is_ok()));
+            tried.collect::<Vec<_>>()
+        });
+        let mut looked = Vec::new();
+        for (directory, name, answer) in answers.collect::<Vec<_>>() {
+            match answer {
+                Ok(found) => looked.push((directory, name, found)),
+                Err(error) => {
+                    self.in_directory.insert((directory, name), no_file(&error));
+                }
+            }
+        }
+        looked
     }
 
     /// Reads the files of many look-ups at once, on all threads.

@@ -3,7 +3,7 @@
 use super::Glibc;
 use super::places::{NameId, PlaceId};
 use crate::resolve::store::ObjectId;
-use std::collections::HashSet;
+use foldhash::{HashSet, HashSetExt};
 
 impl Glibc<'_> {
     /// Reads the files that a number of executables will need, so that [`Glibc::run`] finds them read. A guess that is
@@ -12,7 +12,7 @@ impl Glibc<'_> {
         let mut frontier = executables.to_vec();
         let mut asked: HashSet<NameId> = HashSet::new();
         while !frontier.is_empty() {
-            let mut looked = Vec::new();
+            let mut questions = Vec::new();
             for object in std::mem::take(&mut frontier) {
                 let Some(elf) = self.places.store.object(object).elf() else { continue };
                 let (identity, interpreter) = (elf.identity, elf.interpreter.clone());
@@ -25,17 +25,11 @@ impl Glibc<'_> {
                     if is_path || !asked.insert(need.name) && own().next().is_none() {
                         continue;
                     }
-                    for &directory in own().chain(&loader.configured).chain(&loader.default) {
-                        if self.places.known(directory, need.name).is_some() {
-                            break;
-                        }
-                        if let Ok(found) = self.places.look(directory, need.name) {
-                            looked.push((directory, need.name, found));
-                            break;
-                        }
-                    }
+                    questions
+                        .push((need.name, own().chain(&loader.configured).chain(&loader.default).copied().collect()));
                 }
             }
+            let mut looked = self.places.look_all(&questions);
             looked.sort_by_key(|(directory, name, _)| (*directory, *name));
             looked.dedup_by_key(|(directory, name, _)| (*directory, *name));
             frontier = self.places.read_all(looked).into_iter().map(|p| self.places.place(p).object).collect();
