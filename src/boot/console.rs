@@ -131,10 +131,10 @@ impl Sign {
     pub fn of(line: &str) -> Option<Sign> {
         let line = without_timestamp(line);
         if let Some(ours) = line.strip_prefix("minroot: ") {
-            return if ours.starts_with("starting") {
-                Some(Sign::Starting)
-            } else {
-                ours.contains(" exited with status ").then(|| Sign::Exited(ours.to_owned()))
+            return match ours {
+                "switching off" => Some(Sign::PoweredDown),
+                _ if ours.starts_with("starting") => Some(Sign::Starting),
+                _ => ours.contains(" exited with status ").then(|| Sign::Exited(ours.to_owned())),
             };
         }
         // Linux kernel/panic.c; illumos uts/common/os/panic.c.
@@ -220,6 +220,7 @@ mod tests {
         check("minroot: starting /usr/bin/node /srv/hello.js", Some(Sign::Starting));
         check("[    2.500000] minroot: starting node", Some(Sign::Starting));
         check("[    2.500000][    T1] minroot: starting node", Some(Sign::Starting));
+        check("minroot: switching off", Some(Sign::PoweredDown));
         check("minroot: node exited with status 1", Some(Sign::Exited("node exited with status 1".to_owned())));
         let panic = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000000";
         check(&format!("[    1.0] {panic}"), Some(Sign::Panic(panic.to_owned())));

@@ -17,6 +17,8 @@ pub fn run() -> ! {
     if let Err(error) = read_plan().and_then(follow) {
         say_error([b"cannot follow ", PLAN_PATH.to_bytes()], error);
     }
+    // Whoever watches the console knows it before the kernel says so; a kernel that is stuck never does.
+    say(&[b"switching off"]);
     system::drain_console();
     syscall::power_off();
     syscall::exit(1)

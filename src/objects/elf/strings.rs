@@ -32,6 +32,7 @@ impl<'a> Strings<'a> {
         (offset, size): (u64, u64),
         behind: &[Option<u64>],
     ) -> Result<Strings<'a>, ElfError> {
+        offset.checked_add(size).ok_or(ElfError::OutOfRange { field: "DT_STRSZ" })?;
         if head.get(offset, size).is_some() {
             return Ok(Strings { reader, offset, size, window: head });
         }

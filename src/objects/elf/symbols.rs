@@ -208,3 +208,44 @@ pub(super) fn imports(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The strings that a scan lets through, out of a table that lies at the beginning of a file.
+    fn candidates(patterns: &[&str], table: &[u8]) -> Vec<(usize, String)> {
+        let scan = SymbolScan::new(patterns.iter().copied()).unwrap();
+        let reader = Reader::new(&table);
+        let (head, mut window, mut scratch) = (Window::default(), Window::default(), Window::default());
+        let strings = Strings::read(&reader, &head, &mut window, (0, table.len() as u64), &[]).unwrap();
+        let found = scan.candidates(&strings, &mut scratch).unwrap();
+        found.iter().map(|c| (c.index, String::from_utf8_lossy(&c.text).into_owned())).collect()
+    }
+
+    const TABLE: &[u8] = b"\0dlopen\0xdlopen\0dlopens\0getpwnam_r\0getpwuid\0getpid\0n\0";
+
+    #[test]
+    fn a_string_passes_when_it_ends_like_a_name() {
+        let expected = [(1, "dlopen"), (8, "xdlopen"), (24, "getpwnam_r")].map(|(at, name)| (at, name.to_owned()));
+        assert_eq!(candidates(&["dlm?open", "getpwnam(_r)?"], TABLE), expected);
+        assert_eq!(candidates(&["n"], TABLE).last().unwrap(), &(51, "n".to_owned()));
+    }
+
+    #[test]
+    fn patterns_whose_names_cannot_be_listed_are_searched_for_as_they_are() {
+        let expected = [(24, "getpwnam_r"), (35, "getpwuid")].map(|(at, name)| (at, name.to_owned()));
+        assert_eq!(candidates(&["getpw.*"], TABLE), expected);
+    }
+
+    #[test]
+    fn a_long_table_is_searched_across_its_pieces() {
+        let filler = [&vec![b'x'; 997][..], b"\0"].concat().repeat(300);
+        let table =
+            [b"\0", &filler[..], b"dlopen\0", &filler, &vec![b'y'; 200_000], b"dlopen\0", &filler, b"z"].concat();
+        let found = candidates(&["dlopen"], &table);
+        let places: Vec<usize> = found.iter().map(|(index, _)| *index).collect();
+        assert_eq!(places, [1 + filler.len(), 8 + 2 * filler.len()]);
+        assert_eq!(found[1].1.len(), 200_006);
+    }
+}
