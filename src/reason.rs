@@ -34,6 +34,10 @@ pub enum Kind {
     RecipeFile,
     /// `DT_NEEDED`.
     Needed,
+    /// `DT_NEEDED` that is loaded when first used (illumos).
+    LazyNeeded,
+    /// What a filter stands for (illumos `DT_FILTER`, `DT_AUXILIARY` and their kin).
+    Filtee,
     /// `PT_INTERP`.
     Interpreter,
     /// A `#!` line.
@@ -50,6 +54,8 @@ pub enum Kind {
     Variant,
     /// A kernel module's `depends`.
     Module,
+    /// The configuration file of an illumos driver.
+    DriverConfiguration,
     /// A kernel module's softdep or weakdep.
     SoftModule,
     /// A kernel module chosen by a hardware profile's alias.

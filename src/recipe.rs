@@ -57,6 +57,21 @@ pub struct TraceOptions {
     pub modules: Vec<String>,
     /// The processor the image must run on, for glibc-hwcaps: `x86-64`, `x86-64-v2`, `-v3`, `-v4` or `any`.
     pub cpu: Option<String>,
+    /// Which lazy dependencies of illumos objects are kept.
+    pub lazy: Option<LazyPolicy>,
+}
+
+/// Which lazy dependencies of illumos objects are kept; see [`crate::resolve::lazy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LazyPolicy {
+    /// All of them, as `ldd` shows.
+    All,
+    /// Those that some symbol is bound to, and those of objects that do not tell.
+    #[default]
+    Bound,
+    /// Those that are loaded when the program starts.
+    Eager,
 }
 
 /// A file that the recipe brings: exactly one of `content` and `from`.
@@ -228,6 +243,7 @@ impl Recipe {
         join(&mut self.trace.hardware, trace.hardware);
         join(&mut self.trace.modules, trace.modules);
         replace(&mut self.trace.cpu, trace.cpu);
+        replace(&mut self.trace.lazy, trace.lazy);
         for new in file {
             self.file.retain(|old| old.path != new.path);
             self.file.push(new);

@@ -1,6 +1,7 @@
 //! Every subcommand and flag; the doc comments are the help texts and the manual pages.
 
 use crate::pack::{Compression, Format};
+use crate::recipe::LazyPolicy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -72,6 +73,9 @@ pub struct Inputs {
     /// The least processor the image must run on: x86-64, x86-64-v2, -v3, -v4 or any.
     #[arg(long, value_name = "LEVEL")]
     pub cpu: Option<String>,
+    /// Which lazy dependencies of illumos objects are kept [default: bound].
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub lazy: Option<LazyPolicy>,
     /// A hardware profile, or one class of its devices: `virtio`, `qemu:network`.
     #[arg(long, value_name = "PROFILE")]
     pub hardware: Vec<String>,

@@ -33,6 +33,9 @@ impl Setting {
             let text = std::str::from_utf8(path.as_bytes()).context("a target has to be UTF-8")?;
             recipe.trace.targets.push(text.to_owned());
         }
+        if inputs.lazy.is_some() {
+            recipe.trace.lazy = inputs.lazy;
+        }
         if inputs.cpu.is_some() {
             recipe.trace.cpu.clone_from(&inputs.cpu);
         }

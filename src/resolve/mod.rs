@@ -5,6 +5,9 @@
 
 pub mod cpu;
 pub mod glibc;
+pub mod illumos;
+pub mod krtld;
+pub mod lazy;
 pub mod ldconfig;
 pub mod store;
 
@@ -31,6 +34,8 @@ pub enum Step {
     DefaultDirectory,
     /// The name has a slash and is used as it is.
     Path,
+    /// A directory where the illumos kernel looks for its modules.
+    ModulePath,
 }
 
 /// What was at a place.
@@ -55,6 +60,7 @@ impl fmt::Display for Step {
             Step::Cache => f.write_str("ld.so.conf"),
             Step::DefaultDirectory => f.write_str("default directory"),
             Step::Path => f.write_str("path"),
+            Step::ModulePath => f.write_str("module path"),
         }
     }
 }

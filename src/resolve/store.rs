@@ -1,6 +1,6 @@
 //! The objects of a root, each read once, whoever refers to it and by whatever name.
 
-use crate::objects::elf::{Elf, ElfError, SymbolScan};
+use crate::objects::elf::{Bindings, Elf, ElfError, SymbolScan};
 use crate::objects::script::{LINE_LIMIT, Script};
 use crate::objects::{Format, Ranges, sniff};
 use crate::path::RootPath;
@@ -44,12 +44,14 @@ pub struct Store<'r> {
     scan: &'r SymbolScan,
     objects: Vec<Object>,
     by_path: HashMap<RootPath, ObjectId>,
+    /// The symbols of the few objects that somebody asked for.
+    bindings: HashMap<ObjectId, Option<Bindings>>,
 }
 
 impl<'r> Store<'r> {
     /// `scan` says which undefined symbols are of interest.
     pub fn new(root: &'r Root, scan: &'r SymbolScan) -> Store<'r> {
-        Store { root, scan, objects: Vec::new(), by_path: HashMap::new() }
+        Store { root, scan, objects: Vec::new(), by_path: HashMap::new(), bindings: HashMap::new() }
     }
 
     pub fn root(&self) -> &'r Root {
@@ -87,6 +89,22 @@ impl<'r> Store<'r> {
             }
         }
         found.map(|f| self.by_path[&f.path]).collect()
+    }
+
+    /// Reads the symbols of an object, for [`Store::bindings`].
+    pub fn read_bindings(&mut self, id: ObjectId) {
+        if !self.bindings.contains_key(&id) {
+            let found = self.root.lookup(&self.object(id).path).ok();
+            let file = found
+                .and_then(|found| Some(FileRanges { file: self.root.open_file(&found).ok()?, size: found.info.size }));
+            let bindings = file.and_then(|file| Elf::bindings(&file).ok().flatten());
+            self.bindings.insert(id, bindings);
+        }
+    }
+
+    /// The symbols of an object that [`Store::read_bindings`] has read; `None` when it has none.
+    pub fn bindings(&self, id: ObjectId) -> Option<&Bindings> {
+        self.bindings.get(&id)?.as_ref()
     }
 
     fn insert(&mut self, object: Object) -> ObjectId {

@@ -54,6 +54,7 @@ pub(super) struct Known<'t> {
     pub input: Input<'t>,
     pub store: &'t Store<'t>,
     pub arch: &'t str,
+    pub system: System,
 }
 
 impl Facts for Known<'_> {
@@ -96,7 +97,7 @@ impl Facts for Known<'_> {
     }
 
     fn system(&self) -> System {
-        self.input.recipe.system.unwrap_or_default()
+        self.system
     }
 
     fn arch(&self) -> &str {

@@ -14,11 +14,17 @@ impl Tracer<'_> {
     /// Shows the rules everything that has come in since they were last asked.
     pub(super) fn fire_rules(&mut self) {
         let new = std::mem::take(&mut self.new_paths);
-        let facts = Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
-        let firings = self.input.rules.fire(&new, &mut self.rule_state, &facts);
+        let mut state = std::mem::take(&mut self.rule_state);
+        let firings = self.input.rules.fire(&new, &mut state, &self.known());
+        self.rule_state = state;
         for firing in firings {
             self.act(&firing);
         }
+    }
+
+    fn known(&self) -> Known<'_> {
+        let (store, arch) = (self.glibc.store(), self.arch.unwrap_or_default());
+        Known { input: self.input, store, arch, system: self.system }
     }
 
     fn act(&mut self, firing: &Firing) {
@@ -35,7 +41,7 @@ impl Tracer<'_> {
                 self.wants_module_indexes.insert((from.cloned(), firing.detail.clone()));
             }
             Effect::AnyOf { alternatives } => {
-                let facts = Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
+                let facts = self.known();
                 match first_existing(alternatives, &facts).map(<[Need]>::to_vec) {
                     Some(needs) => needs.iter().for_each(|need| self.need_by_rule(from, need, firing)),
                     None => {
@@ -72,7 +78,7 @@ impl Tracer<'_> {
                 self.need_found(from, found, reason);
             }
             Err(error) => {
-                let facts = Known { input: self.input, store: self.glibc.store(), arch: self.arch.unwrap_or_default() };
+                let facts = self.known();
                 let mut probed = probe(&need.path, &error);
                 if let Some(near) = nearest_existing(&need.path, &facts) {
                     probed.outcome.push_str(&format!("; did the rule mean {near}?"));

@@ -10,6 +10,7 @@ mod elsewhere;
 mod facts;
 mod firings;
 mod generated;
+mod illumos;
 mod kernel;
 mod processes;
 mod scripts;
@@ -28,6 +29,7 @@ use crate::reason::Priority;
 use crate::recipe::{Recipe, System};
 use crate::resolve::cpu::{Cpu, UnknownCpu};
 use crate::resolve::glibc::{Cache, Glibc, Request};
+use crate::resolve::illumos::Illumos;
 use crate::resolve::store::{ObjectId, Store};
 use crate::root::{Found, Root};
 use crate::rules::{RuleSet, RuleState};
@@ -128,7 +130,10 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     loop {
         while tracer.has_files() {
             tracer.examine_files();
-            tracer.run_processes();
+            match tracer.system {
+                System::Linux => tracer.run_processes(),
+                System::Illumos => tracer.link_illumos_objects(),
+            }
         }
         tracer.fire_rules();
         tracer.select_modules(&mut kernel)?;
@@ -149,7 +154,11 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
 /// The state of a trace. Each pass is a method, in the file named after its subject.
 struct Tracer<'a> {
     input: Input<'a>,
+    system: System,
     glibc: Glibc<'a>,
+    illumos: Illumos,
+    /// Objects of an illumos root whose dependencies are in.
+    linked: HashSet<ObjectId>,
     rule_state: RuleState,
     graph: Graph,
     items: HashMap<RootPath, Item>,
@@ -192,7 +201,10 @@ impl<'a> Tracer<'a> {
     fn new(input: Input<'a>, glibc: Glibc<'a>) -> Tracer<'a> {
         Tracer {
             input,
+            system: input.recipe.system.unwrap_or_else(|| illumos::system_of(input.root)),
             glibc,
+            illumos: Illumos::new(),
+            linked: HashSet::new(),
             rule_state: RuleState::default(),
             graph: Graph::default(),
             items: HashMap::new(),
@@ -226,7 +238,7 @@ impl<'a> Tracer<'a> {
     fn finish(self, kernel: Option<kernel::Kernel>) -> Trace {
         Trace {
             graph: self.graph,
-            system: self.input.recipe.system.unwrap_or_default(),
+            system: self.system,
             arch: self.arch.unwrap_or_default().to_owned(),
             targets: self.targets.into_iter().collect(),
             boot: kernel.and_then(|kernel| kernel.boot(self.input.recipe)),

@@ -4,15 +4,21 @@
 //! (gABI chapter 5 "Program Loading and Dynamic Linking"). goblin decodes the structures over the few ranges read
 //! here; it never sees the whole file, because its `Elf::parse` reads every string and fails on one that is not UTF-8.
 
+mod bindings;
+mod filter;
+mod kernel_module;
 mod reader;
 mod strings;
 mod symbols;
 mod version;
 
+pub use bindings::{Bindings, Undefined};
+pub use filter::{Filter, FilterKind};
 pub use symbols::SymbolScan;
 pub use version::{NeededVersion, VersionNeed};
 
 use super::Ranges;
+use filter::PositionFlags;
 use goblin::container::Ctx;
 use goblin::elf::dynamic::{self as dt, Dynamic as DynamicTable};
 use goblin::elf::header::{self, Header};
@@ -32,6 +38,9 @@ pub struct Elf {
     pub interpreter: Option<Name>,
     /// Absent in a static executable and in a relocatable object.
     pub dynamic: Option<Dynamic>,
+    /// What an illumos kernel module, a relocatable object without program headers, asks the kernel's linker for:
+    /// `misc/usbser`. Linux modules keep such names elsewhere.
+    pub module_needed: Vec<Name>,
 }
 
 /// What decides whether a loader accepts the object.
@@ -53,6 +62,10 @@ pub struct Identity {
 pub struct Dynamic {
     pub soname: Option<Name>,
     pub needed: Vec<Name>,
+    /// Which of [`Dynamic::needed`] are loaded when first used, by index: `DT_POSFLAG_1` with `DF_P1_LAZYLOAD`.
+    pub lazy: Vec<usize>,
+    /// What an illumos filter stands for, in file order.
+    pub filters: Vec<Filter>,
     pub rpath: Option<Name>,
     pub runpath: Option<Name>,
     /// `DT_FLAGS_1`.
@@ -93,6 +106,15 @@ impl Elf {
         BUFFERS.with_borrow_mut(|buffers| read(&Reader::new(bytes), buffers, scan))
     }
 
+    /// The symbols, for those who want to know which library each is bound to; read only on demand. `None` for an
+    /// object that has none.
+    ///
+    /// # Errors
+    /// As [`Elf::read`].
+    pub fn bindings(bytes: &dyn Ranges) -> Result<Option<Bindings>, ElfError> {
+        bindings::read(&Reader::new(bytes))
+    }
+
     /// `DT_NEEDED` names; none in a static object.
     pub fn needed(&self) -> &[Name] {
         self.dynamic.as_ref().map_or(&[], |d| &d.needed)
@@ -129,6 +151,10 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
         file_type: header.e_type,
         os_abi: header.e_ident[header::EI_OSABI],
     };
+    if header.e_type == header::ET_REL {
+        let module_needed = kernel_module::needed(reader, &header, context)?;
+        return Ok(Elf { identity, interpreter: None, dynamic: None, module_needed });
+    }
     let segments = program_headers(reader, buffers, &header, context)?;
     let find = |kind| segments.iter().find(|segment| segment.p_type == kind);
     let interpreter = match find(program_header::PT_INTERP) {
@@ -143,7 +169,7 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
         Some(segment) => Some(read_dynamic(reader, buffers, &segments, segment, context, scan)?),
         None => None,
     };
-    Ok(Elf { identity, interpreter, dynamic })
+    Ok(Elf { identity, interpreter, dynamic, module_needed: Vec::new() })
 }
 
 fn parse_header(head: &[u8]) -> Result<Header, ElfError> {
@@ -198,13 +224,7 @@ fn read_dynamic(
     scan: &SymbolScan,
 ) -> Result<Dynamic, ElfError> {
     let bytes = reader.get(head, other, (segment.p_offset, segment.p_filesz), "PT_DYNAMIC")?;
-    // goblin looks for the segment by itself; this copy says that its bytes begin at 0.
-    let here = ProgramHeader { p_offset: 0, p_filesz: bytes.len() as u64, ..segment.clone() };
-    let table = DynamicTable::parse(bytes, &[here], context)
-        .ok()
-        .flatten()
-        .ok_or(ElfError::Malformed { field: "PT_DYNAMIC" })?
-        .dyns;
+    let table = parse_dynamic(bytes, context)?;
     let entry = |tag| table.iter().rev().find(|d| d.d_tag == tag).map(|d| d.d_val);
     let offset = |address| file_offset(segments, address);
 
@@ -223,10 +243,21 @@ fn read_dynamic(
     let behind = [needed_at, defined_at].map(|place| place.and_then(Result::ok));
     let names = Strings::read(reader, head, strings, (strings_at, strings_size), &behind)?;
 
+    let mut position_flags = PositionFlags::default();
     for d in &table {
         let name = || names.get(d.d_val);
+        let flags = position_flags.of_entry(d);
+        if let Some((kind, scope)) = filter::kind(d.d_tag) {
+            dynamic.filters.push(Filter { kind, whole_object: scope, filtees: name()? });
+            continue;
+        }
         match d.d_tag {
-            dt::DT_NEEDED => dynamic.needed.push(name()?),
+            dt::DT_NEEDED => {
+                if flags & filter::DF_P1_LAZYLOAD != 0 {
+                    dynamic.lazy.push(dynamic.needed.len());
+                }
+                dynamic.needed.push(name()?);
+            }
             dt::DT_SONAME => dynamic.soname = Some(name()?),
             dt::DT_RPATH => dynamic.rpath = Some(name()?),
             dt::DT_RUNPATH => dynamic.runpath = Some(name()?),
@@ -249,6 +280,14 @@ fn read_dynamic(
         dynamic.imports = symbols::imports(reader, other, symbols, &candidates, context, scan)?;
     }
     Ok(dynamic)
+}
+
+/// The entries of a dynamic section up to its `DT_NULL`.
+fn parse_dynamic(bytes: &[u8], context: Ctx) -> Result<Vec<dt::Dyn>, ElfError> {
+    // goblin wants to look for the segment by itself; this one says that its bytes begin at 0.
+    let here = ProgramHeader { p_type: program_header::PT_DYNAMIC, p_filesz: bytes.len() as u64, ..Default::default() };
+    let table = DynamicTable::parse(bytes, &[here], context).ok().flatten();
+    Ok(table.ok_or(ElfError::Malformed { field: "PT_DYNAMIC" })?.dyns)
 }
 
 /// The `PT_LOAD` segment that has the byte of a virtual address in the file.

@@ -1,0 +1,265 @@
+//! illumos roots made by hand: what its runtime linkers find, and what is dropped with which proof.
+
+mod object;
+
+use minroot::manifest::{Content, Manifest, json};
+use minroot::objects::elf::{Elf, SymbolScan};
+use object::{Entry, Object, PROGRAM, Symbol, export, import};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A root with both runtime linkers and a C library for both classes.
+fn root() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let library = |is_32, soname| Object { is_32, soname: Some(soname), ..Object::default() };
+    for (path, is_32) in [("lib", true), ("lib/amd64", false)] {
+        library(is_32, "libc.so.1").write(root, &format!("{path}/libc.so.1"));
+        library(is_32, "ld.so.1").write(root, &format!("{path}/ld.so.1"));
+    }
+    symlink("amd64", root.join("lib/64")).unwrap();
+    directory
+}
+
+fn trace(root: &Path, arguments: &[&str]) -> (Output, Option<Manifest>) {
+    let manifest = tempfile::NamedTempFile::new().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_minroot"))
+        .arg("trace")
+        .arg("--root")
+        .arg(root)
+        .args(arguments)
+        .arg("-o")
+        .arg(manifest.path())
+        .output()
+        .unwrap();
+    let bytes = std::fs::read(manifest.path()).unwrap();
+    (output, json::read(&bytes).ok())
+}
+
+/// The files of the closure, without directories.
+fn files(root: &Path, arguments: &[&str]) -> Vec<String> {
+    let (output, manifest) = trace(root, arguments);
+    let manifest = manifest.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let entries = manifest.entries.iter().filter(|entry| entry.content != Content::Directory);
+    entries.map(|entry| entry.path.to_string()).collect()
+}
+
+fn dropped(root: &Path, arguments: &[&str]) -> Vec<String> {
+    let manifest = trace(root, arguments).1.unwrap();
+    manifest.dropped.iter().map(|omission| format!("{}: {}", omission.reason.detail, omission.why)).collect()
+}
+
+#[test]
+fn each_class_has_its_own_default_directories() {
+    let root = root();
+    let root = root.path();
+    PROGRAM.write(root, "usr/bin/small");
+    Object { is_32: false, interpreter: Some("/lib/64/ld.so.1"), ..PROGRAM }.write(root, "usr/bin/large");
+    assert_eq!(files(root, &["/usr/bin/small"]), ["/lib/ld.so.1", "/lib/libc.so.1", "/usr/bin/small"]);
+    let large = ["/lib/64", "/lib/amd64/ld.so.1", "/lib/amd64/libc.so.1", "/usr/bin/large"];
+    assert_eq!(files(root, &["/usr/bin/large"]), large);
+}
+
+#[test]
+fn a_runpath_serves_its_own_object_only() {
+    let root = root();
+    let root = root.path();
+    let entries = [Entry::Runpath("$ORIGIN/../lib/app"), Entry::Needed("libfirst.so.1")];
+    Object { entries: &entries, ..PROGRAM }.write(root, "opt/bin/app");
+    let first = Object { is_32: true, entries: &[Entry::Needed("libsecond.so.1")], ..Object::default() };
+    first.write(root, "opt/lib/app/libfirst.so.1");
+    Object { is_32: true, ..Object::default() }.write(root, "opt/lib/app/libsecond.so.1");
+    let (output, manifest) = trace(root, &["/opt/bin/app"]);
+    assert_eq!(output.status.code(), Some(1));
+    let manifest = manifest.unwrap();
+    let [missing] = &manifest.missing.iter().collect::<Vec<_>>()[..] else { panic!("{:?}", manifest.missing) };
+    assert_eq!(missing.name, "libsecond.so.1");
+    let tried: Vec<&str> = missing.probes.iter().map(|probe| &probe.path[..]).collect();
+    assert_eq!(tried, ["/lib/libsecond.so.1", "/usr/lib/libsecond.so.1", "/opt/lib/app/libsecond.so.1"]);
+    assert!(missing.probes[2].outcome.contains("on no search path"), "{:?}", missing.probes[2]);
+}
+
+#[test]
+fn a_library_of_the_other_class_is_passed_over_and_told() {
+    let root = root();
+    let root = root.path();
+    Object { entries: &[Entry::Needed("libx.so.1")], ..PROGRAM }.write(root, "usr/bin/app");
+    Object { is_32: false, ..Object::default() }.write(root, "lib/libx.so.1");
+    let missing = trace(root, &["/usr/bin/app"]).1.unwrap().missing;
+    let probes = &missing.iter().next().unwrap().probes;
+    assert_eq!(probes[0].outcome, "wrong ELF class: ELFCLASS64");
+    Object { is_32: true, ..Object::default() }.write(root, "usr/lib/libx.so.1");
+    assert!(files(root, &["/usr/bin/app"]).contains(&"/usr/lib/libx.so.1".to_owned()));
+}
+
+#[test]
+fn a_filter_needs_its_filtee_and_an_auxiliary_one_takes_it_where_it_is() {
+    let root = root();
+    let root = root.path();
+    let entries = [
+        Entry::Auxiliary("/platform/$PLATFORM/lib/libc_psr.so.1"),
+        Entry::SymbolFilter("libcustr.so.1"),
+        Entry::Filter("libc.so.1"),
+    ];
+    Object { entries: &entries, ..PROGRAM }.write(root, "usr/bin/app");
+    Object { is_32: true, ..Object::default() }.write(root, "usr/lib/libcustr.so.1");
+    let found = files(root, &["/usr/bin/app"]);
+    assert_eq!(found, ["/lib/ld.so.1", "/lib/libc.so.1", "/usr/bin/app", "/usr/lib/libcustr.so.1"]);
+    Object { is_32: true, ..Object::default() }.write(root, "platform/i86pc/lib/libc_psr.so.1");
+    assert!(files(root, &["/usr/bin/app"]).contains(&"/platform/i86pc/lib/libc_psr.so.1".to_owned()));
+    std::fs::remove_file(root.join("usr/lib/libcustr.so.1")).unwrap();
+    assert_eq!(trace(root, &["/usr/bin/app"]).0.status.code(), Some(1));
+}
+
+/// A program with four lazy libraries: one whose function it calls, one whose data it has, one for nothing, and one
+/// that does not tell what it exports.
+fn lazy_root() -> tempfile::TempDir {
+    let directory = root();
+    let root = directory.path();
+    let entries = [
+        Entry::Needed("libc.so.1"),
+        Entry::Lazy("libcall.so.1"),
+        Entry::Lazy("libdata.so.1"),
+        Entry::Lazy("libidle.so.1"),
+    ];
+    let data = Symbol { at_load: true, ..import("table", Some(2)) };
+    Object {
+        is_32: false,
+        interpreter: Some("/lib/64/ld.so.1"),
+        entries: &entries,
+        symbols: &[import("call", Some(1)), data, import("printf", Some(0))],
+        ..PROGRAM
+    }
+    .write(root, "usr/bin/app");
+    for name in ["call", "data", "idle"] {
+        Object::default().write(root, &format!("lib/amd64/lib{name}.so.1"));
+    }
+    directory
+}
+
+#[test]
+fn a_lazy_dependency_is_kept_as_the_policy_says() {
+    let root = lazy_root();
+    let libraries = |policy: &str| {
+        let files = files(root.path(), &["/usr/bin/app", "--lazy", policy]);
+        let names = files.iter().filter_map(|file| file.strip_prefix("/lib/amd64/lib")).map(str::to_owned);
+        names.filter(|name| name != "c.so.1").collect::<Vec<_>>()
+    };
+    assert_eq!(libraries("all"), ["call.so.1", "data.so.1", "idle.so.1"]);
+    assert_eq!(libraries("bound"), ["call.so.1", "data.so.1"]);
+    assert_eq!(libraries("eager"), ["data.so.1"]);
+    let idle = "libidle.so.1: never pulled in: none of the 3 undefined symbols is bound to it";
+    assert_eq!(dropped(root.path(), &["/usr/bin/app"]), [idle]);
+    let call = "libcall.so.1: not loaded at start; a call of call would fail";
+    assert_eq!(dropped(root.path(), &["/usr/bin/app", "--lazy", "eager"]), [call, idle]);
+}
+
+#[test]
+fn why_shows_the_proof_of_a_dropped_edge() {
+    let root = lazy_root();
+    let manifest = tempfile::NamedTempFile::new().unwrap();
+    let minroot = env!("CARGO_BIN_EXE_minroot");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(minroot).args(arguments).arg("-m").arg(manifest.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let mut trace = Command::new(minroot);
+    trace.args(["trace", "/usr/bin/app", "-o"]).arg(manifest.path()).arg("--root").arg(root.path());
+    assert!(trace.status().unwrap().success());
+    let (code, text) = run(&["why", "/lib/amd64/libidle.so.1"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("none of the 3 undefined symbols is bound to it"), "{text}");
+    let (code, text) = run(&["why", "/lib/amd64/libcall.so.1"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("lazy NEEDED `libcall.so.1: lazy, bound by call` of /usr/bin/app"), "{text}");
+}
+
+#[test]
+fn without_the_link_editors_word_exports_decide_and_without_symbols_nothing_is_dropped() {
+    let root = root();
+    let root = root.path();
+    let entries = [Entry::Lazy("libused.so.1"), Entry::Lazy("libidle.so.1"), Entry::Lazy("libmute.so.1")];
+    Object { entries: &entries, symbols: &[import("used", None)], ..PROGRAM }.write(root, "usr/bin/app");
+    Object { is_32: true, symbols: &[export("used")], ..Object::default() }.write(root, "lib/libused.so.1");
+    Object { is_32: true, symbols: &[export("other")], ..Object::default() }.write(root, "lib/libidle.so.1");
+    Object { is_32: true, ..Object::default() }.write(root, "lib/libmute.so.1");
+    let found = files(root, &["/usr/bin/app"]);
+    assert_eq!(found, ["/lib/ld.so.1", "/lib/libmute.so.1", "/lib/libused.so.1", "/usr/bin/app"]);
+    Object { entries: &entries, ..PROGRAM }.write(root, "usr/bin/mute");
+    assert!(files(root, &["/usr/bin/mute"]).contains(&"/lib/libidle.so.1".to_owned()));
+}
+
+#[test]
+fn position_flags_describe_the_one_entry_behind_them() {
+    let root = root();
+    let root = root.path();
+    // 0xc is deferred and a bit without a name; a flag before a filter says nothing of the dependency after it.
+    let entries = [
+        Entry::PositionFlags(0xc),
+        Entry::Needed("libnow.so.1"),
+        Entry::PositionFlags(1),
+        Entry::Auxiliary("libnone.so.1"),
+        Entry::Needed("libtoo.so.1"),
+    ];
+    Object { entries: &entries, ..PROGRAM }.write(root, "usr/bin/app");
+    Object { is_32: true, ..Object::default() }.write(root, "lib/libnow.so.1");
+    Object { is_32: true, ..Object::default() }.write(root, "lib/libtoo.so.1");
+    let found = files(root, &["/usr/bin/app", "--lazy", "eager"]);
+    assert_eq!(found, ["/lib/ld.so.1", "/lib/libnow.so.1", "/lib/libtoo.so.1", "/usr/bin/app"]);
+}
+
+#[test]
+fn a_configuration_file_of_crle_replaces_the_default_directories() {
+    let root = root();
+    let root = root.path();
+    PROGRAM.write(root, "usr/bin/app");
+    let mut words = [0u32; 20];
+    (words[0], words[9]) = (1, 80);
+    let mut file: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    file.extend_from_slice(b"/opt/lib:/lib\0");
+    std::fs::create_dir_all(root.join("var/ld")).unwrap();
+    std::fs::write(root.join("var/ld/ld.config"), file).unwrap();
+    Object { is_32: true, ..Object::default() }.write(root, "opt/lib/libc.so.1");
+    let found = files(root, &["/usr/bin/app"]);
+    assert!(found.contains(&"/opt/lib/libc.so.1".to_owned()), "{found:?}");
+    assert!(found.contains(&"/var/ld/ld.config".to_owned()), "{found:?}");
+}
+
+#[test]
+fn an_object_linked_without_default_directories_has_only_its_own() {
+    let root = root();
+    let root = root.path();
+    const DF_1_NODEFLIB: u64 = 0x800;
+    let entries = [Entry::Flags1(DF_1_NODEFLIB), Entry::Runpath("/opt/lib"), Entry::Needed("libc.so.1")];
+    Object { entries: &entries, ..PROGRAM }.write(root, "usr/bin/app");
+    let missing = trace(root, &["/usr/bin/app"]).1.unwrap().missing;
+    let tried: Vec<&str> = missing.iter().flat_map(|missing| &missing.probes).map(|probe| &probe.path[..]).collect();
+    assert_eq!(tried[0], "/opt/lib/libc.so.1");
+    assert!(tried[1..].iter().all(|path| !path.starts_with("/usr/lib")), "{tried:?}");
+}
+
+#[test]
+fn every_real_solaris_object_is_read() {
+    // Not part of the project: what they are and where they come from is said beside them.
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/samples/elf");
+    let Ok(files) = std::fs::read_dir(&samples) else {
+        eprintln!("skipped: no samples in {}", samples.display());
+        return;
+    };
+    let mut n_files = 0;
+    for file in files {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let elf = Elf::read(&&bytes[..], &SymbolScan::default()).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let symbols = Elf::bindings(&&bytes[..]).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("s11-exe_solaris") {
+            let symbols = symbols.expect("a program has symbols");
+            assert_eq!(elf.needed(), [Box::from(&b"libc.so.1"[..])], "{name}");
+            assert!(symbols.has_syminfo && symbols.undefined.iter().any(|s| s.bound_to == Some(0)), "{name}");
+        }
+        n_files += 1;
+    }
+    assert_eq!(n_files, 10);
+}

@@ -1,0 +1,197 @@
+//! Small illumos objects, made from what matters to a runtime linker. One segment that begins at address 0 holds
+//! everything, so that addresses are offsets.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const DT_NEEDED: u64 = 1;
+const DT_STRTAB: u64 = 5;
+const DT_SYMTAB: u64 = 6;
+const DT_RELA: u64 = 7;
+const DT_RELASZ: u64 = 8;
+const DT_STRSZ: u64 = 10;
+const DT_SONAME: u64 = 14;
+const DT_RUNPATH: u64 = 29;
+const DT_POSFLAG_1: u64 = 0x6fff_fdfd;
+const DT_SYMINSZ: u64 = 0x6fff_fdfe;
+const DT_SYMINFO: u64 = 0x6fff_feff;
+const DT_FLAGS_1: u64 = 0x6fff_fffb;
+
+/// One entry of the dynamic section, in the order of the file.
+#[derive(Clone, Copy)]
+pub enum Entry {
+    Needed(&'static str),
+    Lazy(&'static str),
+    Runpath(&'static str),
+    /// `DT_FILTER`.
+    Filter(&'static str),
+    /// `DT_AUXILIARY`.
+    Auxiliary(&'static str),
+    /// `DT_SUNW_FILTER`.
+    SymbolFilter(&'static str),
+    Flags1(u64),
+    /// `DT_POSFLAG_1` by itself.
+    PositionFlags(u64),
+}
+
+/// One dynamic symbol.
+#[derive(Clone, Copy)]
+pub struct Symbol {
+    pub name: &'static str,
+    pub defined: bool,
+    /// The position in [`Object::entries`] of what it was found in.
+    pub bound_to: Option<usize>,
+    /// A relocation of data refers to it.
+    pub at_load: bool,
+}
+
+pub const fn export(name: &'static str) -> Symbol {
+    Symbol { name, defined: true, bound_to: None, at_load: false }
+}
+
+pub const fn import(name: &'static str, bound_to: Option<usize>) -> Symbol {
+    Symbol { name, defined: false, bound_to, at_load: false }
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct Object<'a> {
+    pub is_32: bool,
+    pub interpreter: Option<&'static str>,
+    pub soname: Option<&'static str>,
+    pub entries: &'a [Entry],
+    pub symbols: &'a [Symbol],
+}
+
+pub const PROGRAM: Object<'static> = Object {
+    is_32: true,
+    interpreter: Some("/lib/ld.so.1"),
+    soname: None,
+    entries: &[Entry::Needed("libc.so.1")],
+    symbols: &[],
+};
+
+impl Object<'_> {
+    pub fn write(&self, root: &Path, path: &str) {
+        let file = root.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, self.bytes()).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let word = if self.is_32 { 4 } else { 8 };
+        let mut strings = vec![0];
+        let mut string = |text: &str| {
+            strings.extend_from_slice(text.as_bytes());
+            strings.push(0);
+            (strings.len() - text.len() - 1) as u64
+        };
+        // The dynamic section, and where in it each entry came to be.
+        let (mut dynamic, mut positions) = (Vec::new(), Vec::new());
+        for entry in self.entries {
+            if let Entry::Lazy(_) = entry {
+                dynamic.push((DT_POSFLAG_1, 1));
+            }
+            positions.push(dynamic.len() as u16);
+            dynamic.push(match *entry {
+                Entry::Needed(name) | Entry::Lazy(name) => (DT_NEEDED, string(name)),
+                Entry::Runpath(list) => (DT_RUNPATH, string(list)),
+                Entry::Filter(name) => (0x7fff_ffff, string(name)),
+                Entry::Auxiliary(name) => (0x7fff_fffd, string(name)),
+                Entry::SymbolFilter(name) => (0x6000_000f, string(name)),
+                Entry::Flags1(flags) => (DT_FLAGS_1, flags),
+                Entry::PositionFlags(flags) => (DT_POSFLAG_1, flags),
+            });
+        }
+        dynamic.extend(self.soname.map(|soname| (DT_SONAME, string(soname))));
+        let names: Vec<u64> = self.symbols.iter().map(|symbol| string(symbol.name)).collect();
+
+        let symbol_size = if self.is_32 { 16 } else { 24 };
+        let mut symtab = vec![0; symbol_size];
+        let mut syminfo: Vec<u8> = [1u16, 0].iter().flat_map(|half| half.to_le_bytes()).collect();
+        let mut relocations = Vec::new();
+        for (number, (symbol, name)) in self.symbols.iter().zip(&names).enumerate() {
+            let section = u16::from(symbol.defined);
+            symtab.extend((*name as u32).to_le_bytes());
+            if self.is_32 {
+                symtab.extend([0; 8]);
+                symtab.extend([0x12, 0]);
+                symtab.extend(section.to_le_bytes());
+            } else {
+                symtab.extend([0x12, 0]);
+                symtab.extend(section.to_le_bytes());
+                symtab.extend([0; 16]);
+            }
+            let bound = symbol.bound_to.map_or(0xffff, |entry| positions[entry]);
+            syminfo.extend(bound.to_le_bytes());
+            syminfo.extend([1, 0]);
+            if symbol.at_load {
+                let info = if self.is_32 { ((number as u64 + 1) << 8) | 1 } else { ((number as u64 + 1) << 32) | 1 };
+                [0, info, 0].iter().for_each(|value| put(&mut relocations, *value, word));
+            }
+        }
+        let header_size = if self.is_32 { 52 } else { 64 };
+        let segment_size = if self.is_32 { 32 } else { 56 };
+        let n_segments = 2 + u64::from(self.interpreter.is_some());
+        let mut at = header_size + n_segments * segment_size;
+        let mut body = Vec::new();
+        let mut place = |bytes: &[u8]| {
+            let start = at;
+            body.extend_from_slice(bytes);
+            let padding = bytes.len().next_multiple_of(8) - bytes.len();
+            body.extend(vec![0; padding]);
+            at += (bytes.len() + padding) as u64;
+            (start, bytes.len() as u64)
+        };
+        let interpreter = self.interpreter.map(|path| place(&[path.as_bytes(), b"\0"].concat()));
+        if !self.symbols.is_empty() {
+            // The symbol table ends where the next table begins.
+            dynamic.push((DT_SYMTAB, place(&symtab).0));
+        }
+        let (strings_at, strings_size) = place(&strings);
+        dynamic.extend([(DT_STRTAB, strings_at), (DT_STRSZ, strings_size)]);
+        if self.symbols.iter().any(|symbol| symbol.bound_to.is_some()) {
+            let (start, size) = place(&syminfo);
+            dynamic.extend([(DT_SYMINFO, start), (DT_SYMINSZ, size)]);
+        }
+        if !relocations.is_empty() {
+            let (start, size) = place(&relocations);
+            dynamic.extend([(DT_RELA, start), (DT_RELASZ, size)]);
+        }
+        let mut table = Vec::new();
+        for (tag, value) in dynamic.into_iter().chain([(0, 0)]) {
+            put(&mut table, tag, word);
+            put(&mut table, value, word);
+        }
+        let dynamic = place(&table);
+        let end = at;
+
+        let mut file = vec![0x7f, b'E', b'L', b'F', if self.is_32 { 1 } else { 2 }, 1, 1, 0];
+        file.extend([0; 8]);
+        let machine = if self.is_32 { 3u16 } else { 62 };
+        [3, machine, 1, 0].iter().for_each(|half| file.extend(half.to_le_bytes()));
+        [0, header_size, 0].iter().for_each(|value| put(&mut file, *value, word));
+        file.extend([0; 4]);
+        let halves = [header_size, segment_size, n_segments, 0, 0, 0];
+        halves.iter().for_each(|half| file.extend((*half as u16).to_le_bytes()));
+        let segments = [interpreter.map(|place| (3u32, place)), Some((1, (0, end))), Some((2, dynamic))];
+        for (kind, (start, size)) in segments.into_iter().flatten() {
+            file.extend(kind.to_le_bytes());
+            if !self.is_32 {
+                file.extend(4u32.to_le_bytes());
+            }
+            [start, start, start, size, size].iter().for_each(|value| put(&mut file, *value, word));
+            if self.is_32 {
+                file.extend(4u32.to_le_bytes());
+            }
+            put(&mut file, 4096, word);
+        }
+        file.extend(body);
+        file
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, value: u64, word: usize) {
+    bytes.extend_from_slice(&value.to_le_bytes()[..word]);
+}
