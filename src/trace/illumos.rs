@@ -170,6 +170,7 @@ impl Tracer<'_> {
         if elf_is_userland(elf) {
             return self.link_object(id, path);
         }
+        self.illumos_modules.add_kernel(path, place, bits);
         for name in names {
             let text = escaped(&name).to_string();
             let reason = Reason::new(Evidence::Proven, Kind::Module, text.clone());
@@ -192,7 +193,7 @@ fn elf_is_userland(elf: &Elf) -> bool {
     elf.interpreter.is_some()
 }
 
-fn probed(probes: &[Probe]) -> Vec<Probed> {
+pub(super) fn probed(probes: &[Probe]) -> Vec<Probed> {
     let probed = |probe: &Probe| Probed {
         path: probe.path.clone(),
         step: probe.step.to_string(),

@@ -6,11 +6,13 @@
 //! further file can ask for anything.
 
 mod add;
+mod consequences;
 mod elsewhere;
 mod facts;
 mod firings;
 mod generated;
 mod illumos;
+mod illumos_kernel;
 mod kernel;
 mod processes;
 mod scripts;
@@ -25,7 +27,7 @@ use crate::manifest::{Boot, Missing, Omission};
 use crate::modules::hardware::HardwareError;
 use crate::objects::elf::SymbolScan;
 use crate::path::RootPath;
-use crate::reason::Priority;
+use crate::reason::{Consequence, Priority};
 use crate::recipe::{Recipe, System};
 use crate::resolve::cpu::{Cpu, UnknownCpu};
 use crate::resolve::glibc::{Cache, Glibc, Request};
@@ -48,6 +50,13 @@ pub struct Input<'a> {
     pub rule_directories: &'a [PathBuf],
     /// How the tree's loaders find libraries: see [`Cache`].
     pub cache: Cache,
+}
+
+impl Input<'_> {
+    /// Whether the root is a finished image: what would be made for one has to be there.
+    fn is_finished(&self) -> bool {
+        self.cache == Cache::AsItIs
+    }
 }
 
 /// What a trace found: the graph, and what its nodes are where that is not simply what the root has there.
@@ -78,6 +87,8 @@ pub enum Item {
     Unpacked(Found),
     /// A directory of the image that the root does not have.
     Directory,
+    /// A symlink of the image that the root does not have.
+    Link { target: Vec<u8> },
 }
 
 /// Why a trace could not be made at all. A reference that leads nowhere is no such reason: it is told as missing.
@@ -136,6 +147,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
             }
         }
         tracer.fire_rules();
+        tracer.add_illumos_modules();
         tracer.select_modules(&mut kernel)?;
         if !tracer.has_files() && tracer.new_paths.is_empty() {
             break;
@@ -148,6 +160,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     tracer.add_loader_cache();
     tracer.list_dlopen_callers();
     tracer.look_elsewhere();
+    tracer.spread_consequences();
     Ok(tracer.finish(kernel))
 }
 
@@ -194,6 +207,10 @@ struct Tracer<'a> {
     /// What rules and the recipe want of the kernel.
     module_requests: Vec<crate::modules::Request>,
     wants_module_indexes: BTreeSet<(Option<RootPath>, String)>,
+    /// Modules that rules want for the kernels of an illumos image, and the kernels so far.
+    illumos_modules: illumos_kernel::Wishes,
+    /// What rules say happens without a path of the image; of several the worst.
+    consequences: HashMap<RootPath, Consequence>,
     arch: Option<&'static str>,
 }
 
@@ -227,6 +244,8 @@ impl<'a> Tracer<'a> {
             configured: BTreeSet::new(),
             module_requests: Vec::new(),
             wants_module_indexes: BTreeSet::new(),
+            illumos_modules: illumos_kernel::Wishes::default(),
+            consequences: HashMap::new(),
             arch: None,
         }
     }
