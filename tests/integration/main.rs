@@ -10,6 +10,7 @@ mod iso;
 mod iso_boot;
 mod manifest;
 mod loader;
+mod model_root;
 mod modules;
 mod node;
 mod pack;
