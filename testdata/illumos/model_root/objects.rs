@@ -2,16 +2,16 @@
 
 use super::elf::{Filter, Needed, Object};
 use super::spread;
-use super::tables::{Action, LinkFact, Tables, Year};
+use super::tables::{Action, LinkFact, Tables, Verb, Year};
+use super::tree::hard_link_target;
 use object::elf;
 use std::collections::{HashMap, HashSet};
 
 /// Programs that no table describes and that are no scripts; all others outside the directories of an instruction set
 /// are taken for scripts.
-const PROGRAMS: [&str; 15] = [
+const PROGRAMS: [&str; 14] = [
     "boot/grub/bin/grub",
     "usr/bin/pax",
-    "usr/has/bin/edit",
     "usr/lib/getoptcvt",
     "usr/lib/inet/certdb",
     "usr/lib/inet/certlocal",
@@ -45,6 +45,16 @@ impl Objects {
                 known.entry(path).or_insert(object);
             }
         }
+        // `etc/default/init` is in the table because its Makefile is that of a program.
+        for action in tables.actions.iter().filter(|action| action.verb == Verb::File && action.mode & 0o111 == 0) {
+            known.remove(&action.path);
+        }
+        // Of a file with several names the table may describe another one than the packages.
+        for link in tables.actions.iter().filter(|action| action.verb == Verb::HardLink) {
+            if let Some(object) = known.get(&link.path).cloned() {
+                known.entry(hard_link_target(link)).or_insert(object);
+            }
+        }
         Objects { known, year: tables.year }
     }
 
@@ -63,7 +73,7 @@ impl Objects {
         let object = Object {
             is_64: is_64_by_path(path),
             needed: vec![Needed { name: "libc.so.1".to_owned(), lazy: false }],
-            flags_1: u64::from(elf::DF_1_DIRECT.0),
+            flags_1: elf::DF_1_DIRECT.0,
             ..Object::default()
         };
         if is_library {
@@ -97,7 +107,7 @@ fn collect(links: &[LinkFact], year: Year) -> HashMap<String, Object> {
         let object = objects.entry(fact.object.clone()).or_insert_with(|| Object {
             is_64: fact.is_64,
             fixed_address: fact.executable && fixed_address(&fact.object, year),
-            flags_1: u64::from(elf::DF_1_DIRECT.0),
+            flags_1: elf::DF_1_DIRECT.0,
             ..Object::default()
         });
         add_fact(object, fact);
@@ -136,22 +146,22 @@ fn add_flag(object: &mut Object, option: &str) {
         "znodlopen" => elf::DF_1_NOOPEN,
         "zloadfltr" => elf::DF_1_LOADFLTR,
         "znow" => {
-            object.flags |= u64::from(elf::DF_BIND_NOW.0);
+            object.flags |= elf::DF_BIND_NOW.0;
             elf::DF_1_NOW
         }
         "no-Bdirect" => {
-            object.flags_1 &= !u64::from(elf::DF_1_DIRECT.0);
+            object.flags_1 &= !elf::DF_1_DIRECT.0;
             return;
         }
         _ => return,
     };
-    object.flags_1 |= u64::from(flag.0);
+    object.flags_1 |= flag.0;
 }
 
 /// Names that packages of 2015 did not deliver yet: today's package delivers them, and it was there without them. What
 /// belongs to a package outside the tables of 2015 stays.
 fn gone_libraries(tables: &Tables) -> HashSet<&str> {
-    let then: HashSet<&str> = tables.actions.iter().map(|action| file_name(action)).collect();
+    let then: HashSet<&str> = tables.actions.iter().map(file_name).collect();
     let packages: HashSet<&str> = tables.actions.iter().map(|action| action.package.as_str()).collect();
     let now = tables.actions_2025.iter().filter(|action| packages.contains(action.package.as_str()));
     now.map(file_name).filter(|name| !then.contains(name)).collect()
