@@ -1,6 +1,7 @@
 //! illumos roots made by hand: what its runtime linkers find, and what is dropped with which proof.
 
 mod object;
+mod rules;
 
 use minroot::manifest::{Content, Manifest, json};
 use minroot::objects::elf::{Elf, SymbolScan};
