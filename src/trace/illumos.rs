@@ -23,7 +23,7 @@ const TELLTALES: [&str; 4] = ["/lib/libc.so.1", "/usr/lib/libc.so.1", "/lib/amd6
 /// What system a root is of, when nobody says it.
 pub(super) fn system_of(root: &Root) -> System {
     let is_there = |path: &&str| RootPath::new(path).is_ok_and(|path| root.lookup(&path).is_ok());
-    if TELLTALES.iter().any(|path| is_there(&path)) { System::Illumos } else { System::Linux }
+    if TELLTALES.iter().any(is_there) { System::Illumos } else { System::Linux }
 }
 
 impl Tracer<'_> {
