@@ -47,10 +47,14 @@ pub struct Source {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TraceOptions {
+    /// What the image starts from.
+    pub base: Option<Base>,
     /// Absolute paths inside the root.
     pub targets: Vec<String>,
     /// Further paths to keep; a directory is kept with everything below it.
     pub include: Vec<String>,
+    /// Paths to leave out, whatever wants them, with `*` and `?`; a directory goes with everything below it.
+    pub exclude: Vec<String>,
     /// Names of hardware profiles, `rules/hardware/NAME.toml`.
     pub hardware: Vec<String>,
     /// Kernel modules by name, loaded at boot after those of the hardware profiles.
@@ -59,6 +63,17 @@ pub struct TraceOptions {
     pub cpu: Option<String>,
     /// Which lazy dependencies of illumos objects are kept.
     pub lazy: Option<LazyPolicy>,
+}
+
+/// What an image starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Only what is asked for, and what that needs.
+    #[default]
+    Nothing,
+    /// Everything in the root, less what the recipe excludes and rules forbid.
+    Everything,
 }
 
 /// Which lazy dependencies of illumos objects are kept; see [`crate::resolve::lazy`].
@@ -239,7 +254,9 @@ impl Recipe {
             }
         }
         join(&mut self.trace.targets, trace.targets);
+        replace(&mut self.trace.base, trace.base);
         join(&mut self.trace.include, trace.include);
+        join(&mut self.trace.exclude, trace.exclude);
         join(&mut self.trace.hardware, trace.hardware);
         join(&mut self.trace.modules, trace.modules);
         replace(&mut self.trace.cpu, trace.cpu);

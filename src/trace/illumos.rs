@@ -110,13 +110,17 @@ impl Tracer<'_> {
         }
         let store = self.glibc.store();
         let exports = || library.and_then(|library| store.bindings(library));
-        match judge(policy, index, || store.bindings(id), exports) {
-            Verdict::Keep(evidence) => self.follow(from, reference, Kind::LazyNeeded, format!("{name}: {evidence}")),
+        // A library that may never be asked for may be absent; one that is bound may not.
+        let (evidence, priority) = match judge(policy, index, || store.bindings(id), exports) {
+            Verdict::Keep(evidence) => (evidence, Priority::Required),
+            Verdict::KeepUnproven(evidence) => (evidence, Priority::Recommended),
             Verdict::Drop(proof) => {
                 let to = library.map(|library| self.object_path(library));
-                self.drop_lazy(from, Kind::LazyNeeded, name, to, proof);
+                return self.drop_lazy(from, Kind::LazyNeeded, name, to, proof);
             }
-        }
+        };
+        let reason = Reason::new(Evidence::Proven, Kind::LazyNeeded, format!("{name}: {evidence}"));
+        self.follow_answer(from, &name, &reference.answer, reason, priority);
     }
 
     fn follow_filtee(&mut self, from: &RootPath, reference: &Reference, kind: FilterKind, at_start: bool) {

@@ -120,7 +120,9 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     let mut tracer = Tracer::new(input, Glibc::new(store, cpu, input.cache));
 
     // What the user asked for. The recipe's own files come first: a startup line may run one of them.
+    tracer.add_exclusions();
     tracer.add_recipe_files()?;
+    tracer.add_base();
     tracer.add_targets();
     tracer.add_includes();
     tracer.add_startup_commands()?;

@@ -263,3 +263,36 @@ fn every_real_solaris_object_is_read() {
     }
     assert_eq!(n_files, 10);
 }
+
+#[test]
+fn an_image_can_start_from_everything_less_what_the_recipe_excludes() {
+    let root = root();
+    let root = root.path();
+    PROGRAM.write(root, "usr/bin/app");
+    for path in
+        ["usr/share/man/man1/app.1", "usr/include/stdio.h", "usr/share/lib/zoneinfo/UTC", "var/lib/minroot/metadata"]
+    {
+        std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        std::fs::write(root.join(path), "").unwrap();
+    }
+    std::fs::write(root.join("var/lib/minroot/metadata"), "minroot-metadata 1\n").unwrap();
+    symlink("nowhere", root.join("usr/dangling")).unwrap();
+    let recipe = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    let text = "[trace]\nbase = \"everything\"\nexclude = [\"/usr/share/man\", \"/usr/include/*.h\", \"/no/such\"]\n";
+    std::fs::write(recipe.path(), text).unwrap();
+    let recipe = recipe.path().to_str().unwrap();
+    let expected = [
+        "/lib/64",
+        "/lib/amd64/ld.so.1",
+        "/lib/amd64/libc.so.1",
+        "/lib/ld.so.1",
+        "/lib/libc.so.1",
+        "/usr/bin/app",
+        "/usr/dangling",
+        "/usr/share/lib/zoneinfo/UTC",
+    ];
+    assert_eq!(files(root, &[recipe]), expected);
+    let (output, _) = trace(root, &[recipe]);
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert!(notes.contains("`exclude` of `/no/such` matches nothing"), "{notes}");
+}
