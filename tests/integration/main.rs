@@ -11,6 +11,7 @@ mod iso;
 mod iso_boot;
 mod manifest;
 mod loader;
+mod model_root;
 mod modules;
 mod node;
 mod pack;

@@ -50,7 +50,6 @@ impl<'t> Source<'t> {
     /// [`ModelError::Object`].
     pub fn file(&self, action: &Action) -> Result<Kind, ModelError> {
         let path = action.path.as_str();
-        let executable = action.mode & 0o111 != 0;
         match self.modules.of(path, action.mode, &action.package) {
             Some(KernelObject::Module(module)) => {
                 let bytes = self.built_modules.get(&module, path, Module::bytes)?;
@@ -62,11 +61,15 @@ impl<'t> Source<'t> {
             }
             None => {}
         }
+        // First: some methods of services are programs.
+        if self.objects.describes(path) {
+            return self.program(path);
+        }
         if let Some(text) = self.text(path) {
             return Ok(Kind::File { bytes: text.into(), content: ContentKind::Other });
         }
-        if executable || self.objects.describes(path) {
-            return self.program(path, executable);
+        if action.mode & 0o111 != 0 {
+            return self.program(path);
         }
         let bytes = format!("model of /{path} of {}\n", action.package).into_bytes().into();
         Ok(Kind::File { bytes, content: ContentKind::Other })
@@ -79,18 +82,17 @@ impl<'t> Source<'t> {
     pub fn file_of_other_package(&self, to: &str, link: &Action) -> Result<Kind, ModelError> {
         match self.modules.of(to, 0o755, &link.package) {
             Some(_) => self.file(&Action { path: to.to_owned(), mode: 0o755, ..link.clone() }),
-            None => self.program(to, true),
+            None => self.program(to),
         }
     }
 
-    fn program(&self, path: &str, executable: bool) -> Result<Kind, ModelError> {
+    fn program(&self, path: &str) -> Result<Kind, ModelError> {
         match self.objects.of(path) {
             Some(object) => {
                 let bytes = self.built_objects.get(&object, path, Object::bytes)?;
                 Ok(Kind::File { bytes, content: ContentKind::Object })
             }
             None => {
-                debug_assert!(executable, "data files are no programs");
                 let bytes = format!("#!/sbin/sh\n# model of /{path}\nexit 0\n").into_bytes().into();
                 Ok(Kind::File { bytes, content: ContentKind::Other })
             }

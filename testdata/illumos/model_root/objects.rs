@@ -2,16 +2,16 @@
 
 use super::elf::{Filter, Needed, Object};
 use super::spread;
-use super::tables::{Action, LinkFact, Tables, Year};
+use super::tables::{Action, LinkFact, Tables, Verb, Year};
+use super::tree::hard_link_target;
 use object::elf;
 use std::collections::{HashMap, HashSet};
 
 /// Programs that no table describes and that are no scripts; all others outside the directories of an instruction set
 /// are taken for scripts.
-const PROGRAMS: [&str; 15] = [
+const PROGRAMS: [&str; 14] = [
     "boot/grub/bin/grub",
     "usr/bin/pax",
-    "usr/has/bin/edit",
     "usr/lib/getoptcvt",
     "usr/lib/inet/certdb",
     "usr/lib/inet/certlocal",
@@ -43,6 +43,16 @@ impl Objects {
                 object.filters.retain(|(_, filtee)| !gone.contains(filtee.as_str()));
                 set_class(&mut object, is_64_by_path(&path));
                 known.entry(path).or_insert(object);
+            }
+        }
+        // `etc/default/init` is in the table because its Makefile is that of a program.
+        for action in tables.actions.iter().filter(|action| action.verb == Verb::File && action.mode & 0o111 == 0) {
+            known.remove(&action.path);
+        }
+        // Of a file with several names the table may describe another one than the packages.
+        for link in tables.actions.iter().filter(|action| action.verb == Verb::HardLink) {
+            if let Some(object) = known.get(&link.path).cloned() {
+                known.entry(hard_link_target(link)).or_insert(object);
             }
         }
         Objects { known, year: tables.year }
