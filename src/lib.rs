@@ -34,6 +34,7 @@ pub mod root;
 pub mod packages;
 pub mod objects;
 pub mod modules;
+pub mod drivers;
 pub mod fetch;
 
 // Deciding: what a reference leads to, what the rules add, what a started image needs.

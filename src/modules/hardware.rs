@@ -1,8 +1,8 @@
 //! Hardware profiles (`rules/hardware/*.toml`): the devices of a known machine, in the words a device has for itself.
 //!
 //! A profile lists modaliases, not modules: which driver a device needs is for the target's `modules.alias` to say, so
-//! one profile serves every kernel, and PCI ids serve illumos' `driver_aliases` too. Each device has a class, so a
-//! recipe can ask for part of a machine: `hardware = ["qemu:network"]`.
+//! one profile serves every kernel, and PCI ids serve illumos' `driver_aliases` too (see [`crate::drivers`]). Each device
+//! has a class, so a recipe can ask for part of a machine: `hardware = ["qemu:network"]`.
 
 use super::nearest::nearest;
 use super::{Referrer, Request, Wanted};
@@ -41,8 +41,13 @@ pub struct Device {
     pub name: String,
     pub class: Class,
     /// The modaliases of the device and of what appears behind it, in that order: a virtio card is a PCI device first
-    /// and a virtio device when `virtio_pci` drives it.
+    /// and a virtio device when `virtio_pci` drives it. Empty for a device that Linux needs no module for.
+    #[serde(default)]
     pub alias: Vec<String>,
+    /// What illumos has beside the PCI and SCSI devices among the aliases: modaliases of PCI functions, names of device
+    /// nodes.
+    #[serde(default)]
+    pub illumos: Vec<String>,
     #[serde(default)]
     pub comment: String,
 }
@@ -57,13 +62,19 @@ pub enum Class {
     Console,
     /// Random numbers.
     Entropy,
+    /// USB controllers and the input devices and disks behind them.
+    Usb,
+    /// What the other devices hang on. It comes with every class: illumos has drivers for it, Linux has it built in.
+    Bus,
 }
 
-const CLASSES: [(&str, Class); 4] = [
+const CLASSES: [(&str, Class); 6] = [
     ("network", Class::Network),
     ("storage", Class::Storage),
     ("console", Class::Console),
     ("entropy", Class::Entropy),
+    ("usb", Class::Usb),
+    ("bus", Class::Bus),
 ];
 
 /// Why a profile cannot be used.
@@ -71,7 +82,9 @@ const CLASSES: [(&str, Class); 4] = [
 pub enum HardwareError {
     #[error("there is no hardware profile `{name}`")]
     Unknown { name: String, nearest: Vec<String> },
-    #[error("the hardware profile `{name}` has no class `{class}`; the classes are network, storage, console, entropy")]
+    #[error(
+        "the hardware profile `{name}` has no class `{class}`; the classes are network, storage, console, entropy, usb, bus"
+    )]
     UnknownClass { name: String, class: String },
     #[error("cannot read the hardware profile `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
@@ -119,31 +132,49 @@ pub fn profile(name: &str, directories: &[PathBuf]) -> Result<Profile, HardwareE
     }
 }
 
-/// What the recipe's `hardware` list wants: profiles, or single classes of them as in `qemu:network`.
+/// A device of a profile that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileDevice {
+    /// The profile's name.
+    pub profile: String,
+    pub device: Device,
+}
+
+/// The devices of the recipe's `hardware` list: of profiles, or of single classes of them as in `qemu:network`, with
+/// which come the profile's buses.
 ///
 /// # Errors
 /// As [`profile`], and for a class that does not exist or that the profile has no device of.
-pub fn requests(hardware: &[String], directories: &[PathBuf]) -> Result<Vec<Request>, HardwareError> {
-    let mut requests = Vec::new();
+pub fn devices(hardware: &[String], directories: &[PathBuf]) -> Result<Vec<ProfileDevice>, HardwareError> {
+    let mut wanted_devices = Vec::new();
     for wanted in hardware {
         let (name, class) = wanted.split_once(':').map_or((wanted.as_str(), None), |(n, c)| (n, Some(c)));
-        let profile = profile(name, directories)?;
-        let mut devices: Vec<&Device> = profile.devices.iter().collect();
+        let mut devices = profile(name, directories)?.devices;
         if let Some(text) = class {
             let known = CLASSES.iter().find(|(word, _)| *word == text).map(|(_, class)| *class);
-            devices.retain(|device| Some(device.class) == known);
-            if devices.is_empty() {
+            if !devices.iter().any(|device| Some(device.class) == known) {
                 return Err(HardwareError::UnknownClass { name: name.to_owned(), class: text.to_owned() });
             }
+            devices.retain(|device| device.class == Class::Bus || Some(device.class) == known);
         }
-        for device in devices {
-            let by = Referrer::Profile { profile: name.to_owned(), device: device.name.clone() };
-            requests.extend(device.alias.iter().map(|alias| Request {
-                by: by.clone(),
-                wanted: Wanted::Alias(alias.clone()),
-                priority: Priority::Recommended,
-            }));
-        }
+        wanted_devices.extend(devices.into_iter().map(|device| ProfileDevice { profile: name.to_owned(), device }));
+    }
+    Ok(wanted_devices)
+}
+
+/// What the recipe's `hardware` list wants of Linux: every modalias of its [`devices`].
+///
+/// # Errors
+/// As [`devices`].
+pub fn requests(hardware: &[String], directories: &[PathBuf]) -> Result<Vec<Request>, HardwareError> {
+    let mut requests = Vec::new();
+    for ProfileDevice { profile, device } in devices(hardware, directories)? {
+        let by = Referrer::Profile { profile, device: device.name };
+        requests.extend(device.alias.into_iter().map(|alias| Request {
+            by: by.clone(),
+            wanted: Wanted::Alias(alias),
+            priority: Priority::Recommended,
+        }));
     }
     Ok(requests)
 }
@@ -156,10 +187,10 @@ fn parse(origin: &str, text: &str) -> Result<Profile, HardwareError> {
             origin: origin.to_owned(),
             problem: format!("device `{}`: {problem}", device.name),
         };
-        if device.alias.is_empty() {
+        if device.alias.is_empty() && device.illumos.is_empty() {
             return Err(problem("it has no alias".to_owned()));
         }
-        for alias in &device.alias {
+        for alias in device.alias.iter().chain(&device.illumos) {
             check_alias(alias).map_err(|expected| problem(format!("`{alias}` is not of the form {expected}")))?;
         }
     }
