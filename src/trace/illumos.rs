@@ -26,6 +26,12 @@ pub(super) fn system_of(root: &Root) -> System {
     if TELLTALES.iter().any(is_there) { System::Illumos } else { System::Linux }
 }
 
+/// The architecture of an illumos root in isainfo(1)'s words: what its kernel is, or its C library where there is none.
+pub(super) fn arch_of(root: &Root) -> &'static str {
+    let is_64 = |path: &&str| RootPath::new(path).is_ok_and(|path| root.lookup(&path).is_ok());
+    if ["/kernel/amd64/genunix", "/lib/amd64/libc.so.1"].iter().any(is_64) { "amd64" } else { "i386" }
+}
+
 impl Tracer<'_> {
     /// Works out what the new objects ask for.
     pub(super) fn link_illumos_objects(&mut self) {
@@ -196,7 +202,7 @@ fn elf_is_userland(elf: &Elf) -> bool {
     elf.interpreter.is_some()
 }
 
-fn probed(probes: &[Probe]) -> Vec<Probed> {
+pub(super) fn probed(probes: &[Probe]) -> Vec<Probed> {
     let probed = |probe: &Probe| Probed {
         path: probe.path.clone(),
         step: probe.step.to_string(),

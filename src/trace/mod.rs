@@ -6,6 +6,7 @@
 //! further file can ask for anything.
 
 mod add;
+mod drivers;
 mod elsewhere;
 mod facts;
 mod firings;
@@ -127,6 +128,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     tracer.add_includes();
     tracer.add_startup_commands()?;
     let mut kernel = tracer.choose_kernel()?;
+    let databases = tracer.choose_drivers()?;
 
     // The fixed point. Objects before rules: a rule asks what objects say and which of them run together.
     loop {
@@ -146,7 +148,10 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
 
     // From here on no file can join the graph that asks for another one.
     tracer.add_module_indexes(&kernel)?;
-    tracer.add_startup_plan(&kernel)?;
+    tracer.trim_databases(databases.as_ref());
+    if tracer.system == System::Linux {
+        tracer.add_startup_plan(&kernel)?;
+    }
     tracer.add_loader_cache();
     tracer.list_dlopen_callers();
     tracer.look_elsewhere();
@@ -201,9 +206,10 @@ struct Tracer<'a> {
 
 impl<'a> Tracer<'a> {
     fn new(input: Input<'a>, glibc: Glibc<'a>) -> Tracer<'a> {
+        let system = input.recipe.system.unwrap_or_else(|| illumos::system_of(input.root));
         Tracer {
             input,
-            system: input.recipe.system.unwrap_or_else(|| illumos::system_of(input.root)),
+            system,
             glibc,
             illumos: Illumos::new(),
             linked: HashSet::new(),
@@ -229,7 +235,7 @@ impl<'a> Tracer<'a> {
             configured: BTreeSet::new(),
             module_requests: Vec::new(),
             wants_module_indexes: BTreeSet::new(),
-            arch: None,
+            arch: (system == System::Illumos).then(|| illumos::arch_of(input.root)),
         }
     }
 
