@@ -20,21 +20,19 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The whole root of a year, made once for all tests of a run; nobody may change it.
+/// The whole root of a year, made once for all tests and kept for the next run; nobody may change it.
 pub fn shared(year: Year) -> &'static Path {
     static ROOTS: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
-    let (slot, name) = match year {
-        Year::Y2015 => (&ROOTS[0], "model-root-2015"),
-        Year::Y2025 => (&ROOTS[1], "model-root-2025"),
-    };
-    slot.get_or_init(|| {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        if root.exists() {
-            fs::remove_dir_all(&root).unwrap();
-        }
-        generator::generate(&Options { year, packages: Vec::new() }, &root).unwrap();
-        root
+    ROOTS[usize::from(year == Year::Y2025)].get_or_init(|| {
+        let options = Options { year, packages: Vec::new() };
+        generator::generate_once(&options, Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
     })
+}
+
+/// The tables of a year, read once for all tests.
+pub fn tables(year: Year) -> &'static Tables {
+    static TABLES: [OnceLock<Tables>; 2] = [const { OnceLock::new() }; 2];
+    TABLES[usize::from(year == Year::Y2025)].get_or_init(|| Tables::load(year).unwrap())
 }
 
 /// A root of some packages, for tests that change it.
@@ -64,8 +62,8 @@ fn values<'a>(facts: &[&'a LinkFact], tag: &str) -> Vec<&'a str> {
 #[test]
 fn our_reader_finds_in_every_object_what_the_table_says() {
     for (year, n_objects) in [(Year::Y2015, 233), (Year::Y2025, 1908)] {
-        let tables = Tables::load(year).unwrap();
-        let facts = facts(&tables);
+        let tables = tables(year);
+        let facts = facts(tables);
         assert_eq!(facts.len(), n_objects);
         for (path, facts) in facts {
             let bytes = fs::read(shared(year).join(path)).unwrap();
@@ -89,8 +87,8 @@ fn our_reader_finds_in_every_object_what_the_table_says() {
 fn readelf_counts_as_many_lazy_entries_and_filters_as_the_table_has() {
     let Some(readelf) = tool("readelf") else { return };
     let root = shared(Year::Y2025);
-    let tables = Tables::load(Year::Y2025).unwrap();
-    let facts = facts(&tables);
+    let tables = tables(Year::Y2025);
+    let facts = facts(tables);
     let paths: Vec<PathBuf> = facts.keys().map(|path| root.join(path)).collect();
     let arguments: Vec<&OsStr> = [OsStr::new("-dW")].into_iter().chain(paths.iter().map(|p| p.as_os_str())).collect();
     let text = String::from_utf8(run(&readelf, &arguments)).unwrap();
@@ -129,7 +127,7 @@ fn readelf_sees_the_lazy_flag_before_its_entry() {
 #[test]
 fn as_many_paths_are_made_as_the_tables_have() {
     for year in [Year::Y2015, Year::Y2025] {
-        let tables = Tables::load(year).unwrap();
+        let tables = tables(year);
         let mut paths: BTreeMap<&str, Verb> = BTreeMap::new();
         tables.actions.iter().for_each(|action| _ = paths.insert(&action.path, action.verb));
         let root = shared(year);
@@ -149,7 +147,7 @@ fn as_many_paths_are_made_as_the_tables_have() {
         }
         let count = |verb| paths.values().filter(|v| **v == verb).count();
         assert_eq!(inodes.len(), count(Verb::File), "hard links are further names of files");
-        let undeclared = tree(root).len() - paths.len();
+        let undeclared = self::paths(root).len() - paths.len();
         assert!(undeclared < 120, "{undeclared} paths that no package delivers");
     }
 }
@@ -184,7 +182,7 @@ fn module_names<T: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> (ModuleName
 
 #[test]
 fn every_kernel_module_has_the_names_of_its_row() {
-    let tables = Tables::load(Year::Y2025).unwrap();
+    let tables = tables(Year::Y2025);
     let mut kinds = [0, 0];
     for module in tables.modules.iter().filter(|module| module.name != "unix" || module.namespace == "kmdb") {
         let bytes = fs::read(shared(Year::Y2025).join(&module.path)).unwrap();
@@ -257,7 +255,7 @@ fn objects_that_the_table_of_2015_lacks_need_nothing_newer_than_they_are() {
 fn contents_lists_every_path_with_the_size_it_has() {
     let root = shared(Year::Y2015);
     let text = fs::read_to_string(root.join("var/sadm/install/contents")).unwrap();
-    let tables = Tables::load(Year::Y2015).unwrap();
+    let tables = tables(Year::Y2015);
     let paths: BTreeSet<&str> = tables.actions.iter().map(|action| action.path.as_str()).collect();
     let mut listed = Vec::new();
     for line in text.lines() {
@@ -290,7 +288,7 @@ fn modes_and_owners_are_those_of_the_packages() {
     let root = shared(Year::Y2025);
     let view = Root::open(root).unwrap();
     let info = |path: &str| view.lookup_nofollow(&RootPath::new(path).unwrap()).unwrap().info;
-    let tables = Tables::load(Year::Y2025).unwrap();
+    let tables = tables(Year::Y2025);
     let actions = tables.actions.iter().filter(|action| matches!(action.verb, Verb::Directory | Verb::File));
     for action in actions {
         assert_eq!(info(&format!("/{}", action.path)).mode, action.mode, "{}", action.path);
@@ -337,6 +335,31 @@ fn the_driver_databases_agree_with_the_modules() {
     // A driver keeps its number whatever else is there.
     let all = fs::read_to_string(shared(Year::Y2025).join("etc/name_to_major")).unwrap();
     assert!(majors.lines().all(|line| all.lines().any(|other| other == line)));
+}
+
+#[test]
+fn service_manifests_start_what_is_there() {
+    for (year, n_expected) in [(Year::Y2015, 82), (Year::Y2025, 174)] {
+        let root = shared(year);
+        let mut n_manifests = 0;
+        let mut n_started = 0;
+        let manifests = ["lib/svc/manifest", "var/svc/manifest"].map(|directory| root.join(directory));
+        let files = manifests.iter().filter(|directory| directory.is_dir()).flat_map(|directory| paths(directory));
+        for path in files.filter(|path| path.is_file()) {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("<?xml version='1.0'?>\n<!DOCTYPE service_bundle"), "{}", path.display());
+            let start = text.split("name='start' exec='").nth(1).unwrap().split(['\'', ' ']).next().unwrap();
+            n_manifests += 1;
+            if start != ":true" {
+                n_started += 1;
+                assert!(root.join(&start[1..]).exists(), "{start} of {}", path.display());
+            }
+        }
+        assert_eq!(n_manifests, n_expected);
+        assert!(n_started * 3 > n_manifests, "{n_started} of {n_manifests} start something");
+    }
+    let text = fs::read_to_string(shared(Year::Y2025).join("lib/svc/manifest/network/network-loopback.xml")).unwrap();
+    assert!(text.contains("exec='/lib/svc/method/net-loopback %m'"), "{text}");
 }
 
 #[test]
@@ -388,25 +411,34 @@ fn a_directory_with_something_in_it_is_left_alone() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
-/// Every path with its kind, mode, time, and target or digest.
-fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    let mut directories = vec![root.to_owned()];
+/// Every path below a directory.
+fn paths(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(&directory).unwrap() {
-            let path = entry.unwrap().path();
-            let info = fs::symlink_metadata(&path).unwrap();
-            let content = if info.is_symlink() {
-                format!("link {}", fs::read_link(&path).unwrap().display())
-            } else if info.is_dir() {
-                directories.push(path.clone());
-                "directory".to_owned()
-            } else {
-                format!("file {} {:x?}", info.nlink(), Sha256::digest(fs::read(&path).unwrap()))
-            };
-            let line = format!("{content} {:o} {}", info.mode(), info.mtime());
-            found.insert(path.strip_prefix(root).unwrap().to_owned(), line);
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(entry.path());
+            }
+            found.push(entry.path());
         }
     }
     found
+}
+
+/// Every path with its kind, mode, time, and target or digest.
+fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
+    let line = |path: &PathBuf| {
+        let info = fs::symlink_metadata(path).unwrap();
+        let content = if info.is_symlink() {
+            format!("link {}", fs::read_link(path).unwrap().display())
+        } else if info.is_dir() {
+            "directory".to_owned()
+        } else {
+            format!("file {} {:x?}", info.nlink(), Sha256::digest(fs::read(path).unwrap()))
+        };
+        format!("{content} {:o} {}", info.mode(), info.mtime())
+    };
+    paths(root).iter().map(|path| (path.strip_prefix(root).unwrap().to_owned(), line(path))).collect()
 }

@@ -32,7 +32,8 @@ mod write;
 pub use error::ModelError;
 pub use tables::Year;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// What to make.
 #[derive(Debug, Clone)]
@@ -68,6 +69,28 @@ pub fn generate(options: &Options, directory: &Path) -> Result<Summary, ModelErr
     let tree = tree::Tree::plan(&tables, &chosen)?;
     write::write(&tree, options.year, directory)?;
     Ok(tree.summary(chosen.len()))
+}
+
+/// Makes the root below `parent` unless the same one is there from an earlier run: writing 30,000 files takes longer than
+/// planning them. Gives its path; nobody may change what is there.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_once(options: &Options, parent: &Path) -> Result<PathBuf, ModelError> {
+    let tables = tables::Tables::load(options.year)?;
+    let tree = tree::Tree::plan(&tables, &selection::select(&tables, &options.packages)?)?;
+    let root = parent.join(format!("model-root-{}", tree.digest(options.year)));
+    if root.exists() {
+        return Ok(root);
+    }
+    // Half a root never has the final name.
+    let failed = |source| ModelError::Write { path: root.clone(), source };
+    let unfinished = tempfile::tempdir_in(parent).map_err(failed)?;
+    write::write(&tree, options.year, unfinished.path())?;
+    match fs::rename(unfinished.path(), &root) {
+        Err(_) if root.exists() => Ok(root), // another process was faster
+        renamed => renamed.map(|()| root.clone()).map_err(failed),
+    }
 }
 
 /// A number that depends on the text alone (FNV-1a): it spreads variants over names, the same on every machine.

@@ -73,7 +73,7 @@ impl Objects {
         let object = Object {
             is_64: is_64_by_path(path),
             needed: vec![Needed { name: "libc.so.1".to_owned(), lazy: false }],
-            flags_1: u64::from(elf::DF_1_DIRECT.0),
+            flags_1: elf::DF_1_DIRECT.0,
             ..Object::default()
         };
         if is_library {
@@ -107,7 +107,7 @@ fn collect(links: &[LinkFact], year: Year) -> HashMap<String, Object> {
         let object = objects.entry(fact.object.clone()).or_insert_with(|| Object {
             is_64: fact.is_64,
             fixed_address: fact.executable && fixed_address(&fact.object, year),
-            flags_1: u64::from(elf::DF_1_DIRECT.0),
+            flags_1: elf::DF_1_DIRECT.0,
             ..Object::default()
         });
         add_fact(object, fact);
@@ -146,22 +146,22 @@ fn add_flag(object: &mut Object, option: &str) {
         "znodlopen" => elf::DF_1_NOOPEN,
         "zloadfltr" => elf::DF_1_LOADFLTR,
         "znow" => {
-            object.flags |= u64::from(elf::DF_BIND_NOW.0);
+            object.flags |= elf::DF_BIND_NOW.0;
             elf::DF_1_NOW
         }
         "no-Bdirect" => {
-            object.flags_1 &= !u64::from(elf::DF_1_DIRECT.0);
+            object.flags_1 &= !elf::DF_1_DIRECT.0;
             return;
         }
         _ => return,
     };
-    object.flags_1 |= u64::from(flag.0);
+    object.flags_1 |= flag.0;
 }
 
 /// Names that packages of 2015 did not deliver yet: today's package delivers them, and it was there without them. What
 /// belongs to a package outside the tables of 2015 stays.
 fn gone_libraries(tables: &Tables) -> HashSet<&str> {
-    let then: HashSet<&str> = tables.actions.iter().map(|action| file_name(action)).collect();
+    let then: HashSet<&str> = tables.actions.iter().map(file_name).collect();
     let packages: HashSet<&str> = tables.actions.iter().map(|action| action.package.as_str()).collect();
     let now = tables.actions_2025.iter().filter(|action| packages.contains(action.package.as_str()));
     now.map(file_name).filter(|name| !then.contains(name)).collect()

@@ -19,11 +19,31 @@ pub fn text(path: &str, delivered: impl Fn(&str) -> bool) -> Option<String> {
     }
 }
 
-/// `network/loopback` starts `net-loopback`, when that is delivered.
+/// Services that start a program themselves, and what they start.
+const PROGRAMS: [(&str, &str); 14] = [
+    ("application/print/server", "usr/lib/lpsched"),
+    ("network/inetd", "usr/lib/inet/inetd start"),
+    ("network/rpc/keyserv", "usr/sbin/keyserv"),
+    ("system/coreadm", "usr/bin/coreadm -U"),
+    ("system/cryptosvc", "usr/sbin/cryptoadm start"),
+    ("system/fmd", "usr/lib/fm/fmd/fmd"),
+    ("system/idmap", "usr/lib/idmapd"),
+    ("system/name-service-cache", "lib/svc/method/svc-nscd"),
+    ("system/pfexecd", "usr/lib/pfexecd"),
+    ("system/picl", "usr/lib/picl/picld"),
+    ("system/rcap", "usr/sbin/rcapadm -E"),
+    ("system/sac", "usr/lib/saf/sac -t 300"),
+    ("system/sysevent", "lib/svc/method/svc-syseventd start"),
+    ("system/utmp", "lib/svc/method/svc-utmpd"),
+];
+
+/// `network/network-loopback` starts `net-loopback`, when that is delivered.
 fn manifest(service: &str, delivered: impl Fn(&str) -> bool) -> String {
-    let start = method_names(service).into_iter().map(|name| format!("{METHODS}{name}")).find(|path| delivered(path));
-    let (start, stop) = match start {
-        Some(path) => (format!("/{path} %m"), ":kill"),
+    let program = PROGRAMS.iter().find(|(name, _)| *name == service).map(|(_, command)| (*command).to_owned());
+    let methods = method_names(service).into_iter().map(|name| format!("{METHODS}{name} %m"));
+    let command = program.into_iter().chain(methods).find(|command| delivered(command.split(' ').next().unwrap_or("")));
+    let (start, stop) = match command {
+        Some(command) => (format!("/{command}"), ":kill"),
         None => (":true".to_owned(), ":true"),
     };
     let name = service.rsplit('/').next().unwrap_or(service);
@@ -52,9 +72,11 @@ fn method_names(service: &str) -> Vec<String> {
             "device" => "devices",
             other => other,
         };
+        let name = name.strip_prefix("network-").unwrap_or(name);
+        let name = name.strip_suffix("-fs").unwrap_or(name);
         names.push(format!("{prefix}-{name}"));
     }
-    names.extend([name.to_owned(), format!("svc-{name}")]);
+    names.extend([name.to_owned(), format!("{name}d"), format!("svc-{name}"), format!("svc-{name}d")]);
     names
 }
 

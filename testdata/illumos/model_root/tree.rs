@@ -2,9 +2,10 @@
 
 use super::error::ModelError;
 use super::files::Source;
-use super::tables::{Action, Tables, Verb};
+use super::tables::{Action, Tables, Verb, Year};
 use super::{Summary, accounts, contents};
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -73,6 +74,20 @@ impl Tree {
         let entries: BTreeMap<String, Entry> = actions.par_iter().map(entry).collect::<Result<_, _>>()?;
         let contents = contents::text(&entries, tables.year);
         Ok(Tree { entries, contents })
+    }
+
+    /// A name for everything that is written: equal for equal trees.
+    pub fn digest(&self, year: Year) -> String {
+        let mut digest = Sha256::new();
+        digest.update(year.time().to_le_bytes());
+        // Paths, modes, owners, link targets; the bytes of files only by a sum.
+        digest.update(&self.contents);
+        for entry in self.entries.values() {
+            if let Kind::File { bytes, .. } = &entry.kind {
+                digest.update(bytes);
+            }
+        }
+        digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Counts what is in the tree.

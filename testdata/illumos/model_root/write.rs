@@ -52,7 +52,7 @@ pub fn write(tree: &Tree, year: Year, directory: &Path) -> Result<(), ModelError
     })?;
     // Last and from the inside out: a directory that is written to gets a new time.
     for path in directories.iter().rev().map(|path| path.as_str()).chain([""]) {
-        let mode = tree.entries.get(path).map_or(0o755, |entry| disk_mode(entry));
+        let mode = tree.entries.get(path).map_or(0o755, disk_mode);
         let path = directory.join(path);
         attempt(&path, fs::set_permissions(&path, Permissions::from_mode(mode)).and_then(|()| set_time(&path, time)))?;
     }
