@@ -6,6 +6,7 @@
 
 pub mod elf;
 pub mod script;
+pub mod shell;
 pub mod strings;
 
 use std::io;

@@ -507,7 +507,10 @@ mod tests {
         );
         check(
             "[[rule]]\nwhen = { file = '/x' }\nneeds = ['/a']",
-            &["t.toml:4:17: `file` takes a `reader`; known readers: nsswitch; or use `exists`"],
+            &[
+                "t.toml:4:17: `file` takes a `reader`; known readers: default-init, inittab, kcf, netconfig, nsswitch, pam, \
+               shell, smf-manifest, user_attr, vfstab; or use `exists`",
+            ],
         );
         check(
             "[[rule]]\nlibraries = ['libx.so']",

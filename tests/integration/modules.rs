@@ -421,7 +421,7 @@ fn the_ids_of_the_qemu_profiles_are_those_that_qemu_shows() {
             ["virtio-net-pci", "virtio-blk-pci,drive=disk", "virtio-scsi-pci", "virtio-serial-pci", "virtio-rng-pci"];
         kinds.map(|kind| format!("{kind}{options}"))
     };
-    let cards = ["e1000".to_owned(), "e1000e".to_owned()];
+    let cards = ["e1000", "e1000e", "VGA"].map(str::to_owned);
     let machines = [("pc", virtio(",disable-modern=off,disable-legacy=off")), ("q35", virtio(",disable-legacy=on"))];
     let mut shown = BTreeSet::new();
     for (machine, devices) in machines {
@@ -448,7 +448,12 @@ fn the_ids_of_the_qemu_profiles_are_those_that_qemu_shows() {
     assert!(!shown.is_empty());
     for name in ["qemu", "qemu-e1000e", "virtio"] {
         let profile = hardware::profile(name, &[]).unwrap();
-        for alias in profile.devices.iter().flat_map(|device| &device.alias).filter(|alias| alias.starts_with("pci:")) {
+        for alias in profile
+            .devices
+            .iter()
+            .flat_map(|device| device.alias.iter().chain(&device.illumos))
+            .filter(|alias| alias.starts_with("pci:"))
+        {
             let hex = |from: usize| alias[from..from + 4].to_lowercase();
             // pci:vVVVVVVVVdDDDDDDDDsvSSSSSSSSsdSSSSSSSS: the numbers are 16 bits wide.
             let id = (format!("{}:{}", hex(9), hex(18)), format!("{}:{}", hex(28), hex(38)));

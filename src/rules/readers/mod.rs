@@ -1,8 +1,21 @@
 //! Configuration files to bindings: what a rule can say about the content of a file. One file per format.
 //!
 //! A reader never fails: the program that reads the file at run time skips what it does not understand, and so do we.
+//!
+//! Readers that find commands (`inittab`, `shell`, `smf-manifest`) have the same two bindings for them, `role` and
+//! `word`: `command` is a program to run, `path` an absolute path beside it, `unknown` a command whose name depends on
+//! something (see [`crate::objects::shell`]). A rule picks one with `role = "command"` and asks for `{word}`.
 
+mod default_init;
+mod inittab;
+mod kcf;
+mod netconfig;
 mod nsswitch;
+mod pam;
+mod shell;
+mod smf_manifest;
+mod user_attr;
+mod vfstab;
 
 use super::pattern::Bindings;
 
@@ -17,11 +30,119 @@ pub struct Reader {
 }
 
 /// Every format, by name.
-pub static READERS: &[Reader] = &[Reader { name: "nsswitch", bindings: nsswitch::BINDINGS, read: nsswitch::read }];
+pub static READERS: &[Reader] = &[
+    Reader { name: "default-init", bindings: default_init::BINDINGS, read: default_init::read },
+    Reader { name: "inittab", bindings: inittab::BINDINGS, read: inittab::read },
+    Reader { name: "kcf", bindings: kcf::BINDINGS, read: kcf::read },
+    Reader { name: "netconfig", bindings: netconfig::BINDINGS, read: netconfig::read },
+    Reader { name: "nsswitch", bindings: nsswitch::BINDINGS, read: nsswitch::read },
+    Reader { name: "pam", bindings: pam::BINDINGS, read: pam::read },
+    Reader { name: "shell", bindings: shell::BINDINGS, read: shell::read },
+    Reader { name: "smf-manifest", bindings: smf_manifest::BINDINGS, read: smf_manifest::read },
+    Reader { name: "user_attr", bindings: user_attr::BINDINGS, read: user_attr::read },
+    Reader { name: "vfstab", bindings: vfstab::BINDINGS, read: vfstab::read },
+];
 
 impl Reader {
     /// One map per thing the file names, in the order of the file.
     pub fn read(&self, text: &[u8]) -> Vec<Bindings> {
         (self.read)(text)
+    }
+}
+
+/// A map from names and values in the same order.
+fn bind<const N: usize>(names: &[&str], values: [&[u8]; N]) -> Bindings {
+    debug_assert_eq!(names.len(), N);
+    names.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value.to_owned())).collect()
+}
+
+/// The lines without their ends, and without a backslash line end where a line goes on on the next.
+fn joined_lines(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut lines = Vec::new();
+    let mut open: Option<Vec<u8>> = None;
+    for line in text.split(|&byte| byte == b'\n') {
+        let mut whole = open.take().unwrap_or_default();
+        match line.strip_suffix(b"\\") {
+            Some(start) => {
+                whole.extend_from_slice(start);
+                open = Some(whole);
+            }
+            None => {
+                whole.extend_from_slice(line);
+                lines.push(whole);
+            }
+        }
+    }
+    lines.extend(open);
+    lines
+}
+
+/// The blank-separated fields of a line, before any `#`.
+fn fields(line: &[u8]) -> Vec<&[u8]> {
+    let text = line.split(|&byte| byte == b'#').next().unwrap_or_default();
+    text.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).collect()
+}
+
+/// What the tests of all readers share.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compares what a reader finds, each map as its values in the order of the reader's names with blanks between.
+    pub fn check(reader: &str, text: &str, expected: &[&str]) {
+        let reader = READERS.iter().find(|known| known.name == reader).unwrap();
+        let shown = |bindings: &Bindings| {
+            let values: Vec<String> =
+                reader.bindings.iter().map(|name| String::from_utf8_lossy(&bindings[*name]).into_owned()).collect();
+            values.join(" ")
+        };
+        let found: Vec<String> = reader.read(text.as_bytes()).iter().map(shown).collect();
+        assert_eq!(found, expected, "{}: {text:?}", reader.name);
+    }
+
+    #[test]
+    fn readers_are_sorted_by_name() {
+        assert!(READERS.is_sorted_by_key(|reader| reader.name));
+    }
+
+    #[test]
+    fn the_walk_through_names_every_reader_with_its_bindings() {
+        let readme = include_str!("../../../rules/README.md");
+        for reader in READERS {
+            let start = format!("| `{}` |", reader.name);
+            let line = readme.lines().find(|line| line.starts_with(&start)).expect(reader.name);
+            for binding in reader.bindings {
+                assert!(line.contains(&format!("`{binding}`")), "{}: {binding}", reader.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_map_has_every_name_and_no_text_does_harm() {
+        let texts: Vec<Vec<u8>> = vec![
+            b"a:b:c:d e /f\n".to_vec(),
+            b"a b c d e f g h\n".to_vec(),
+            b"A=B\na::::b=c;d=e,f\n".to_vec(),
+            b"\\\n\\\n\\".to_vec(),
+            b":::::::::\n=;,;=\n".repeat(100),
+            (0..=255).collect(),
+            vec![0xff; 300],
+            b"<service_bundle><service name=''/></service_bundle>".to_vec(),
+        ];
+        for reader in READERS {
+            for text in &texts {
+                for found in reader.read(text) {
+                    let names: Vec<&str> = found.keys().map(String::as_str).collect();
+                    let mut expected = reader.bindings.to_vec();
+                    expected.sort_unstable();
+                    assert_eq!(names, expected, "{}", reader.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_backslash_joins_lines() {
+        assert_eq!(joined_lines(b"a\\\nb\nc\\"), [&b"ab"[..], b"c"]);
     }
 }
