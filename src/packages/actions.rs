@@ -154,7 +154,10 @@ file hash=ff path=b devlink=type=ddi_pseudo;name=\t\D
         assert_eq!(actions[2].all("alias").collect::<Vec<_>>(), ["pci8086,1000", "pci8086,1001"]);
         assert_eq!((actions[2].get("perms"), actions[2].path()), (Some("* 0666 root sys"), None));
         assert_eq!(actions[3].get("target"), Some("b \"c\" d"));
-        assert_eq!((actions[4].payload.as_deref(), actions[4].get("devlink")), (Some("ff"), Some("type=ddi_pseudo;name=\\t\\D")));
+        assert_eq!(
+            (actions[4].payload.as_deref(), actions[4].get("devlink")),
+            (Some("ff"), Some("type=ddi_pseudo;name=\\t\\D"))
+        );
     }
 
     #[test]

@@ -97,7 +97,8 @@ f none /old/style SUNWold
 
     #[test]
     fn damaged_lines_are_left_out() {
-        for line in ["/a", "/a f", "/a f none 0644 root", "/a z none SUNWx", "x y z", "f none rel SUNWx", "/a s none !"] {
+        for line in ["/a", "/a f", "/a f none 0644 root", "/a z none SUNWx", "x y z", "f none rel SUNWx", "/a s none !"]
+        {
             assert_eq!(listings(line).count(), 0, "{line}");
         }
     }

@@ -5,6 +5,7 @@ mod cli;
 mod command;
 mod determinism;
 mod fetch;
+mod illumos_packages;
 mod init;
 mod iso;
 mod iso_boot;

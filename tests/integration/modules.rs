@@ -151,7 +151,10 @@ fn the_cloud_kernel_needs_eight_modules_for_a_network() {
     assert_eq!(selection.missing[0].priority, Priority::Recommended);
     let edge = |to: &str| selection.edges.iter().find(|e| e.to == ModuleName::new(to)).unwrap();
     assert_eq!(edge("virtio_net").reason.kind, Kind::Alias);
-    assert_eq!(*edge("virtio_net").reason.detail, *"hardware/qemu: virtio:d00000001v00001AF4 matches virtio:d00000001v*");
+    assert_eq!(
+        *edge("virtio_net").reason.detail,
+        *"hardware/qemu: virtio:d00000001v00001AF4 matches virtio:d00000001v*"
+    );
     assert_eq!(edge("failover").from, Referrer::Module(ModuleName::new("net_failover")));
 }
 
