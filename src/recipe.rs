@@ -38,8 +38,13 @@ pub struct Source {
     pub root: Option<PathBuf>,
     /// Package names for the system's apt.
     pub apt: Vec<String>,
-    /// Package files, with `*` and `?`.
+    /// Package files, and directories of illumos packages, with `*` and `?`.
     pub packages: Vec<String>,
+    /// Which of `packages` to take, by name; a package of illumos answers to its Tribblix and to its IPS name. All when
+    /// empty.
+    pub select: Vec<String>,
+    /// Facets of IPS packages that are not as usual, `true`; `doc = false` leaves out `facet.doc` and `facet.doc.*`.
+    pub facets: BTreeMap<String, bool>,
     /// Packages of `apt` that smaller ones stand in for when the image is to be as small as possible.
     pub smallest: BTreeMap<String, String>,
 }
@@ -248,6 +253,8 @@ impl Recipe {
             }
             join(&mut self.source.apt, source.apt);
             join(&mut self.source.packages, source.packages);
+            join(&mut self.source.select, source.select);
+            self.source.facets.extend(source.facets);
             self.source.smallest.extend(source.smallest);
             if !self.source.apt.is_empty() && !self.source.packages.is_empty() {
                 return Err(RecipeError::Conflict("one has `apt`, another `packages`".to_owned()));
