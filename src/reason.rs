@@ -91,6 +91,40 @@ pub enum Priority {
     Required,
 }
 
+/// What happens when something is missing, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The kernel panics or halts.
+    Panic,
+    /// The machine hangs, or waits at a prompt for somebody.
+    Hang,
+    /// Somebody prints a warning and goes on.
+    Warning,
+    /// A feature is lost without a word.
+    Loss,
+}
+
+/// What a machine does without a file: of a missing reference the part that a user will see.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Consequence {
+    pub severity: Severity,
+    /// In the words of the component that fails, where it has any: ``Can't load specfs``.
+    pub words: Arc<str>,
+}
+
+impl Severity {
+    /// How badly a thing is wanted whose absence has this consequence: only what keeps the machine from running is
+    /// required.
+    pub fn priority(self) -> Priority {
+        match self {
+            Severity::Panic | Severity::Hang => Priority::Required,
+            Severity::Warning => Priority::Recommended,
+            Severity::Loss => Priority::Suggested,
+        }
+    }
+}
+
 /// Why a file is in: one edge of the graph, without its two ends.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason {
@@ -125,6 +159,19 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Serde knows the kebab-case names already; a unit variant serializes to a formatter as its name.
         self.serialize(f)
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// `panic: Can't load specfs`.
+impl fmt::Display for Consequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.severity, self.words)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::manifest::Missing;
 use crate::output;
-use crate::reason::Priority;
+use crate::reason::{Evidence, Priority};
 use crate::text::Style;
 use std::fmt;
 use std::fs::File;
@@ -115,8 +115,13 @@ fn one_missing(missing: &Missing) {
     if let Some(from) = &missing.from {
         text.push_str(&format!(" needed by {from}"));
     }
-    if !missing.reason.detail.is_empty() && *missing.reason.detail != *missing.name {
+    if missing.reason.evidence == Evidence::Rule {
+        text.push_str(&format!(" (rule {})", missing.reason.detail));
+    } else if !missing.reason.detail.is_empty() && *missing.reason.detail != *missing.name {
         text.push_str(&format!(" ({})", missing.reason.detail));
+    }
+    if let Some(consequence) = &missing.consequence {
+        text.push_str(&format!(": {consequence}"));
     }
     text.push('\n');
     if missing.priority == Priority::Required {

@@ -136,6 +136,9 @@ impl Printer<'_, '_> {
         if missing.probes.is_empty() {
             writeln!(self.f, "    no place was tried")?;
         }
+        if let Some(consequence) = &missing.consequence {
+            writeln!(self.f, "    without it: {}", self.style.bad(escaped(consequence.to_string().as_bytes())))?;
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ pub mod totals;
 pub mod tree;
 
 use crate::path::RootPath;
-use crate::reason::Reason;
+use crate::reason::{Consequence, Reason};
 use crate::recipe::System;
 
 /// Everything an image is to hold, and what was decided on the way.
@@ -124,6 +124,8 @@ pub struct Missing {
     pub name: String,
     /// A missing required reference makes `trace` exit with 1; the others are told.
     pub priority: crate::reason::Priority,
+    /// What happens without it, where a rule says so.
+    pub consequence: Option<Consequence>,
     /// Every place tried, in order.
     pub probes: Vec<Probed>,
 }

@@ -136,6 +136,9 @@ impl<'m, W: Write> Tree<'m, W> {
             self.style.bad(format_args!("{} not found", escaped(name.as_bytes()))),
             self.style.remark(format_args!("[{label}, {priority}]"))
         )?;
+        if let Some(consequence) = &missing.consequence {
+            writeln!(self.out, "{}{below}    {}", self.prefix, escaped(consequence.to_string().as_bytes()))?;
+        }
         for probe in probes {
             let path = escaped(probe.path.as_bytes());
             writeln!(self.out, "{}{below}    {path}: {} ({})", self.prefix, probe.outcome, probe.step)?;
@@ -236,6 +239,7 @@ pub(crate) mod tests {
     fn a_missing_target_stands_at_the_top() {
         let mut manifest = manifest_of(&[]);
         manifest.missing.push(Missing {
+            consequence: None,
             from: None,
             reason: Reason::new(Evidence::Target, Kind::Target, ""),
             name: "/usr/bin/nodd".to_owned(),

@@ -5,7 +5,7 @@
 //! run, which are asked once per rule and kept, then symbols, then bytes of the object.
 
 use super::facts::Facts;
-use super::firing::{Effect, Firing, Need};
+use super::firing::{Effect, Firing, Made, Need};
 use super::index::{NameCache, PathHits};
 use super::pattern::{Bindings, PathPattern, Template};
 use super::{Rule, RuleFile, RuleSet};
@@ -139,7 +139,9 @@ impl Run<'_> {
                 let mut bindings = from_strings.clone();
                 bindings.extend(from_file.clone());
                 self.state.rules[number].fired = true;
-                let match_ = Match { file, rule, object, bindings };
+                let detail = detail(file, &bindings);
+                bindings.extend(object.into_iter().flat_map(of_object));
+                let match_ = Match { file, rule, object, bindings, detail };
                 match_.effects(self.facts, &mut self.firings);
             }
         }
@@ -190,6 +192,24 @@ struct Match<'a> {
     rule: &'a Rule,
     object: Option<&'a RootPath>,
     bindings: Bindings,
+    /// For the reasons: see [`Firing::detail`].
+    detail: String,
+}
+
+/// What every object binds.
+fn of_object(object: &RootPath) -> [(String, Vec<u8>); 2] {
+    let directory = object.parent().filter(|parent| !parent.is_root());
+    let directory = directory.map_or_else(Vec::new, |directory| directory.as_bytes().to_vec());
+    [("object_directory".to_owned(), directory), ("object_name".to_owned(), object.file_name().to_vec())]
+}
+
+/// The rule's id, then what matched.
+fn detail(file: &RuleFile, bindings: &Bindings) -> String {
+    let mut detail = file.id.0.clone();
+    for (name, value) in bindings {
+        detail.push_str(&format!(" {name}={}", crate::path::escaped(value)));
+    }
+    detail
 }
 
 impl Match<'_> {
@@ -206,6 +226,18 @@ impl Match<'_> {
             for template in &effects.libraries {
                 fire(Effect::Library { soname: template.expand(&self.bindings), context: context.clone() });
             }
+        }
+        let directories = effects.directories.iter().map(|template| (template, Made::Directory));
+        let files = effects.files.iter().map(|template| (template, Made::File));
+        let links = effects.links.iter().map(|(link, target)| {
+            let target = target.expand(&self.bindings);
+            (link, Made::Link { target })
+        });
+        for (template, made) in directories.chain(files).chain(links) {
+            fire(match template.expand_path(&self.bindings) {
+                Some(PathPattern::Path(path)) => Effect::Make { path, made },
+                _ => Effect::Unresolved { name: self.text(template) },
+            });
         }
         for template in &effects.modules {
             fire(Effect::Module { name: self.text(template) });
@@ -248,10 +280,6 @@ impl Match<'_> {
 
     fn firing(&self, effect: Effect) -> Firing {
         let file = self.rule.when.reading.as_ref().and_then(|reading| reading.file.as_ref());
-        let mut detail = self.file.id.0.clone();
-        for (name, value) in &self.bindings {
-            detail.push_str(&format!(" {name}={}", crate::path::escaped(value)));
-        }
         Firing {
             rule: self.file.id.clone(),
             line: self.rule.line,
@@ -259,8 +287,9 @@ impl Match<'_> {
             object: self.object.cloned(),
             effect,
             priority: self.rule.priority,
+            consequence: self.rule.consequence.clone(),
             optional: self.rule.optional,
-            detail,
+            detail: self.detail.clone(),
         }
     }
 

@@ -10,8 +10,51 @@ macro_rules! built_in {
 }
 
 /// Id, file name for messages, text.
-static FILES: &[(&str, &str, &str)] =
-    built_in!["linux/kmod-indexes", "linux/libgcc-s", "linux/node-builtins", "linux/nsswitch"];
+static FILES: &[(&str, &str, &str)] = built_in![
+    "illumos/boot/buses",
+    "illumos/boot/cpu-modules",
+    "illumos/boot/exec",
+    "illumos/boot/first-use-modules",
+    "illumos/boot/init",
+    "illumos/boot/kernel-files",
+    "illumos/boot/kmdb",
+    "illumos/boot/mount-points",
+    "illumos/boot/platform-support",
+    "illumos/boot/pseudo-nexus",
+    "illumos/boot/ramdisk-root",
+    "illumos/boot/real-mode-devices",
+    "illumos/boot/scheduling-class",
+    "illumos/boot/startup-modules",
+    "illumos/boot/zvol-walk",
+    "illumos/console/consconfig",
+    "illumos/console/device-links",
+    "illumos/console/devices",
+    "illumos/console/screen",
+    "illumos/console/serial",
+    "illumos/drivers/disk-targets",
+    "illumos/drivers/pseudo-conf",
+    "illumos/drivers/usb-devices",
+    "illumos/loader/files",
+    "illumos/loader/stages",
+    "illumos/network/device-links",
+    "illumos/network/dhcpagent",
+    "illumos/network/dlmgmtd",
+    "illumos/network/ipmgmtd",
+    "illumos/network/mac-plugins",
+    "illumos/network/sockets",
+    "illumos/network/strplumb",
+    "illumos/userland/devfsadm",
+    "illumos/userland/dumpadm",
+    "illumos/userland/isaexec",
+    "illumos/userland/mount",
+    "illumos/userland/nsswitch",
+    "illumos/userland/terminfo",
+    "illumos/userland/zone",
+    "linux/kmod-indexes",
+    "linux/libgcc-s",
+    "linux/node-builtins",
+    "linux/nsswitch",
+];
 
 pub(super) fn files() -> Result<Vec<RuleFile>, RulesError> {
     let mut files = Vec::with_capacity(FILES.len());

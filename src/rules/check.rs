@@ -75,7 +75,8 @@ fn repetitions(file: &RuleFile) -> Vec<Problem> {
     let mut problems = Vec::new();
     for rule in &file.rules {
         let effects = &rule.effects;
-        for list in [&effects.needs, &effects.libraries, &effects.modules, &effects.generate, &effects.never] {
+        let lists = [&effects.needs, &effects.libraries, &effects.modules, &effects.generate, &effects.never];
+        for list in lists.into_iter().chain([&effects.directories, &effects.files]) {
             let mut seen = BTreeSet::new();
             for template in list.iter().filter(|template| !seen.insert(&template.text)) {
                 problems.push(at(file, template, format!("`{}` is listed twice", template.text)));

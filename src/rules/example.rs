@@ -6,6 +6,7 @@ use super::firing::{Effect, Firing, Need, first_existing};
 use super::pattern::{Bindings, StringPattern, SymbolPattern, as_path, path_glob};
 use super::problem::instead_of;
 use super::{Example, RuleSet};
+use crate::objects::script::Script;
 use crate::path::RootPath;
 use crate::recipe::System;
 use std::collections::BTreeSet;
@@ -99,6 +100,10 @@ impl Outcome<'_> {
                     self.name("library", &String::from_utf8_lossy(soname));
                 }
             }
+            Effect::Make { path, made } => {
+                self.name(made.word(), &path.to_string());
+                self.new.push(path.clone());
+            }
             Effect::Module { name } => self.name("module", name),
             Effect::Generate { name } => self.name("generate", name),
             Effect::Never { glob, .. } => self.name("never", glob),
@@ -144,7 +149,13 @@ impl ExampleFacts<'_> {
 
 impl Facts for ExampleFacts<'_> {
     fn object(&self, path: &RootPath) -> Option<ObjectFacts<'_>> {
-        let object = self.given_object(path)?;
+        let object = match self.example.given.get(path)? {
+            Given::Object(object) => object,
+            Given::Text(text) => {
+                let script = text.starts_with("#!").then(|| Script::parse(text.as_bytes()).ok())??;
+                return Some(ObjectFacts { interpreter: Some(script.interpreter), ..ObjectFacts::default() });
+            }
+        };
         Some(ObjectFacts {
             soname: object.soname.as_deref().map(str::as_bytes),
             needed: object.needed.iter().map(|name| name.as_bytes()).collect(),

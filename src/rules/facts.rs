@@ -6,7 +6,7 @@ use crate::recipe::System;
 
 /// What the engine asks about the source root and its objects. Answers must not change during a run.
 pub trait Facts {
-    /// What the object at `path` says about itself; `None` for anything that is no ELF object.
+    /// What the object at `path` says about itself; `None` for anything that is neither an ELF object nor a script.
     fn object(&self, path: &RootPath) -> Option<ObjectFacts<'_>>;
     /// Whether an undefined dynamic symbol of the object matches.
     fn imports(&self, path: &RootPath, pattern: &SymbolPattern) -> bool;
@@ -31,5 +31,6 @@ pub trait Facts {
 pub struct ObjectFacts<'a> {
     pub soname: Option<&'a [u8]>,
     pub needed: Vec<&'a [u8]>,
+    /// Of a script, what its `#!` line names.
     pub interpreter: Option<&'a [u8]>,
 }

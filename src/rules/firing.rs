@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use crate::path::RootPath;
-use crate::reason::{Priority, RuleId};
+use crate::reason::{Consequence, Priority, RuleId};
 
 /// One effect of one rule.
 ///
@@ -19,6 +19,8 @@ pub struct Firing {
     pub object: Option<RootPath>,
     pub effect: Effect,
     pub priority: Priority,
+    /// What happens without it.
+    pub consequence: Option<Consequence>,
     /// What is named may be absent without a word.
     pub optional: bool,
     /// For a reason's detail: the rule's id, then what matched, such as `linux/nsswitch database=hosts source=wins`.
@@ -31,7 +33,9 @@ pub enum Effect {
     Need(Need),
     /// A library to be found as if `context` had called `dlopen` with this name.
     Library { soname: Vec<u8>, context: RootPath },
-    /// A kernel module, by name.
+    /// A path that the image must have, made where the root has none.
+    Make { path: RootPath, made: Made },
+    /// A kernel module, by name; of an illumos kernel with its class: `fs/specfs`.
     Module { name: String },
     /// A file to be made, by the name of its generator.
     Generate { name: String },
@@ -41,6 +45,29 @@ pub enum Effect {
     Never { glob: String, reason: String },
     /// A glob that matches nothing in the root, or a name that can be no path: an error unless the rule is optional.
     Unresolved { name: String },
+}
+
+/// What is made where the root has nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Made {
+    /// An empty directory.
+    Directory,
+    /// An empty file.
+    File,
+    Link {
+        target: Vec<u8>,
+    },
+}
+
+impl Made {
+    /// The word of examples.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Made::Directory => "directory",
+            Made::File => "file",
+            Made::Link { .. } => "link",
+        }
+    }
 }
 
 /// A path to keep.

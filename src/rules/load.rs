@@ -7,7 +7,7 @@ use super::readers::{READERS, Reader};
 use super::table::{Source, Table, Text};
 use super::{Condition, Effects, Example, Mechanism, Reading, Rule, RuleFile};
 use crate::path::RootPath;
-use crate::reason::{Priority, RuleId};
+use crate::reason::{Consequence, Priority, RuleId, Severity};
 use crate::recipe::System;
 use globset::Glob;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,23 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 const FILE_KEYS: &[&str] = &["summary", "mechanism", "systems", "why", "evidence", "rule", "example"];
-const RULE_KEYS: &[&str] =
-    &["when", "needs", "libraries", "modules", "generate", "any_of", "never", "reason", "priority", "optional"];
+const RULE_KEYS: &[&str] = &[
+    "when",
+    "needs",
+    "libraries",
+    "modules",
+    "generate",
+    "any_of",
+    "directories",
+    "files",
+    "links",
+    "never",
+    "reason",
+    "priority",
+    "consequence",
+    "optional",
+];
+const CONSEQUENCE_KEYS: &[&str] = &["severity", "words"];
 const CONDITION_KEYS: &[&str] = &[
     "object",
     "soname",
@@ -35,8 +50,12 @@ const EXAMPLE_KEYS: &[&str] = &["given", "exists", "arch", "hardware", "adds"];
 const SYSTEMS: &[(&str, System)] = &[("linux", System::Linux), ("illumos", System::Illumos)];
 const PRIORITIES: &[(&str, Priority)] =
     &[("required", Priority::Required), ("recommended", Priority::Recommended), ("suggested", Priority::Suggested)];
+const SEVERITIES: &[(&str, Severity)] =
+    &[("panic", Severity::Panic), ("hang", Severity::Hang), ("warning", Severity::Warning), ("loss", Severity::Loss)];
+/// Bound by every condition on an object: the directory it is in, and its name there.
+const OBJECT_BINDINGS: &[&str] = &["object_directory", "object_name"];
 /// How `adds` spells effects other than a path.
-const ADDED_WORDS: &[&str] = &["library", "module", "generate", "never", "unresolved"];
+const ADDED_WORDS: &[&str] = &["library", "module", "generate", "never", "directory", "file", "link", "unresolved"];
 /// Directories below `rules/` whose files have another format.
 pub(super) const OTHER_FORMATS: &[&str] = &["hardware", "recipes"];
 
@@ -164,18 +183,37 @@ fn read_rule(source: &Source<'_>, table: &Table<'_>) -> Rule {
         modules: names("modules"),
         generate: names("generate"),
         any_of: table.lists("any_of").into_iter().map(|list| list.into_iter().map(path).collect()).collect(),
+        directories: paths("directories"),
+        files: paths("files"),
+        links: (table.table("links").map(|links| links.texts()).unwrap_or_default().into_iter())
+            .map(|(link, target)| (path(link), name(target)))
+            .collect(),
         never: paths("never"),
         reason: table.text("reason").map(|reason| reason.text.to_owned()).unwrap_or_default(),
     };
     check_effects(source, table, &when, &effects);
     check_bindings(source, table, &when, &effects);
+    let consequence = table.table("consequence").and_then(|table| read_consequence(&table));
+    if consequence.is_some() && table.has("priority") {
+        let hint = Some("take `priority` out".to_owned());
+        source.problem(table.start_of("priority"), "the priority follows from the consequence", hint);
+    }
+    let given = table.choice("priority", PRIORITIES).unwrap_or_default();
     Rule {
         line: source.place(table.start()).0,
         when,
         effects,
-        priority: table.choice("priority", PRIORITIES).unwrap_or_default(),
+        priority: consequence.as_ref().map_or(given, |consequence| consequence.severity.priority()),
+        consequence,
         optional: table.flag("optional"),
     }
+}
+
+fn read_consequence(table: &Table<'_>) -> Option<Consequence> {
+    table.only(CONSEQUENCE_KEYS);
+    let severity = table.required_text("severity").and_then(|text| table.chosen(text, SEVERITIES));
+    let words = table.required_text("words").map(|words| words.text.into());
+    Some(Consequence { severity: severity?, words: words? })
 }
 
 fn read_condition(source: &Source<'_>, table: &Table<'_>) -> Condition {
@@ -232,7 +270,8 @@ fn check_condition(source: &Source<'_>, table: &Table<'_>, when: &Condition) {
 
 fn check_effects(source: &Source<'_>, table: &Table<'_>, when: &Condition, effects: &Effects) {
     if effects.templates().next().is_none() {
-        let hint = Some("add one of needs, libraries, modules, generate, any_of, never".to_owned());
+        let hint =
+            Some("add one of needs, libraries, modules, generate, any_of, directories, files, links, never".to_owned());
         source.problem(table.start(), "the rule has no effect", hint);
     }
     if !effects.libraries.is_empty() && !when.has_object() {
@@ -274,11 +313,16 @@ fn check_bindings(source: &Source<'_>, table: &Table<'_>, when: &Condition, effe
         let message = format!("`{name}` is bound by `strings` and by the reader");
         source.problem(table.start_of("when"), message, None);
     }
-    let known: Vec<&str> = strings.iter().chain(reader).copied().collect();
+    for name in strings.iter().chain(reader).filter(|name| when.has_object() && OBJECT_BINDINGS.contains(name)) {
+        let message = format!("`{name}` is bound by the object as well");
+        source.problem(table.start_of("when"), message, None);
+    }
+    let object = if when.has_object() { OBJECT_BINDINGS } else { &[] };
+    let known: Vec<&str> = strings.iter().chain(reader).chain(object).copied().collect();
     for template in effects.templates() {
         for name in template.bindings().filter(|name| !known.contains(name)) {
             let hint = match known.is_empty() {
-                true => "only `strings` and `reader` bind names".to_owned(),
+                true => "only `strings`, `reader` and conditions on an object bind names".to_owned(),
                 false => instead_of(name, &known),
             };
             let file = source.file.to_owned();
@@ -435,7 +479,8 @@ mod tests {
         check(
             "[[rule]]\nneeds = '/a'",
             &[
-                "t.toml:3:1: the rule has no effect; add one of needs, libraries, modules, generate, any_of, never",
+                "t.toml:3:1: the rule has no effect; add one of needs, libraries, modules, generate, any_of, directories, \
+                 files, links, never",
                 "t.toml:4:9: `needs` takes a list of strings, this is of type string",
             ],
         );
@@ -494,7 +539,7 @@ mod tests {
         );
         check(
             "[[rule]]\nneeds = ['/{match}']",
-            &["t.toml:4:10: nothing binds `{match}`; only `strings` and `reader` bind names"],
+            &["t.toml:4:10: nothing binds `{match}`; only `strings`, `reader` and conditions on an object bind names"],
         );
     }
 
@@ -523,6 +568,24 @@ mod tests {
     }
 
     #[test]
+    fn a_consequence_says_how_bad_and_in_which_words() {
+        let rule = |more: &str| format!("[[rule]]\nneeds = ['/a']\n{more}");
+        check(&rule("consequence = { severity = 'panic', words = 'w' }"), &[]);
+        check(
+            &rule("consequence = { severity = 'dead', words = '' }"),
+            &[
+                "t.toml:5:28: unknown word `dead`; known here: panic, hang, warning, loss",
+                "t.toml:5:44: `words` is empty",
+            ],
+        );
+        check(
+            &rule("consequence = { severity = 'loss', words = 'w' }\npriority = 'required'"),
+            &["t.toml:6:12: the priority follows from the consequence; take `priority` out"],
+        );
+        check(&rule("consequence = { severity = 'loss' }"), &["t.toml:5:15: `words` is missing"]);
+    }
+
+    #[test]
     fn examples_say_what_they_mean() {
         check(
             "[[rule]]\nneeds = ['/a']\n[[example]]\ngiven = { '/b' = 'elf need=x', 'c' = '' }\nadds = ['a', 'lib x']",
@@ -530,9 +593,9 @@ mod tests {
                 "t.toml:6:18: unknown key `need`; did you mean `needed`?",
                 "t.toml:6:32: `c`: the path is not absolute",
                 "t.toml:7:9: cannot understand `a`; write a path, or a name after one of: library, module, generate, \
-                 never, unresolved",
+                 never, directory, file, link, unresolved",
                 "t.toml:7:14: cannot understand `lib x`; write a path, or a name after one of: library, module, \
-                 generate, never, unresolved",
+                 generate, never, directory, file, link, unresolved",
             ],
         );
     }

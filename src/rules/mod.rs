@@ -25,13 +25,13 @@ mod table;
 pub use apply::RuleState;
 pub use example::{Given, GivenObject};
 pub use facts::{Facts, ObjectFacts};
-pub use firing::{Effect, Firing, Need, first_existing};
+pub use firing::{Effect, Firing, Made, Need, first_existing};
 pub use nearest::nearest_existing;
 pub use pattern::{Bindings, StringPattern, SymbolPattern, Template, path_glob};
 pub use problem::{Problem, RulesError};
 
 use crate::path::RootPath;
-use crate::reason::{Priority, RuleId};
+use crate::reason::{Consequence, Priority, RuleId};
 use crate::recipe::System;
 use globset::Glob;
 use index::Index;
@@ -97,7 +97,10 @@ pub struct Rule {
     pub line: usize,
     pub when: Condition,
     pub effects: Effects,
+    /// Given as such, or as the severity of the consequence has it.
     pub priority: Priority,
+    /// What happens when what the rule needs is missing.
+    pub consequence: Option<Consequence>,
     /// What the rule names may be absent from the root without a word.
     pub optional: bool,
 }
@@ -111,7 +114,7 @@ pub struct Condition {
     pub soname: Option<Glob>,
     /// One of the object's `DT_NEEDED` entries.
     pub needed: Option<Glob>,
-    /// The object's `PT_INTERP`.
+    /// The object's `PT_INTERP`, or the interpreter of a script's `#!` line.
     pub interpreter: Option<Glob>,
     /// One of the object's undefined dynamic symbols: a regular expression over whole names.
     pub imports: Option<String>,
@@ -151,6 +154,13 @@ pub struct Effects {
     pub generate: Vec<Template>,
     /// Lists of needs, one of which is enough.
     pub any_of: Vec<Vec<Template>>,
+    /// Directories that the image must have; made empty where the root has none.
+    pub directories: Vec<Template>,
+    /// Files that the image must have; made empty where the root has none.
+    pub files: Vec<Template>,
+    /// Symlinks that the image must have, and their targets; made where the root has nothing of the name. A target need
+    /// not lead to anything.
+    pub links: Vec<(Template, Template)>,
     /// Globs of paths that must stay out.
     pub never: Vec<Template>,
     /// Why `never`; given exactly when there is one.
@@ -168,7 +178,8 @@ pub struct Example {
     pub exists: BTreeSet<RootPath>,
     pub arch: String,
     pub hardware: Vec<String>,
-    /// `/path`, `library SONAME`, `module NAME`, `generate NAME`, `never GLOB`, `unresolved NAME`.
+    /// `/path`, `library SONAME`, `module NAME`, `generate NAME`, `never GLOB`, `directory PATH`, `file PATH`,
+    /// `link PATH`, `unresolved NAME`.
     pub adds: BTreeSet<String>,
 }
 
@@ -284,8 +295,9 @@ impl Mechanism {
 impl Effects {
     /// Every template.
     fn templates(&self) -> impl Iterator<Item = &Template> {
-        let words = [&self.libraries, &self.modules, &self.generate, &self.never];
-        self.paths().chain(words.into_iter().flatten())
+        let words = [&self.libraries, &self.modules, &self.generate, &self.never, &self.directories, &self.files];
+        let links = self.links.iter().flat_map(|(link, target)| [link, target]);
+        self.paths().chain(words.into_iter().flatten()).chain(links)
     }
 
     /// The templates that name paths to be kept.

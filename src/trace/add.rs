@@ -71,6 +71,14 @@ impl Tracer<'_> {
         path
     }
 
+    /// Adds a directory or symlink that the root does not have, unless something else made it already.
+    pub(super) fn make(&mut self, from: Option<&RootPath>, path: &RootPath, item: Item, reason: Reason) {
+        let (directory, links) = self.image_directory(path);
+        let path = directory.join(path.file_name());
+        self.connect(from, &links, &[], &path, reason);
+        self.items.entry(path).or_insert(item);
+    }
+
     /// Adds a node, its links and the edges to them.
     pub(super) fn connect(
         &mut self,
@@ -147,7 +155,7 @@ impl Tracer<'_> {
         priority: Priority,
         probes: Vec<Probed>,
     ) {
-        self.missing.insert(Missing { from: from.cloned(), reason, name, priority, probes });
+        self.missing.insert(Missing { from: from.cloned(), reason, name, priority, consequence: None, probes });
     }
 }
 

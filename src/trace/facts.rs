@@ -3,6 +3,7 @@
 use super::Input;
 use crate::path::RootPath;
 use crate::recipe::System;
+use crate::resolve::krtld;
 use crate::resolve::store::Store;
 use crate::root::FileKind;
 use crate::rules::{Bindings, Facts, ObjectFacts, RuleSet, StringPattern, SymbolPattern};
@@ -59,10 +60,14 @@ pub(super) struct Known<'t> {
 
 impl Facts for Known<'_> {
     fn object(&self, path: &RootPath) -> Option<ObjectFacts<'_>> {
-        let elf = self.store.object(self.store.known(path)?).elf()?;
+        let object = self.store.object(self.store.known(path)?);
+        let Some(elf) = object.elf() else {
+            let interpreter = Some(object.script()?.interpreter);
+            return Some(ObjectFacts { interpreter, ..ObjectFacts::default() });
+        };
         Some(ObjectFacts {
             soname: elf.soname(),
-            needed: elf.needed().iter().map(|name| &name[..]).collect(),
+            needed: krtld::needed(elf).collect(),
             interpreter: elf.interpreter.as_deref(),
         })
     }

@@ -1,14 +1,17 @@
 //! What the rules say, done: paths added, libraries asked for, paths held back.
 
-use super::Tracer;
 use super::add::probe;
 use super::facts::Known;
-use crate::manifest::Probed;
+use super::{Item, Tracer};
+use crate::manifest::{Missing, Probed};
 use crate::modules::{Referrer, Request as ModuleRequest, Wanted};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::recipe::System;
 use crate::resolve::glibc::{By, Request};
-use crate::rules::{Effect, Firing, Need, first_existing, nearest_existing};
+use crate::root::FileKind;
+use crate::rules::{Effect, Firing, Made, Need, first_existing, nearest_existing};
+use crate::startup::GeneratedFile;
 
 impl Tracer<'_> {
     /// Shows the rules everything that has come in since they were last asked.
@@ -33,6 +36,8 @@ impl Tracer<'_> {
         match &firing.effect {
             Effect::Need(need) => self.need_by_rule(from, need, firing),
             Effect::Library { soname, context } => self.ask_for_library(soname, context, firing),
+            Effect::Make { path, made } => self.make_by_rule(from, path, made, firing),
+            Effect::Module { .. } if self.system == System::Illumos => self.illumos_modules.want(firing),
             Effect::Module { name } => {
                 let wanted = Wanted::Name(name.clone());
                 self.module_requests.push(ModuleRequest { by: Referrer::Recipe, wanted, priority: firing.priority });
@@ -65,17 +70,22 @@ impl Tracer<'_> {
     }
 
     /// A rule's edge starts at the file that named it if that is in the image, else at the object.
-    fn referrer(&self, firing: &Firing) -> Option<RootPath> {
+    pub(super) fn referrer(&self, firing: &Firing) -> Option<RootPath> {
         let candidates = [&firing.from, &firing.object];
         candidates.into_iter().flatten().find(|path| self.graph.contains(path)).cloned()
     }
 
     fn need_by_rule(&mut self, from: Option<&RootPath>, need: &Need, firing: &Firing) {
         let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
+        if matches!(self.items.get(&need.path), Some(Item::Generated(_))) {
+            self.need(from, &need.path, reason, firing.priority);
+            return;
+        }
         match self.input.root.lookup(&need.path) {
             Ok(_) if need.below => self.need_below(from, &need.path, &reason, firing.priority),
             Ok(found) => {
-                self.need_found(from, found, reason);
+                let path = self.need_found(from, found, reason);
+                self.note_consequence(&path, firing);
             }
             Err(error) => {
                 let facts = self.known();
@@ -88,10 +98,43 @@ impl Tracer<'_> {
         }
     }
 
-    fn missing_by_rule(&mut self, from: Option<&RootPath>, name: String, firing: &Firing, probes: Vec<Probed>) {
+    /// What a rule wants made. What the root has of that name stays as it is; a finished image must have it.
+    fn make_by_rule(&mut self, from: Option<&RootPath>, path: &RootPath, made: &Made, firing: &Firing) {
+        let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
+        let found = match made {
+            Made::Link { .. } => self.input.root.lookup_nofollow(path),
+            Made::Directory | Made::File => self.input.root.lookup(path),
+        };
+        match (found, made) {
+            (Ok(found), Made::Link { .. }) if found.info.kind == FileKind::Symlink => {
+                self.connect(from, &found.links, &found.through, &found.path, reason);
+            }
+            (Ok(found), _) => {
+                self.need_found(from, found, reason);
+            }
+            (Err(error), _) if self.input.is_finished() => {
+                self.missing_by_rule(from, path.to_string(), firing, vec![probe(path, &error)]);
+            }
+            (Err(_), Made::File) => {
+                let file = GeneratedFile { path: path.clone(), mode: 0o644, bytes: Vec::new() };
+                self.generate(from, file, reason);
+            }
+            (Err(_), Made::Directory) => self.make(from, path, Item::Directory, reason),
+            (Err(_), Made::Link { target }) => self.make(from, path, Item::Link { target: target.clone() }, reason),
+        }
+    }
+
+    pub(super) fn missing_by_rule(
+        &mut self,
+        from: Option<&RootPath>,
+        name: String,
+        firing: &Firing,
+        probes: Vec<Probed>,
+    ) {
         if !firing.optional {
             let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
-            self.note_missing(from, name, reason, firing.priority, probes);
+            let (priority, consequence) = (firing.priority, firing.consequence.clone());
+            self.missing.insert(Missing { from: from.cloned(), reason, name, priority, consequence, probes });
         }
     }
 

@@ -180,6 +180,7 @@ impl Tracer<'_> {
         if elf_is_userland(elf) {
             return self.link_object(id, path);
         }
+        self.illumos_modules.add_kernel(path, place, bits);
         for name in names {
             let text = escaped(&name).to_string();
             let reason = Reason::new(Evidence::Proven, Kind::Module, text.clone());

@@ -193,6 +193,7 @@ impl Tracer<'_> {
                 reason: reason_of(&missing.from, &missing.reason),
                 name: missing.name.clone(),
                 priority: missing.priority,
+                consequence: None,
                 probes,
             });
         }

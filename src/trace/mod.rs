@@ -6,12 +6,14 @@
 //! further file can ask for anything.
 
 mod add;
+mod consequences;
 mod drivers;
 mod elsewhere;
 mod facts;
 mod firings;
 mod generated;
 mod illumos;
+mod illumos_kernel;
 mod kernel;
 mod processes;
 mod scripts;
@@ -26,7 +28,7 @@ use crate::manifest::{Boot, Missing, Omission};
 use crate::modules::hardware::HardwareError;
 use crate::objects::elf::SymbolScan;
 use crate::path::RootPath;
-use crate::reason::Priority;
+use crate::reason::{Consequence, Priority};
 use crate::recipe::{Recipe, System};
 use crate::resolve::cpu::{Cpu, UnknownCpu};
 use crate::resolve::glibc::{Cache, Glibc, Request};
@@ -49,6 +51,13 @@ pub struct Input<'a> {
     pub rule_directories: &'a [PathBuf],
     /// How the tree's loaders find libraries: see [`Cache`].
     pub cache: Cache,
+}
+
+impl Input<'_> {
+    /// Whether the root is a finished image: what would be made for one has to be there.
+    fn is_finished(&self) -> bool {
+        self.cache == Cache::AsItIs
+    }
 }
 
 /// What a trace found: the graph, and what its nodes are where that is not simply what the root has there.
@@ -79,6 +88,8 @@ pub enum Item {
     Unpacked(Found),
     /// A directory of the image that the root does not have.
     Directory,
+    /// A symlink of the image that the root does not have.
+    Link { target: Vec<u8> },
 }
 
 /// Why a trace could not be made at all. A reference that leads nowhere is no such reason: it is told as missing.
@@ -140,6 +151,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
             }
         }
         tracer.fire_rules();
+        tracer.add_illumos_modules();
         tracer.select_modules(&mut kernel)?;
         if !tracer.has_files() && tracer.new_paths.is_empty() {
             break;
@@ -155,6 +167,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     tracer.add_loader_cache();
     tracer.list_dlopen_callers();
     tracer.look_elsewhere();
+    tracer.spread_consequences();
     Ok(tracer.finish(kernel))
 }
 
@@ -201,6 +214,10 @@ struct Tracer<'a> {
     /// What rules and the recipe want of the kernel.
     module_requests: Vec<crate::modules::Request>,
     wants_module_indexes: BTreeSet<(Option<RootPath>, String)>,
+    /// Modules that rules want for the kernels of an illumos image, and the kernels so far.
+    illumos_modules: illumos_kernel::Wishes,
+    /// What rules say happens without a path of the image; of several the worst.
+    consequences: HashMap<RootPath, Consequence>,
     arch: Option<&'static str>,
 }
 
@@ -236,6 +253,8 @@ impl<'a> Tracer<'a> {
             module_requests: Vec::new(),
             wants_module_indexes: BTreeSet::new(),
             arch: (system == System::Illumos).then(|| illumos::arch_of(input.root)),
+            illumos_modules: illumos_kernel::Wishes::default(),
+            consequences: HashMap::new(),
         }
     }
 

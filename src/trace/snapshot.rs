@@ -112,6 +112,7 @@ impl Trace {
                 return Ok(made(content, file.mode));
             }
             Some(Item::Directory) => return Ok(made(Content::Directory, 0o755)),
+            Some(Item::Link { target }) => return Ok(made(Content::Symlink { target: target.clone() }, 0o777)),
             Some(Item::Unpacked(found)) => {
                 let entry = made(unpacked(root, found)?, found.info.mode);
                 return Ok(Entry { uid: found.info.uid, gid: found.info.gid, ..entry });

@@ -9,7 +9,7 @@ use crate::manifest::check::{CheckError, check};
 use crate::manifest::totals::Totals;
 use crate::manifest::{Because, Boot, Content, Entry, Manifest, Missing, Omission, Probed};
 use crate::path::RootPath;
-use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::reason::{Consequence, Evidence, Kind, Priority, Reason, Severity};
 use crate::recipe::System;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -191,6 +191,7 @@ fn missing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Missing>, D
             reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail.into() },
             name: text.name,
             priority: text.priority,
+            consequence: text.consequence.map(|text| Consequence { severity: text.severity, words: text.words.into() }),
             probes: text.probes,
         })
     })
@@ -414,8 +415,17 @@ struct MissingText<'a> {
     kind: Kind,
     #[serde(default)]
     detail: String,
+    #[serde(default)]
+    consequence: Option<ConsequenceText>,
     #[serde(deserialize_with = "probes")]
     probes: Vec<Probed>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsequenceText {
+    severity: Severity,
+    words: String,
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@ use super::*;
 use crate::manifest::check::{CheckError, EntryError};
 use crate::manifest::{Because, Boot, Content, Entry, Manifest, Missing, Omission, Probed};
 use crate::path::RootPath;
-use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::reason::{Consequence, Evidence, Kind, Priority, Reason, Severity};
 use crate::recipe::System;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -254,8 +254,19 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
     let omission = (prop::option::of(any_path()), any_reason(), prop::option::of(any_path()), any::<String>())
         .prop_map(|(from, reason, to, why)| Omission { from, reason, to, why });
     let probe = any::<(String, String, String)>().prop_map(|(path, step, outcome)| Probed { path, step, outcome });
-    let missing = (prop::option::of(any_path()), any_reason(), any::<String>(), prop::collection::vec(probe, 0..3))
-        .prop_map(|(from, reason, name, probes)| Missing { from, reason, name, priority: Priority::Suggested, probes });
+    let consequence = prop::option::of(any::<String>())
+        .prop_map(|words| words.map(|words| Consequence { severity: Severity::Hang, words: words.into() }));
+    let probes = prop::collection::vec(probe, 0..3);
+    let missing = (prop::option::of(any_path()), any_reason(), any::<String>(), consequence, probes).prop_map(
+        |(from, reason, name, consequence, probes)| Missing {
+            from,
+            reason,
+            name,
+            priority: Priority::Suggested,
+            consequence,
+            probes,
+        },
+    );
     let boot = (any_path(), any::<String>()).prop_map(|(kernel, kernel_args)| Boot { kernel, kernel_args });
     let lists = (
         prop::collection::btree_set(any_path(), 0..3),

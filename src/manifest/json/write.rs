@@ -5,7 +5,7 @@ use super::spelling::{Spelled, spell, to_hex};
 use crate::manifest::totals::Totals;
 use crate::manifest::{Because, Boot, Content, Entry, Manifest, Missing, Omission};
 use crate::path::RootPath;
-use crate::reason::{Evidence, Kind, Priority};
+use crate::reason::{Evidence, Kind, Priority, Severity};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -330,7 +330,15 @@ pub(crate) struct MissingText<'a> {
     kind: Kind,
     #[serde(skip_serializing_if = "str::is_empty")]
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consequence: Option<ConsequenceText<'a>>,
     probes: Vec<ProbeText<'a>>,
+}
+
+#[derive(Serialize)]
+struct ConsequenceText<'a> {
+    severity: Severity,
+    words: &'a str,
 }
 
 #[derive(Serialize)]
@@ -351,6 +359,8 @@ impl<'a> MissingText<'a> {
             evidence: missing.reason.evidence,
             kind: missing.reason.kind,
             detail: &missing.reason.detail,
+            consequence: (missing.consequence.as_ref())
+                .map(|consequence| ConsequenceText { severity: consequence.severity, words: &consequence.words }),
             probes: (missing.probes.iter())
                 .map(|probe| ProbeText { path: &probe.path, step: &probe.step, outcome: &probe.outcome })
                 .collect(),
