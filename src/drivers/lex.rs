@@ -180,7 +180,7 @@ impl Iterator for Lexer<'_> {
                 TokenKind::Mark(mark)
             }
             '0'..='9' => self.number(None),
-            sign @ ('-' | '~' | '+') => {
+            sign @ ('-' | '~') => {
                 self.rest.next();
                 match self.rest.peek() {
                     Some('0'..='9') => self.number(Some(sign)),
@@ -206,9 +206,9 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\x0c')
 }
 
-/// What goes on with a name. The `.` and `+` are liberal: no driver of the gate has them, third-party ones might.
+/// What goes on with a name (`isnamechar`); a dot is not part of one, so names with dots need quotes.
 fn is_name_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+')
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
 #[cfg(test)]
