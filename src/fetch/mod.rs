@@ -2,7 +2,7 @@
 //! packages in, an unpacked tree out.
 //!
 //! Nothing is installed on this machine and no script of a package runs; what such scripts would have made is
-//! reported. A root stays in the cache under a key made from what was asked for, so the second run
+//! reported. For illumos, drivers and accounts are added as pkg(1) and add_drv(8) would. A root stays in the cache under a key made from what was asked for, so the second run
 //! finds it there and starts nothing:
 //!
 //! ```text
@@ -19,7 +19,7 @@ mod control;
 mod deb;
 mod dpkg;
 mod error;
-pub mod illumos;
+mod illumos;
 mod ips;
 mod member;
 mod names;
@@ -30,6 +30,7 @@ mod tree;
 mod unpack;
 
 pub use error::{FetchError, Refusal};
+pub use illumos::{DriverAction, DriverDatabases};
 
 use crate::path::RootPath;
 use crate::recipe::Source;

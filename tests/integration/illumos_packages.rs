@@ -523,7 +523,7 @@ fn an_action_that_would_leave_the_root_or_lies_about_content_is_refused_with_its
             ("file ../../../x path=a", "`../../../x` is no digest"),
             ("file NOHASH path=a", "`NOHASH` is no digest"),
             ("file 0123456789012345678901234567890123456789 path=a", "there is no content `0123"),
-            ("file DIGEST path=a pkg.size=6", "it has 7 bytes instead of 6"),
+            ("file DIGEST path=a pkg.size=6", "it has more bytes instead of 6"),
             ("file DIGEST path=a pkg.size=8", "it has 7 bytes instead of 8"),
             ("file DIGEST path=a pkg.size=x", "its `pkg.size` is not a number"),
             ("file DIGEST path=a timestamp=now", "its `timestamp` is no time"),

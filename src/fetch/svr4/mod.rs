@@ -18,6 +18,7 @@ use cpio::Stream;
 use foldhash::{HashMap, HashMapExt};
 use info::PackageInfo;
 use pieces::Pieces;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -82,17 +83,16 @@ impl Reading<'_> {
         let file = File::open(self.path).map_err(|source| FetchError::Read { path: self.path.to_owned(), source })?;
         let mut stream = Stream::new(BufReader::with_capacity(1 << 16, file));
         let contents = table_of_contents(&mut stream).map_err(|e| self.damaged("header", e))?;
+        let numbers: HashMap<&[u8], usize> =
+            contents.iter().enumerate().map(|(number, line)| (line.package.as_bytes(), number)).collect();
         let mut described: HashMap<Vec<u8>, Pieces> = HashMap::new();
         let damaged = |error| self.damaged("first archive", error);
         stream.archive(damaged, |header, reader| {
             let name = header.name.strip_prefix(b"./").unwrap_or(&header.name);
             let slash = memchr::memchr(b'/', name).unwrap_or(0);
             let (package, rest) = name.split_at(slash);
-            if !is_file(header.mode) || !contents.iter().any(|line| line.package.as_bytes() == package) {
-                return Ok(());
-            }
-            let fresh =
-                || Pieces::new(self.prefix(contents.iter().take_while(|l| l.package.as_bytes() != package).count()));
+            let Some(&number) = numbers.get(package).filter(|_| is_file(header.mode)) else { return Ok(()) };
+            let fresh = || Pieces::new(self.prefix(number));
             described.entry(package.to_vec()).or_insert_with(fresh).add(&rest[1..], reader, damaged)
         })?;
         for line in &contents {
@@ -119,25 +119,22 @@ impl Reading<'_> {
         let broken = |error: zip::result::ZipError| damaged(path, "zip archive", io::Error::other(error));
         let file = File::open(self.path).map_err(|source| FetchError::Read { path: self.path.to_owned(), source })?;
         let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(broken)?;
-        let mut names: Vec<Vec<u8>> = Vec::with_capacity(archive.len());
+        // What is in each directory at the top, or at the top itself: names from there, and indices.
+        let mut groups: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, usize>> = BTreeMap::new();
         for index in 0..archive.len() {
-            names.push(archive.by_index_raw(index).map_err(broken)?.name_raw().to_vec());
-        }
-        let mut packages: Vec<(Vec<u8>, usize)> = Vec::new();
-        for (index, name) in names.iter().enumerate() {
-            let Some(prefix) = name.strip_suffix(b"pkginfo") else { continue };
-            let is_top = prefix.is_empty() || memchr::memchr(b'/', prefix) == Some(prefix.len() - 1);
-            if is_top && names.contains(&[prefix, b"pkgmap"].concat()) {
-                packages.push((prefix.to_vec(), index));
+            let name = archive.by_index_raw(index).map_err(broken)?.name_raw().to_vec();
+            let slash = memchr::memchr(b'/', &name).map_or(0, |slash| slash + 1);
+            for (prefix, rest) in [name.split_at(0), name.split_at(slash)] {
+                groups.entry(prefix.to_vec()).or_default().entry(rest.to_vec()).or_insert(index);
             }
         }
-        if packages.is_empty() {
+        groups.retain(|_, names| names.contains_key(&b"pkginfo"[..]) && names.contains_key(&b"pkgmap"[..]));
+        if groups.is_empty() {
             return Err(self.damaged("zip archive", invalid("no directory in it has `pkginfo` and `pkgmap`")));
         }
-        packages.sort();
-        for (number, (prefix, index)) in packages.into_iter().enumerate() {
+        for (number, (prefix, names)) in groups.into_iter().enumerate() {
             let mut text = Vec::new();
-            let mut entry = archive.by_index(index).map_err(broken)?;
+            let mut entry = archive.by_index(names[&b"pkginfo"[..]]).map_err(broken)?;
             (&mut entry).take(INFO_LIMIT).read_to_end(&mut text).map_err(|e| self.damaged("pkginfo", e))?;
             drop(entry);
             let info = self.info(&String::from_utf8_lossy(&prefix), Some(text))?;
@@ -146,8 +143,7 @@ impl Reading<'_> {
                 continue;
             }
             let mut pieces = Pieces::new(self.prefix(number));
-            for (index, name) in names.iter().enumerate() {
-                let Some(rest) = name.strip_prefix(prefix.as_slice()) else { continue };
+            for (name, index) in names {
                 let entry = archive.by_index(index).map_err(broken)?;
                 if !entry.is_file() {
                     continue;
@@ -155,8 +151,8 @@ impl Reading<'_> {
                 // A byte more than it should be is found out by its size.
                 let mut limited = entry.take(u64::MAX);
                 limited.set_limit(limited.get_ref().size().saturating_add(1));
-                let part = String::from_utf8_lossy(name).into_owned();
-                pieces.add(rest, &mut limited, |error| self.damaged(&part, error))?;
+                let part = String::from_utf8_lossy(&name).into_owned();
+                pieces.add(&name, &mut limited, |error| self.damaged(&part, error))?;
             }
             self.note(info, Some(pieces));
         }
@@ -236,13 +232,14 @@ fn table_of_contents(stream: &mut Stream<impl Read>) -> io::Result<Vec<Content>>
     };
     let text = std::str::from_utf8(&header[..end]).map_err(|_| invalid("it is not text"))?;
     let mut contents: Vec<Content> = Vec::new();
+    let mut names = BTreeSet::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let mut fields = line.split_whitespace();
         let package = fields.next().unwrap_or_default().to_owned();
         let parts = fields.next().and_then(|parts| parts.parse().ok());
         let parts = parts
             .ok_or_else(|| invalid(&format!("the number of parts of `{}` is not a number", package.escape_debug())))?;
-        if contents.iter().any(|other| other.package == package) {
+        if !names.insert(package.clone()) {
             return Err(invalid(&format!("it names `{}` twice", package.escape_debug())));
         }
         contents.push(Content { package, parts });
