@@ -68,6 +68,9 @@ impl RuleState {
     }
 }
 
+/// `INIT_PATH` of illumos (usr/src/cmd/init/init.c).
+const PROGRAM_PATH: [&[u8]; 3] = [b"/sbin", b"/usr/sbin", b"/usr/bin"];
+
 struct Run<'a> {
     set: &'a RuleSet,
     state: &'a mut RuleState,
@@ -222,6 +225,9 @@ impl Match<'_> {
                 None => fire(Effect::Unresolved { name: self.text(template) }),
             }
         }
+        for template in &effects.programs {
+            fire(self.program(template));
+        }
         if let Some(context) = self.object {
             for template in &effects.libraries {
                 fire(Effect::Library { soname: template.expand(&self.bindings), context: context.clone() });
@@ -251,6 +257,17 @@ impl Match<'_> {
         if !effects.any_of.is_empty() {
             fire(self.any_of(facts));
         }
+    }
+
+    fn program(&self, template: &Template) -> Effect {
+        let name = template.expand(&self.bindings);
+        let need = |path: &[u8]| Some(Need { path: RootPath::new(path).ok()?, below: false });
+        if !name.contains(&b'/') {
+            let spelled = PROGRAM_PATH.map(|directory| [directory, b"/", &name].concat());
+            let alternatives = spelled.iter().filter_map(|path| Some(vec![need(path)?])).collect();
+            return Effect::AnyOf { alternatives };
+        }
+        need(&name).map_or_else(|| Effect::Unresolved { name: self.text(template) }, Effect::Need)
     }
 
     fn any_of(&self, facts: &dyn Facts) -> Effect {

@@ -76,7 +76,7 @@ fn repetitions(file: &RuleFile) -> Vec<Problem> {
     for rule in &file.rules {
         let effects = &rule.effects;
         let lists = [&effects.needs, &effects.libraries, &effects.modules, &effects.generate, &effects.never];
-        for list in lists.into_iter().chain([&effects.directories, &effects.files]) {
+        for list in lists.into_iter().chain([&effects.directories, &effects.files, &effects.programs]) {
             let mut seen = BTreeSet::new();
             for template in list.iter().filter(|template| !seen.insert(&template.text)) {
                 problems.push(at(file, template, format!("`{}` is listed twice", template.text)));

@@ -18,6 +18,7 @@ const FILE_KEYS: &[&str] = &["summary", "mechanism", "systems", "why", "evidence
 const RULE_KEYS: &[&str] = &[
     "when",
     "needs",
+    "programs",
     "libraries",
     "modules",
     "generate",
@@ -179,6 +180,7 @@ fn read_rule(source: &Source<'_>, table: &Table<'_>) -> Rule {
     let paths = |key: &str| table.list(key).into_iter().map(path).collect();
     let effects = Effects {
         needs: paths("needs"),
+        programs: names("programs"),
         libraries: names("libraries"),
         modules: names("modules"),
         generate: names("generate"),
@@ -270,8 +272,10 @@ fn check_condition(source: &Source<'_>, table: &Table<'_>, when: &Condition) {
 
 fn check_effects(source: &Source<'_>, table: &Table<'_>, when: &Condition, effects: &Effects) {
     if effects.templates().next().is_none() {
-        let hint =
-            Some("add one of needs, libraries, modules, generate, any_of, directories, files, links, never".to_owned());
+        let hint = Some(
+            "add one of needs, programs, libraries, modules, generate, any_of, directories, files, links, never"
+                .to_owned(),
+        );
         source.problem(table.start(), "the rule has no effect", hint);
     }
     if !effects.libraries.is_empty() && !when.has_object() {
@@ -479,8 +483,8 @@ mod tests {
         check(
             "[[rule]]\nneeds = '/a'",
             &[
-                "t.toml:3:1: the rule has no effect; add one of needs, libraries, modules, generate, any_of, directories, \
-                 files, links, never",
+                "t.toml:3:1: the rule has no effect; add one of needs, programs, libraries, modules, generate, any_of, \
+                 directories, files, links, never",
                 "t.toml:4:9: `needs` takes a list of strings, this is of type string",
             ],
         );

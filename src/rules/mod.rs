@@ -146,6 +146,8 @@ pub struct Reading {
 pub struct Effects {
     /// Paths and globs; with `/**` at the end a directory and everything below it.
     pub needs: Vec<Template>,
+    /// Programs, by path or by a name that is looked for as init and the methods of services do.
+    pub programs: Vec<Template>,
     /// Sonames, found as `dlopen` called by the object would find them.
     pub libraries: Vec<Template>,
     /// Kernel modules by name.
@@ -295,7 +297,15 @@ impl Mechanism {
 impl Effects {
     /// Every template.
     fn templates(&self) -> impl Iterator<Item = &Template> {
-        let words = [&self.libraries, &self.modules, &self.generate, &self.never, &self.directories, &self.files];
+        let words = [
+            &self.programs,
+            &self.libraries,
+            &self.modules,
+            &self.generate,
+            &self.never,
+            &self.directories,
+            &self.files,
+        ];
         let links = self.links.iter().flat_map(|(link, target)| [link, target]);
         self.paths().chain(words.into_iter().flatten()).chain(links)
     }

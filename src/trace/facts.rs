@@ -1,12 +1,13 @@
 //! What the rules ask of the root and its objects, answered from what has been read already.
 
-use super::Input;
+use super::{Input, Item};
 use crate::path::RootPath;
 use crate::recipe::System;
 use crate::resolve::krtld;
 use crate::resolve::store::Store;
 use crate::root::FileKind;
 use crate::rules::{Bindings, Facts, ObjectFacts, RuleSet, StringPattern, SymbolPattern};
+use foldhash::HashMap;
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
@@ -54,6 +55,8 @@ fn matches_in_pieces(mut file: impl Read, pattern: &StringPattern, piece: usize)
 pub(super) struct Known<'t> {
     pub input: Input<'t>,
     pub store: &'t Store<'t>,
+    /// Files that the image has instead of those of the root.
+    pub items: &'t HashMap<RootPath, Item>,
     pub arch: &'t str,
     pub system: System,
 }
@@ -85,6 +88,9 @@ impl Facts for Known<'_> {
     }
 
     fn read(&self, path: &RootPath) -> Option<Vec<u8>> {
+        if let Some(Item::Generated(file)) = self.items.get(path) {
+            return Some(file.bytes.clone());
+        }
         let found = self.input.root.lookup(path).ok().filter(|found| found.info.kind == FileKind::File)?;
         self.input.root.read(&found).ok()
     }

@@ -27,7 +27,7 @@ impl Tracer<'_> {
 
     fn known(&self) -> Known<'_> {
         let (store, arch) = (self.glibc.store(), self.arch.unwrap_or_default());
-        Known { input: self.input, store, arch, system: self.system }
+        Known { input: self.input, store, items: &self.items, arch, system: self.system }
     }
 
     fn act(&mut self, firing: &Firing) {
