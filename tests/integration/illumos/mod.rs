@@ -1,5 +1,6 @@
 //! illumos roots made by hand: what its runtime linkers find, and what is dropped with which proof.
 
+mod model;
 mod object;
 
 use minroot::manifest::{Content, Manifest, json};
