@@ -207,9 +207,27 @@ pub struct Verify {
     /// The manifest it was made from.
     #[arg(short, long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// The system that starts from it; else that of the manifest, or told by what is in the image.
+    #[arg(long, value_enum)]
+    pub system: Option<System>,
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum System {
+    Linux,
+    Illumos,
+}
+
+impl From<System> for crate::recipe::System {
+    fn from(system: System) -> crate::recipe::System {
+        match system {
+            System::Linux => crate::recipe::System::Linux,
+            System::Illumos => crate::recipe::System::Illumos,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use crate::manifest::Missing;
 use crate::output;
-use crate::reason::{Evidence, Priority};
+use crate::reason::Priority;
 use crate::text::Style;
 use std::fmt;
 use std::fs::File;
@@ -111,18 +111,7 @@ fn one_missing(missing: &Missing) {
         Priority::Recommended => style.remark("missing, recommended:").to_string(),
         Priority::Suggested => return,
     };
-    text.push_str(&format!(" `{}`", missing.name));
-    if let Some(from) = &missing.from {
-        text.push_str(&format!(" needed by {from}"));
-    }
-    if missing.reason.evidence == Evidence::Rule {
-        text.push_str(&format!(" (rule {})", missing.reason.detail));
-    } else if !missing.reason.detail.is_empty() && *missing.reason.detail != *missing.name {
-        text.push_str(&format!(" ({})", missing.reason.detail));
-    }
-    if let Some(consequence) = &missing.consequence {
-        text.push_str(&format!(": {consequence}"));
-    }
+    text.push_str(&format!(" {}", missing.sentence()));
     text.push('\n');
     if missing.priority == Priority::Required {
         for probe in &missing.probes {

@@ -5,13 +5,13 @@ use super::why::read_manifest;
 use super::{Outcome, report};
 use crate::manifest::Manifest;
 use crate::rules::RuleSet;
-use crate::verify::{Verdict, verify};
+use crate::verify::{Verdict, verify, verify_as};
 use std::io::Write;
 use std::path::Path;
 
 pub fn run(options: &Verify) -> anyhow::Result<Outcome> {
     let manifest = options.manifest.as_deref().map(read_manifest).transpose()?;
-    let verdict = verify(&options.image, manifest.as_ref(), &RuleSet::load(&[])?)?;
+    let verdict = verify_as(options.system.map(Into::into), &options.image, manifest.as_ref(), &RuleSet::load(&[])?)?;
     let mut out = std::io::stdout().lock();
     if options.json {
         serde_json::to_writer_pretty(&mut out, &verdict.json())?;

@@ -10,7 +10,7 @@ pub mod totals;
 pub mod tree;
 
 use crate::path::RootPath;
-use crate::reason::{Consequence, Reason};
+use crate::reason::{Consequence, Evidence, Reason};
 use crate::recipe::System;
 
 /// Everything an image is to hold, and what was decided on the way.
@@ -149,6 +149,25 @@ impl Manifest {
     /// Bytes of file content, each inode counted once; saturates at the largest `u64`, which no real manifest reaches.
     pub fn total_bytes(&self) -> u64 {
         self.entries.iter().map(Entry::size).fold(0, u64::saturating_add)
+    }
+}
+
+impl Missing {
+    /// ``fs/specfs` needed by /platform/… (rule illumos/boot/startup-modules): panic: Can't load specfs``.
+    pub fn sentence(&self) -> String {
+        let mut text = format!("`{}`", self.name);
+        if let Some(from) = &self.from {
+            text.push_str(&format!(" needed by {from}"));
+        }
+        if self.reason.evidence == Evidence::Rule {
+            text.push_str(&format!(" (rule {})", self.reason.detail));
+        } else if !self.reason.detail.is_empty() && *self.reason.detail != *self.name {
+            text.push_str(&format!(" ({})", self.reason.detail));
+        }
+        if let Some(consequence) = &self.consequence {
+            text.push_str(&format!(": {consequence}"));
+        }
+        text
     }
 }
 

@@ -21,7 +21,7 @@ use crate::root::Root;
 const TELLTALES: [&str; 4] = ["/lib/libc.so.1", "/usr/lib/libc.so.1", "/lib/amd64/libc.so.1", "/etc/name_to_major"];
 
 /// What system a root is of, when nobody says it.
-pub(super) fn system_of(root: &Root) -> System {
+pub(crate) fn system_of(root: &Root) -> System {
     let is_there = |path: &&str| RootPath::new(path).is_ok_and(|path| root.lookup(&path).is_ok());
     if TELLTALES.iter().any(is_there) { System::Illumos } else { System::Linux }
 }

@@ -20,6 +20,7 @@ mod scripts;
 mod snapshot;
 mod wishes;
 
+pub(crate) use illumos::system_of;
 pub use kernel::KernelError;
 pub use snapshot::SnapshotError;
 

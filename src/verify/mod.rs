@@ -18,6 +18,7 @@ mod bzimage;
 mod closure;
 mod contents;
 mod exec;
+mod illumos;
 mod iso;
 mod isolinux;
 mod json;
@@ -34,9 +35,10 @@ mod tree;
 
 use crate::iso::{Blob, IsoImage};
 use crate::manifest::Manifest;
+use crate::recipe::System;
 use crate::root::Root;
 use crate::rules::RuleSet;
-use crate::trace::TraceError;
+use crate::trace::{TraceError, system_of};
 use archive::Archive;
 use arguments::Arguments;
 use std::fmt;
@@ -145,12 +147,26 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError`]: the image cannot be read, is of no known kind, or there is no room to unpack its archive.
 pub fn verify(path: &Path, manifest: Option<&Manifest>, rules: &RuleSet) -> Result<Verdict, VerifyError> {
+    verify_as(None, path, manifest, rules)
+}
+
+/// [`verify`] for an image of the given system; without one it is that of the manifest, or told by what is in the image.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn verify_as(
+    system: Option<System>,
+    path: &Path,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+) -> Result<Verdict, VerifyError> {
+    let system = system.or_else(|| manifest.map(|manifest| manifest.system));
     let mut report = Report::default();
     let subject = Subject::of(path)?;
     let least_ram_mib = match subject {
         Subject::Directory => {
             let root = Root::open(path).map_err(|source| VerifyError::Read { path: path.to_owned(), source })?;
-            verify_directory(&root, manifest, rules, &mut report)?;
+            verify_directory(&root, system, manifest, rules, &mut report)?;
             None
         }
         Subject::Archive => {
@@ -204,6 +220,7 @@ fn verify_archive(
 
 fn verify_directory(
     root: &Root,
+    system: Option<System>,
     manifest: Option<&Manifest>,
     rules: &RuleSet,
     report: &mut Report,
@@ -215,7 +232,11 @@ fn verify_directory(
         contents::compare(&tree, manifest, contents::Owners::AsUnpacked, report);
     }
     let arguments = Arguments::parse("");
-    start::check(&start::Image { root, tree: &tree, arguments: &arguments, kernel: None, rules }, report)
+    let image = start::Image { root, tree: &tree, arguments: &arguments, kernel: None, rules };
+    match system.unwrap_or_else(|| system_of(root)) {
+        System::Linux => start::check(&image, report),
+        System::Illumos => illumos::check(&image, manifest, report),
+    }
 }
 
 fn open(path: &Path) -> Result<Blob, VerifyError> {

@@ -222,7 +222,7 @@ fn modules_of_2015_come_in_both_classes_and_some_have_a_variable() {
 #[test]
 fn a_module_without_names_has_no_dynamic_section() {
     for names in [ModuleNames::SymbolStrings, ModuleNames::OwnStrings, ModuleNames::Variable] {
-        let module = Module { is_64: true, needed: Vec::new(), names };
+        let module = Module { is_64: true, needed: Vec::new(), names, text: "" };
         let found = module_names::<elf::FileHeader64<Endianness>>(&module.bytes().unwrap());
         assert_eq!(found, (ModuleNames::Variable, Vec::new()));
     }

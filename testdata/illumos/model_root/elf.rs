@@ -162,6 +162,8 @@ pub struct Module {
     /// Such as `misc/usbser`.
     pub needed: Vec<String>,
     pub names: ModuleNames,
+    /// A path among its data, such as that of a file it opens.
+    pub text: &'static str,
 }
 
 impl Module {
@@ -184,6 +186,10 @@ impl Module {
             let size = text.len() as u32;
             add(&mut builder, b".data", elf::SHT_PROGBITS, 4, SectionData::Data(text.into()));
             symbols.extend(self.symbol(strings.add("_depends_on"), u32::from(elf::STT_OBJECT.0), 2, size));
+        }
+        if !self.text.is_empty() {
+            let text = [self.text.as_bytes(), b"\0"].concat();
+            add(&mut builder, b".rodata", elf::SHT_PROGBITS, 1, SectionData::Data(text.into()));
         }
         let dynamic = self.dynamic(&mut builder, &mut strings);
         let table = add(&mut builder, b".symtab", elf::SHT_SYMTAB, word(self.is_64), SectionData::Data(symbols.into()));

@@ -62,7 +62,15 @@ impl<'t> Modules<'t> {
             (false, true) => ModuleNames::SymbolStrings,
             (false, false) => ModuleNames::OwnStrings,
         };
-        Some(KernelObject::Module(Module { is_64: place.is_64, needed, names }))
+        Some(KernelObject::Module(Module { is_64: place.is_64, needed, names, text: self.text(&place) }))
+    }
+
+    /// Until 2021 ISA devices were looked up in a file (`usr/src/uts/intel/io/acpica/master_ops.c`).
+    fn text(&self, place: &Place<'_>) -> &'static str {
+        match (self.year, place.namespace, place.name) {
+            (Year::Y2015, "misc", "acpica") => "/boot/solaris/devicedb/master",
+            _ => "",
+        }
     }
 
     fn facts(&self, path: &str, place: &Place<'_>) -> Option<&'t KernelModule> {

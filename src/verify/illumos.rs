@@ -1,0 +1,127 @@
+//! An illumos image, traced once more from its own kernel and its own init.
+//!
+//! The rules say what the kernel, init and the daemons open by name, and what happens when it is not there: that is what
+//! is told, in those words. A tree without `/kernel` and `/platform` is that of a zone, which has its kernel elsewhere.
+
+use super::start::Image;
+use super::{Component, Finding, Report, Severity, VerifyError};
+use crate::manifest::{Manifest, Missing};
+use crate::objects::elf::SymbolScan;
+use crate::path::RootPath;
+use crate::reason::{self, Kind, Priority};
+use crate::recipe::{Recipe, System, TraceOptions};
+use crate::resolve::glibc::Cache;
+use crate::resolve::store::Store;
+use crate::text::count;
+use crate::trace::{Input, Trace, trace};
+
+const INIT: &str = "/sbin/init";
+const KERNELS: &str = "/platform/*/kernel/{amd64/,}unix";
+/// The kernel that an image has at least, for messages.
+const KERNEL: &str = "/platform/i86pc/kernel/amd64/unix";
+/// The hardware profile of a zone.
+const ZONE: &str = "none";
+
+/// Traces the image and reports what it lacks.
+pub(super) fn check(image: &Image<'_>, manifest: Option<&Manifest>, report: &mut Report) -> Result<(), VerifyError> {
+    let kernels = image.root.glob(KERNELS);
+    let is_zone = !["/kernel", "/platform"].iter().any(|path| exists(image, path));
+    for kernel in &kernels {
+        report.saw(Component::Kernel, kernel, "is a kernel");
+    }
+    if kernels.is_empty() && !is_zone {
+        let message = format!("Unable to boot: krtld: could neither locate nor resolve symbols for: {KERNEL}");
+        report.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).at(KERNEL));
+    }
+    check_init(image, is_zone, report);
+    let trace = trace_again(image, targets(image, manifest, &kernels), is_zone)?;
+    for missing in &trace.missing {
+        report.find(judge(missing));
+    }
+    let paths = count(trace.graph.paths().len() as u64, "path");
+    report.saw(Component::Init, "closure", format_args!("kernel, init and what they need: {paths}"));
+    Ok(())
+}
+
+fn exists(image: &Image<'_>, path: &str) -> bool {
+    RootPath::new(path).is_ok_and(|path| image.root.lookup(&path).is_ok())
+}
+
+/// What starts by itself, and what the manifest was made for.
+fn targets(image: &Image<'_>, manifest: Option<&Manifest>, kernels: &[RootPath]) -> Vec<String> {
+    let mut targets: Vec<RootPath> = manifest.map(|manifest| manifest.targets.clone()).unwrap_or_default();
+    targets.extend(kernels.iter().cloned());
+    targets.extend(RootPath::new(INIT).ok().filter(|_| exists(image, INIT)));
+    targets.sort();
+    targets.dedup();
+    // Recipes are text; a path that is not could only come from another tool.
+    targets.iter().filter_map(|path| String::from_utf8(path.as_bytes().to_vec()).ok()).collect()
+}
+
+fn trace_again(image: &Image<'_>, targets: Vec<String>, is_zone: bool) -> Result<Trace, VerifyError> {
+    let hardware = if is_zone { vec![ZONE.to_owned()] } else { Vec::new() };
+    let recipe = Recipe {
+        system: Some(System::Illumos),
+        trace: TraceOptions { targets, hardware, ..TraceOptions::default() },
+        ..Recipe::default()
+    };
+    let input =
+        Input { root: image.root, rules: image.rules, recipe: &recipe, rule_directories: &[], cache: Cache::AsItIs };
+    Ok(trace(input)?)
+}
+
+/// `start_init_common` of the kernel's os/main.c sets up a process of 32 bits, whatever the kernel's own.
+fn check_init(image: &Image<'_>, is_zone: bool, report: &mut Report) {
+    let scan = SymbolScan::default();
+    let mut store = Store::new(image.root, &scan);
+    let Some(found) = RootPath::new(INIT).ok().and_then(|path| image.root.lookup(&path).ok()) else {
+        // With a kernel, a rule tells it.
+        if is_zone {
+            let message = format!("the zone cannot boot: {INIT} is not in the image");
+            report.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).at(INIT));
+        }
+        return;
+    };
+    let id = store.read(&found);
+    match store.object(id).elf().map(|elf| elf.identity.bits) {
+        Some(64) => {
+            let message =
+                format!("exec({INIT}) failed: it is a 64-bit program, and the kernel starts init with 32 bits");
+            report.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).at(INIT));
+        }
+        Some(_) => report.saw(Component::Kernel, INIT, "is a 32-bit program"),
+        None => {
+            let message = format!("exec({INIT}) failed: it is no program");
+            report.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).at(INIT));
+        }
+    }
+}
+
+/// What a missing reference means.
+fn judge(missing: &Missing) -> Finding {
+    let severity = match missing.consequence.as_ref().map(|consequence| consequence.severity) {
+        Some(reason::Severity::Panic | reason::Severity::Hang) => Severity::PreventsStart,
+        Some(reason::Severity::Warning) => Severity::Warning,
+        Some(reason::Severity::Loss) => Severity::Suggestion,
+        None => match (missing.reason.kind, missing.priority) {
+            // Only the first use of the library fails, which may never come.
+            (Kind::LazyNeeded, _) => Severity::Warning,
+            (_, Priority::Required) => Severity::Harmful,
+            (_, Priority::Recommended) => Severity::Warning,
+            (_, Priority::Suggested) => Severity::Suggestion,
+        },
+    };
+    let component = match (&missing.consequence, missing.reason.kind) {
+        (Some(consequence), _) if consequence.severity == reason::Severity::Panic => Component::Kernel,
+        (Some(consequence), _) if consequence.severity == reason::Severity::Hang => Component::Init,
+        (_, Kind::Needed | Kind::LazyNeeded | Kind::Filtee | Kind::Interpreter) => Component::RuntimeLinker,
+        (_, Kind::Module) => Component::Kernel,
+        (_, Kind::Target) => Component::Program,
+        _ => Component::Rules,
+    };
+    let finding = Finding::new(severity, component, format!("missing: {}", missing.sentence()));
+    match &missing.from {
+        Some(from) => finding.at(from),
+        None => finding,
+    }
+}
