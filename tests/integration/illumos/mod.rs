@@ -88,7 +88,7 @@ fn a_library_of_the_other_class_is_passed_over_and_told() {
     Object { entries: &[Entry::Needed("libx.so.1")], ..PROGRAM }.write(root, "usr/bin/app");
     Object { is_32: false, ..Object::default() }.write(root, "lib/libx.so.1");
     let missing = trace(root, &["/usr/bin/app"]).1.unwrap().missing;
-    let probes = &missing.iter().next().unwrap().probes;
+    let probes = &missing[0].probes;
     assert_eq!(probes[0].outcome, "wrong ELF class: ELFCLASS64");
     Object { is_32: true, ..Object::default() }.write(root, "usr/lib/libx.so.1");
     assert!(files(root, &["/usr/bin/app"]).contains(&"/usr/lib/libx.so.1".to_owned()));
