@@ -38,8 +38,13 @@ pub struct Source {
     pub root: Option<PathBuf>,
     /// Package names for the system's apt.
     pub apt: Vec<String>,
-    /// Package files, with `*` and `?`.
+    /// Package files, and directories of illumos packages, with `*` and `?`.
     pub packages: Vec<String>,
+    /// Which of `packages` to take, by name; a package of illumos answers to its Tribblix and to its IPS name. All when
+    /// empty.
+    pub select: Vec<String>,
+    /// Facets of IPS packages that are not as usual, `true`; `doc = false` leaves out `facet.doc` and `facet.doc.*`.
+    pub facets: BTreeMap<String, bool>,
     /// Packages of `apt` that smaller ones stand in for when the image is to be as small as possible.
     pub smallest: BTreeMap<String, String>,
 }
@@ -47,10 +52,14 @@ pub struct Source {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TraceOptions {
+    /// What the image starts from.
+    pub base: Option<Base>,
     /// Absolute paths inside the root.
     pub targets: Vec<String>,
     /// Further paths to keep; a directory is kept with everything below it.
     pub include: Vec<String>,
+    /// Paths to leave out, whatever wants them, with `*` and `?`; a directory goes with everything below it.
+    pub exclude: Vec<String>,
     /// Names of hardware profiles, `rules/hardware/NAME.toml`.
     pub hardware: Vec<String>,
     /// Kernel modules by name, loaded at boot after those of the hardware profiles.
@@ -59,6 +68,17 @@ pub struct TraceOptions {
     pub cpu: Option<String>,
     /// Which lazy dependencies of illumos objects are kept.
     pub lazy: Option<LazyPolicy>,
+}
+
+/// What an image starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Only what is asked for, and what that needs.
+    #[default]
+    Nothing,
+    /// Everything in the root, less what the recipe excludes and rules forbid.
+    Everything,
 }
 
 /// Which lazy dependencies of illumos objects are kept; see [`crate::resolve::lazy`].
@@ -233,13 +253,17 @@ impl Recipe {
             }
             join(&mut self.source.apt, source.apt);
             join(&mut self.source.packages, source.packages);
+            join(&mut self.source.select, source.select);
+            self.source.facets.extend(source.facets);
             self.source.smallest.extend(source.smallest);
             if !self.source.apt.is_empty() && !self.source.packages.is_empty() {
                 return Err(RecipeError::Conflict("one has `apt`, another `packages`".to_owned()));
             }
         }
         join(&mut self.trace.targets, trace.targets);
+        replace(&mut self.trace.base, trace.base);
         join(&mut self.trace.include, trace.include);
+        join(&mut self.trace.exclude, trace.exclude);
         join(&mut self.trace.hardware, trace.hardware);
         join(&mut self.trace.modules, trace.modules);
         replace(&mut self.trace.cpu, trace.cpu);

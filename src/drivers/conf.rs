@@ -48,7 +48,7 @@ pub enum PropertyValue {
 }
 
 impl ConfNode {
-    /// The value of `instance`, which pseudo(4) makes the unit address of.
+    /// The value of `instance`, which pseudo(5) makes the unit address of.
     pub fn instance(&self) -> Option<i32> {
         self.properties.iter().find(|property| property.name == "instance").and_then(|property| match &property.value {
             PropertyValue::Integers(values) => values.first().copied(),

@@ -1,4 +1,4 @@
-//! `/etc/security/device_policy`: the privileges that opening a device takes (add_drv(8) `-p`, devpolicy(8)).
+//! `/etc/security/device_policy`: the privileges that opening a device takes (add_drv(8) `-p`).
 
 use super::table::fields;
 

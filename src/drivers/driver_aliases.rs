@@ -1,4 +1,4 @@
-//! `/etc/driver_aliases`: the names a device can have besides that of its driver (driver_aliases(5), add_drv(8)).
+//! `/etc/driver_aliases`: the names a device can have besides that of its driver (add_drv(8) `-i`).
 //!
 //! Aliases with a comma are quoted, but need not be if no piece is a number: the kernel joins names
 //! (`parse_aliases` in modsysfile.c). A line whose driver has no major number is skipped without a word.

@@ -1,4 +1,4 @@
-//! `/etc/driver_classes`: the kinds of children a driver can have (driver_classes(5)).
+//! `/etc/driver_classes`: the kinds of children a driver can have (add_drv(8) `-c`).
 //!
 //! It ties two drivers that never name each other: `ata` exports `scsi`, `sd.conf` has nodes with `class="scsi"`.
 

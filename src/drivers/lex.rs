@@ -158,7 +158,8 @@ impl Iterator for Lexer<'_> {
     type Item = Token;
 
     fn next(&mut self) -> Option<Token> {
-        while self.rest.next_if(|c| is_blank(*c)).is_some() {}
+        // A carriage return is a line end of its own to the kernel; with `\n` after it, as here, the two are one.
+        while self.rest.next_if(|c| is_blank(*c) || *c == '\r').is_some() {}
         let line = self.line;
         let kind = match self.rest.peek().copied()? {
             '#' => {
@@ -170,11 +171,6 @@ impl Iterator for Lexer<'_> {
                 self.line += 1;
                 TokenKind::Newline
             }
-            // The kernel takes a carriage return for a line end of its own; with `\n` after it, they are one.
-            '\r' => {
-                self.rest.next();
-                return self.next();
-            }
             '"' => {
                 self.rest.next();
                 self.quoted()
@@ -184,7 +180,7 @@ impl Iterator for Lexer<'_> {
                 TokenKind::Mark(mark)
             }
             '0'..='9' => self.number(None),
-            sign @ ('-' | '~' | '+') => {
+            sign @ ('-' | '~') => {
                 self.rest.next();
                 match self.rest.peek() {
                     Some('0'..='9') => self.number(Some(sign)),
@@ -210,9 +206,9 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\x0c')
 }
 
-/// What goes on with a name. The `.` and `+` are liberal: no driver of the gate has them, third-party ones might.
+/// What goes on with a name (`isnamechar`); a dot is not part of one, so names with dots need quotes.
 fn is_name_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+')
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
 #[cfg(test)]
@@ -283,6 +279,12 @@ mod tests {
     fn lines_are_counted_from_the_first() {
         let lines: Vec<usize> = Lexer::new("a\n\n\"b\nc", 5).map(|token| token.line).collect();
         assert_eq!(lines, [5, 5, 6, 7, 7, 8]);
+    }
+
+    #[test]
+    fn long_runs_of_line_ends_are_no_recursion() {
+        assert_eq!(Lexer::new(&"\r".repeat(1_000_000), 1).count(), 0);
+        assert_eq!(Lexer::new(&"#\n".repeat(100_000), 1).count(), 100_000);
     }
 
     #[test]

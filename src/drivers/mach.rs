@@ -1,6 +1,6 @@
 //! `/etc/mach`: the platform modules (`kernel/mach`) beyond the built-in `uppc`, the last of the file asked first.
 //!
-//! Without the file the machine runs on one processor with the interrupt controller of 1981.
+//! Without the file the machine runs on one processor with legacy interrupts.
 
 use super::lex::{Lexer, TokenKind};
 

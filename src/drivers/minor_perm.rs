@@ -1,4 +1,4 @@
-//! `/etc/minor_perm`: owner and mode of device nodes (minor_perm(5)), which devfsadm hands to the kernel.
+//! `/etc/minor_perm`: owner and mode of device nodes (add_drv(8) `-m`), which devfsadm hands to the kernel.
 //!
 //! `clone:NAME` is not about the driver `clone` alone: it is the node through which the driver NAME is cloned. A node
 //! without an entry is for root only, mode 0600.
@@ -16,7 +16,7 @@ pub struct MinorPermission {
     pub group: String,
 }
 
-/// Nodes of `clone` that are not called like the driver behind them: pts(4D) and tl(4D).
+/// Nodes of `clone` that are not called like the driver behind them: ptm(4D), ticlts(4D).
 const CLONES: [(&str, &str); 4] = [("ptmx", "ptm"), ("ticlts", "tl"), ("ticots", "tl"), ("ticotsord", "tl")];
 
 impl MinorPermission {

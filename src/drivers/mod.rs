@@ -251,6 +251,8 @@ mod fixture {
 #[cfg(test)]
 mod tests {
     use super::fixture::databases;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_name_is_the_driver_itself_before_it_is_an_alias() {
@@ -292,6 +294,29 @@ mod tests {
         assert_eq!(names, ["/etc/system.d/.self-assembly", "/etc/system.d/zz", "/etc/system"]);
         assert_eq!(found.sock2path.len(), 2);
         assert_eq!(found.notes()[0].to_string(), "/etc/sock2path.d/a:1: 1 fields instead of three or four");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_text_is_read_trimmed_and_judged(
+            text in "([a-c]|[ \t\r\n;,:=]|[*#\"\\\\/&|]|-?[0-9]|0x|pseudo|parent|class|name|set|exclude|drv/){0,80}",
+        ) {
+            let paths = [
+                "/etc/driver_aliases", "/etc/driver_classes", "/etc/minor_perm", "/etc/name_to_sysnum", "/etc/dacf.conf",
+                "/etc/iu.ap", "/etc/path_to_inst", "/etc/mach", "/etc/security/device_policy", "/etc/sock2path.d/x",
+                "/etc/security/extra_privs", "/etc/system", "/etc/system.d/x", "/kernel/drv/a.conf",
+            ];
+            let mut files: Vec<(&str, &str)> = paths.iter().map(|path| (*path, &text[..])).collect();
+            let numbers = format!("a 1\nb 2\n{text}");
+            files.push(("/etc/name_to_major", &numbers));
+            let found = databases(&files);
+            for kept in [BTreeSet::new(), ["a".to_owned()].into()] {
+                found.problems(&kept);
+                found.trim(&kept);
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `/etc/name_to_major`: the driver's number, which is its place in the kernel's tables and part of every device number.
 //!
 //! The kernel panics when the file is missing. A number is never given anew when others are dropped: the nodes of a
-//! running system and the caches in `/etc/devices` remember it (name_to_major(5), add_drv(8)).
+//! running system and the caches in `/etc/devices` remember it (add_drv(8)).
 
 use super::lex::{Lexer, TokenKind};
 

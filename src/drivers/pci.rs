@@ -2,11 +2,11 @@
 //!
 //! The kernel tries the names of the `compatible` property in order and takes the first that has a driver, then the
 //! node's own name (`pci_alias_table` in usr/src/uts/common/io/pciex/pci_props.c, `add_compatible` of intel's pci_boot.c
-//! before 2023, `ddi_compatible_driver_major` in devcfg.c). Numbers are hexadecimal without leading zeros, in classes
+//! in older gates, `ddi_compatible_driver_major` in devcfg.c). Numbers are hexadecimal without leading zeros, in classes
 //! with them. A function behind PCI Express has all `pciex` names before the `pci` names.
 //!
 //! The surprise is `pciSSSS,ssss`: the subsystem's numbers look like those of a device, so a card can be taken for
-//! another one. The suffixes `,s` and `,p` (2021) tell the two apart.
+//! another one. The suffixes `,s` and `,p` of newer gates tell the two apart.
 
 /// The numbers in a function's configuration space that its names are made of. The revision is not known, so there are
 /// no names with one: the two aliases of the gate that have it (marvell88sx) are never met.

@@ -15,7 +15,7 @@ pub struct SocketPath {
     pub provider: Option<String>,
 }
 
-/// Devices that are not called like their driver: the loopback transports of tl(4D).
+/// Devices that are not called like their driver: the loopback transports of ticlts(4D).
 const DEVICES: [(&str, &str); 3] = [("ticlts", "tl"), ("ticots", "tl"), ("ticotsord", "tl")];
 
 impl SocketPath {

@@ -1,8 +1,9 @@
 //! The image's own copies of the databases: the same text with the entries of the kept drivers only.
 //!
 //! Both directions matter. An entry of a driver that is not there makes the kernel warn at every boot, or devfsadm make
-//! a node that cannot be opened; a kept driver that loses an entry loses devices without a word. So an entry goes if and
-//! only if it names a driver that the full `name_to_major` knows and the image does not keep; what names no driver stays.
+//! a node that cannot be opened; a kept driver that loses an entry loses devices without a word. So an entry about a
+//! driver stays if and only if the driver is kept. A field that may be a driver's name or something else (the minor of
+//! `clone`, a socket module, the module of a `set`) counts as one when the full `name_to_major` knows it.
 
 use super::minor_perm::MinorPermission;
 use super::{DriverDatabases, SystemCommand, Table};
@@ -16,8 +17,7 @@ impl DriverDatabases {
     /// `name_to_sysnum`, `mach` and `extra_privs` name no drivers and are not among them, nor are the `.conf` files,
     /// which belong to their driver as a whole.
     pub fn trim(&self, kept: &BTreeSet<String>) -> Vec<(RootPath, Vec<u8>)> {
-        let stays = |driver: &str| kept.contains(driver) || self.major(driver).is_none();
-        // An entry that makes a driver known stays only for a kept one, whether or not it has a number.
+        let stays = |name: &str| kept.contains(name) || self.major(name).is_none();
         let is_kept = |driver: &str| kept.contains(driver);
         let mut trimmed = Vec::new();
         add(&mut trimmed, &self.name_to_major, |entry| is_kept(&entry.driver));

@@ -1,8 +1,8 @@
 //! The files that minroot adds to a root of Debian packages: dpkg's database, and the links of a merged `/usr`.
 
-use super::member::{Delivery, Member, MemberKind, Package};
+use super::deb::ControlFiles;
+use super::member::{Format, Member, MemberKind, Package};
 use crate::path::RootPath;
-use crate::root::METADATA_PATH;
 use std::collections::BTreeSet;
 
 /// Top-level directories that a merged `/usr` turns into links (usrmerge's convert-usrmerge, debootstrap's
@@ -22,22 +22,24 @@ const SCRIPTED: [(&str, &str); 9] = [
     ("setcap", "file capabilities"),
 ];
 
-/// Everything that is added, as a package of minroot's own.
-pub fn additions(packages: &[Package]) -> Package {
+/// Everything that is added for Debian packages; nothing when there are none.
+pub fn additions(packages: &[Package]) -> Vec<Member> {
+    if deliveries(packages).next().is_none() {
+        return Vec::new();
+    }
     let mut members = merged_usr_links(packages);
     members.extend(database(packages));
-    members.push(Member::generated(path(METADATA_PATH), ""));
-    Package { name: "minroot".to_owned(), replaces: Vec::new(), members, delivery: None }
+    members
 }
 
 /// What the packages' installation scripts would have done that a user may miss, by package.
 pub fn skipped_scripts(packages: &[Package]) -> Vec<String> {
-    let note = |delivery: &Delivery| {
-        let script = String::from_utf8_lossy(&delivery.files.postinst);
+    let note = |files: &ControlFiles| {
+        let script = String::from_utf8_lossy(&files.postinst);
         let missing: BTreeSet<_> =
             SCRIPTED.iter().filter(|(word, _)| calls(&script, word)).map(|(_, what)| *what).collect();
         let missing = missing.into_iter().collect::<Vec<_>>().join(", ");
-        let package = &delivery.files.control.package;
+        let package = &files.control.package;
         (!missing.is_empty()).then(|| format!("`{package}`: its installation script was not run: {missing} not made"))
     };
     deliveries(packages).filter_map(note).collect()
@@ -74,8 +76,8 @@ fn merged_usr_links(packages: &[Package]) -> Vec<Member> {
 }
 
 /// base-files is versioned after the release: `12.4+deb12u5` on Debian 12, `11ubuntu5` on Ubuntu 20.04.
-fn is_unmerged_base(delivery: &Delivery) -> bool {
-    let control = &delivery.files.control;
+fn is_unmerged_base(files: &ControlFiles) -> bool {
+    let control = &files.control;
     let first_merged = if control.version.contains("ubuntu") { 11 } else { 12 };
     let digits = control.version.find(|c: char| !c.is_ascii_digit()).unwrap_or(control.version.len());
     control.package == "base-files" && control.version[..digits].parse::<u32>().is_ok_and(|major| major < first_merged)
@@ -83,19 +85,19 @@ fn is_unmerged_base(delivery: &Delivery) -> bool {
 
 /// dpkg's own view of what is installed (dpkg-query(1), "FILES").
 fn database(packages: &[Package]) -> Vec<Member> {
-    let mut deliveries: Vec<_> = packages.iter().filter_map(|p| Some((p, p.delivery.as_ref()?))).collect();
-    deliveries.sort_by_key(|(_, d)| (d.files.control.package.clone(), d.files.control.architecture.clone()));
+    let mut deliveries: Vec<_> = packages.iter().filter_map(|package| Some((package, files(package)?))).collect();
+    deliveries.sort_by_key(|(_, files)| (files.control.package.clone(), files.control.architecture.clone()));
     let mut members = vec![Member::generated(path("/var/lib/dpkg/info/format"), "1\n")];
     let mut status = String::new();
-    for (package, delivery) in deliveries {
-        let control = &delivery.files.control;
+    for (package, files) in deliveries {
+        let control = &files.control;
         status.push_str(&stanza(&control.text));
         let mut info = |suffix: &str, content: Vec<u8>| {
             let name = format!("/var/lib/dpkg/info/{}.{suffix}", control.info_name());
             members.push(Member::generated(path(&name), content));
         };
         info("list", list(package));
-        for (suffix, content) in [("conffiles", &delivery.files.conffiles), ("md5sums", &delivery.files.md5sums)] {
+        for (suffix, content) in [("conffiles", &files.conffiles), ("md5sums", &files.md5sums)] {
             if !content.is_empty() {
                 info(suffix, content.clone());
             }
@@ -123,8 +125,15 @@ fn list(package: &Package) -> Vec<u8> {
     package.members.iter().flat_map(line).collect()
 }
 
-fn deliveries(packages: &[Package]) -> impl Iterator<Item = &Delivery> {
-    packages.iter().filter_map(|package| package.delivery.as_ref())
+fn deliveries(packages: &[Package]) -> impl Iterator<Item = &ControlFiles> {
+    packages.iter().filter_map(files)
+}
+
+fn files(package: &Package) -> Option<&ControlFiles> {
+    match &package.delivery.as_ref()?.format {
+        Format::Debian(files) => Some(files),
+        Format::Illumos(_) => None,
+    }
 }
 
 /// Whether a line of a shell script, comments aside, has `command` as a word.
@@ -144,13 +153,21 @@ fn path(text: &str) -> RootPath {
 mod tests {
     use super::*;
     use crate::fetch::control::Control;
-    use crate::fetch::deb::ControlFiles;
+    use crate::fetch::member::Delivery;
 
     fn package(name: &str, version: &str, paths: &[&str]) -> Package {
         let text = format!("Package: {name}\nVersion: {version}\nArchitecture: amd64\n");
         let control = Control::parse(text.as_bytes()).unwrap();
         let files = ControlFiles { control, conffiles: Vec::new(), md5sums: Vec::new(), postinst: Vec::new() };
-        let delivery = Delivery { files, file: "x.deb".into(), sha256: String::new(), notes: Vec::new() };
+        let format = Format::Debian(files);
+        let delivery = Delivery {
+            version: version.to_owned(),
+            architecture: "amd64".to_owned(),
+            format,
+            file: "x.deb".into(),
+            sha256: String::new(),
+            notes: Vec::new(),
+        };
         let members = paths.iter().map(|p| Member::generated(path(p), "")).collect();
         Package { name: name.to_owned(), replaces: Vec::new(), members, delivery: Some(delivery) }
     }
@@ -184,7 +201,8 @@ mod tests {
         assert!(calls("  /usr/sbin/update-passwd --x", "update-passwd"));
         assert!(!calls("# update-passwd\nupdate-passwd-foo", "update-passwd"));
         let mut one = package("a", "1", &[]);
-        one.delivery.as_mut().unwrap().files.postinst = b"adduser x; addgroup y; setcap z".to_vec();
+        let Format::Debian(files) = &mut one.delivery.as_mut().unwrap().format else { unreachable!() };
+        files.postinst = b"adduser x; addgroup y; setcap z".to_vec();
         assert_eq!(
             skipped_scripts(&[one]),
             ["`a`: its installation script was not run: file capabilities, users or groups not made"]

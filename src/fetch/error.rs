@@ -41,6 +41,13 @@ pub enum FetchError {
     Conflict { path: Vec<u8>, first: String, second: String },
     #[error("the package `{package}` is there twice: `{first}` and `{second}`")]
     TwoVersions { package: String, first: String, second: String },
+    #[error("the package sources have no package {}", quoted(names))]
+    NotSelected { names: Vec<String>, nearest: Vec<String> },
+    #[error(
+        "the content of `{}` of the package `{package}` is not what the package promises: {problem}",
+        escaped(member)
+    )]
+    Content { package: String, member: Vec<u8>, problem: String },
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -82,7 +89,9 @@ impl FetchError {
             FetchError::StartApt { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("packages by name need Debian's apt; elsewhere give [source] `packages` or `root`".to_owned())
             }
-            FetchError::UnknownPackages { nearest, .. } | FetchError::NoMatch { nearest, .. }
+            FetchError::UnknownPackages { nearest, .. }
+            | FetchError::NoMatch { nearest, .. }
+            | FetchError::NotSelected { nearest, .. }
                 if !nearest.is_empty() =>
             {
                 Some(format!("did you mean {}?", quoted(nearest)))

@@ -3,6 +3,7 @@
 use super::archive::TarMember;
 use super::deb::ControlFiles;
 use super::error::{FetchError, Refusal};
+use super::illumos::Records;
 use crate::path::RootPath;
 use crate::root::FileKind;
 use std::fs::File;
@@ -14,7 +15,7 @@ use tar::EntryType;
 const PATH_LIMIT: usize = 4096;
 const NAME_LIMIT: usize = 255;
 
-/// What takes part in filling a root: a Debian package, or the files that minroot itself adds.
+/// What takes part in filling a root: a package, or the files that minroot itself adds.
 #[derive(Debug)]
 pub struct Package {
     pub name: String,
@@ -25,15 +26,26 @@ pub struct Package {
     pub delivery: Option<Delivery>,
 }
 
-/// Where a Debian package came from, and what it says.
+/// Where a package came from, and what it says.
 #[derive(Debug)]
 pub struct Delivery {
-    pub files: ControlFiles,
+    pub version: String,
+    pub architecture: String,
+    pub format: Format,
+    /// The package file, or the directory that holds the package.
     pub file: PathBuf,
-    /// SHA-256 of the package file, in lower-case hexadecimal.
+    /// SHA-256 in lower-case hexadecimal: of the package file; of the pkgmap or the manifest for a package that is
+    /// not a file of its own.
     pub sha256: String,
     /// What could not be kept.
     pub notes: Vec<String>,
+}
+
+/// What a package says in the words of its own system.
+#[derive(Debug)]
+pub enum Format {
+    Debian(ControlFiles),
+    Illumos(Box<Records>),
 }
 
 /// One member of a package.
@@ -57,6 +69,8 @@ pub enum MemberKind {
     File(Content),
     /// Index of the member that has the content.
     HardLink(usize),
+    /// The member of another package that has the content; never a link itself.
+    HardLinkAcross(Origin),
     /// Devices and fifos.
     Special(FileKind),
 }
@@ -65,6 +79,13 @@ pub enum MemberKind {
 pub enum Content {
     Staged(PathBuf),
     Bytes(Vec<u8>),
+}
+
+/// A member of a package: indices into the packages, and into that package's members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    pub package: usize,
+    pub member: usize,
 }
 
 impl Package {
@@ -164,7 +185,10 @@ impl Member {
 }
 
 /// `./usr/bin/x`, `usr/bin/x` and `/usr/bin/x` are one path.
-fn inside(name: &[u8]) -> Result<RootPath, Refusal> {
+///
+/// # Errors
+/// A path that climbs, or that no system would take.
+pub fn inside(name: &[u8]) -> Result<RootPath, Refusal> {
     let path = RootPath::new([b"/", name].concat())?;
     if path.as_bytes().len() > PATH_LIMIT || path.components().any(|component| component.len() > NAME_LIMIT) {
         return Err(Refusal::TooLong);

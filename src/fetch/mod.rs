@@ -1,7 +1,8 @@
-//! Turns the `[source]` of a recipe into a root directory: names or files of Debian packages in, an unpacked tree out.
+//! Turns the `[source]` of a recipe into a root directory: names of Debian packages, or files of Debian, SVR4 and IPS
+//! packages in, an unpacked tree out.
 //!
 //! Nothing is installed on this machine and no script of a package runs; what such scripts would have made is
-//! reported. A root stays in the cache under a key made from what was asked for, so the second run
+//! reported. For illumos, drivers and accounts are added as pkg(1) and add_drv(8) would. A root stays in the cache under a key made from what was asked for, so the second run
 //! finds it there and starts nothing:
 //!
 //! ```text
@@ -18,24 +19,29 @@ mod control;
 mod deb;
 mod dpkg;
 mod error;
+mod illumos;
+mod ips;
 mod member;
 mod names;
+mod source;
 mod store;
+mod svr4;
 mod tree;
 mod unpack;
 
 pub use error::{FetchError, Refusal};
+pub use illumos::{DriverAction, DriverDatabases};
 
 use crate::path::RootPath;
 use crate::recipe::Source;
 use apt::Apt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::os::unix::fs::MetadataExt;
+use source::Selection;
 use std::path::PathBuf;
 
 /// Part of every key: roots made by another layout are not reused.
-const LAYOUT: &str = "minroot root 2";
+const LAYOUT: &str = "minroot root 3";
 
 /// How to fetch.
 pub struct Options<'a> {
@@ -109,7 +115,8 @@ pub struct FetchedPackage {
     pub architecture: String,
     /// Name of the package file, without its directory.
     pub file: String,
-    /// Of the package file, in lower-case hexadecimal.
+    /// Of the package file, in lower-case hexadecimal; of the pkgmap or the manifest for a package that is no file of
+    /// its own.
     pub sha256: String,
 }
 
@@ -162,9 +169,10 @@ pub fn fetch(source: &Source, options: &Options<'_>) -> Result<Fetched, FetchErr
             notes = apt.notes;
             (archives.into_iter().map(|archive| (archive.path, Some(archive.sha256))).collect(), downloaded)
         }
-        Wanted::Files(files) => (files.iter().map(|file| (file.clone(), None)).collect(), 0),
+        Wanted::Files { files, .. } => (files.iter().map(|file| (file.clone(), None)).collect(), 0),
     };
-    let made = store::make_root(&files, &place, options.progress)?;
+    let selection = Selection::new(source);
+    let made = store::make_root(&files, &selection, &place, options.progress)?;
     let notes = [notes, made.notes].concat();
     Ok(Fetched { downloaded, reused: false, notes, ..made })
 }
@@ -172,13 +180,14 @@ pub fn fetch(source: &Source, options: &Options<'_>) -> Result<Fetched, FetchErr
 /// What the recipe asks for, checked.
 enum Wanted {
     Apt { names: Vec<String>, architecture: String },
-    Files(Vec<PathBuf>),
+    Files { files: Vec<PathBuf>, selection: Selection },
 }
 
 impl Wanted {
     fn new(source: &Source, architecture: &str) -> Result<Wanted, FetchError> {
         if !source.packages.is_empty() {
-            return Ok(Wanted::Files(names::matching_files(&source.packages)?));
+            let files = names::matching_files(&source.packages)?;
+            return Ok(Wanted::Files { files, selection: Selection::new(source) });
         }
         if source.apt.is_empty() {
             return Err(FetchError::NoSource);
@@ -208,13 +217,12 @@ impl Wanted {
                 names.iter().for_each(|name| add(name.as_bytes()));
             }
             // As make does: a file that was not touched is the same. Reading gigabytes again would take seconds.
-            Wanted::Files(files) => {
+            Wanted::Files { files, selection } => {
+                add(selection.text().as_bytes());
                 for file in files {
                     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.clone());
                     add(absolute.as_os_str().as_encoded_bytes());
-                    if let Ok(m) = file.metadata() {
-                        add(format!("{} {} {} {}", m.size(), m.ino(), m.mtime(), m.mtime_nsec()).as_bytes());
-                    }
+                    source::identify(file, &mut add);
                 }
             }
         }

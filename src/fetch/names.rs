@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// How many names a hint offers.
 const OFFERS: usize = 3;
 
-/// The files that match the patterns, sorted, each once. `*` and `?` stand for characters of one path component.
+/// The files and directories of packages that match the patterns, sorted, each once. `*` and `?` stand for characters
+/// of one path component.
 ///
 /// # Errors
 /// [`FetchError::NoMatch`] for a pattern without a file, [`FetchError::Read`] for a directory that cannot be read.
@@ -53,7 +54,7 @@ fn expand(pattern: &Path) -> Result<Vec<PathBuf>, FetchError> {
         }
         found = deeper;
     }
-    found.retain(|path| path.is_file());
+    found.retain(|path| path.is_file() || super::source::is_package_directory(path));
     Ok(found)
 }
 

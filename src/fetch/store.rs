@@ -1,13 +1,14 @@
 //! The roots in the cache: making one from package files, and finding one that is complete.
 
 use super::error::FetchError;
-use super::member::{Delivery, MemberKind, Package};
+use super::member::{Delivery, Member, MemberKind, Package};
+use super::source::{self, Selection};
 use super::tree::{self, Place};
-use super::{Fetched, FetchedPackage, Progress, Step, dpkg, unpack};
+use super::{Fetched, FetchedPackage, Progress, Step, dpkg, illumos, unpack};
 use crate::modules::ModuleIndex;
 use crate::modules::depmod::{self, FileNames};
 use crate::path::RootPath;
-use crate::root::Root;
+use crate::root::{METADATA_PATH, Root};
 use rayon::prelude::*;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
@@ -65,12 +66,14 @@ pub fn lock(cache: &Path) -> Result<File, FetchError> {
     Ok(file)
 }
 
-/// Unpacks package files, with their digests where known, beside `place` and renames the result to it.
+/// Unpacks what is selected of package files, with their digests where known, beside `place` and renames the result to
+/// it.
 ///
 /// # Errors
 /// [`FetchError`] of reading, refusing, placing or writing; `place` is then as it was.
 pub fn make_root(
     files: &[(PathBuf, Option<String>)],
+    selection: &Selection,
     place: &Path,
     progress: &dyn Progress,
 ) -> Result<Fetched, FetchError> {
@@ -83,8 +86,11 @@ pub fn make_root(
     for directory in [&stage, &done, &root] {
         std::fs::create_dir(directory).map_err(|e| failed(directory, e))?;
     }
-    let mut packages = stage_all(files, &stage, progress)?;
-    packages.push(dpkg::additions(&packages));
+    let mut packages = stage_all(files, selection, &stage, progress)?;
+    let mut members = dpkg::additions(&packages);
+    members.extend(illumos::complete(&mut packages)?);
+    members.push(Member::generated(RootPath::new(METADATA_PATH).expect("a constant"), ""));
+    packages.push(Package { name: "minroot".to_owned(), replaces: Vec::new(), members, delivery: None });
     let places = tree::plan(&packages)?;
     unpack::materialize(&packages, &places, &root)?;
     let list = lock_list(&packages, &places);
@@ -130,6 +136,7 @@ fn remove_abandoned(roots: &Path) {
 /// Unpacks all packages into the staging directory, at once; base-files first, then by name, whatever the order given.
 fn stage_all(
     files: &[(PathBuf, Option<String>)],
+    selection: &Selection,
     stage: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<Package>, FetchError> {
@@ -139,29 +146,27 @@ fn stage_all(
     let mut jobs: Vec<_> = files.iter().enumerate().collect();
     jobs.sort_by_key(|(index, (path, _))| (std::cmp::Reverse(size(path)), *index));
     let done = AtomicU64::new(0);
-    let results: Mutex<Vec<(usize, Result<Package, FetchError>)>> = Mutex::default();
+    let results: Mutex<Vec<(usize, Result<source::Staged, FetchError>)>> = Mutex::default();
     jobs.par_iter().with_max_len(1).for_each(|(index, (path, digest))| {
-        let digest = match digest {
-            Some(known) => Ok(known.clone()),
-            None => file_digest(path).map_err(|source| FetchError::Read { path: path.clone(), source }),
-        };
-        let package = digest.and_then(|digest| unpack::stage(path, digest, &stage.join(index.to_string())));
-        results.lock().expect("no panic while held").push((*index, package));
+        let staged = source::stage(path, digest.clone(), selection, &stage.join(index.to_string()));
+        results.lock().expect("no panic while held").push((*index, staged));
         progress.advance_to(done.fetch_add(size(path), Ordering::Relaxed) + size(path));
     });
     let mut results = results.into_inner().expect("no panic while held");
     // The error that is reported must not depend on which thread was first.
     results.sort_by_key(|(index, _)| *index);
-    let mut packages = results.into_iter().map(|(_, package)| package).collect::<Result<Vec<_>, _>>()?;
+    let staged = results.into_iter().map(|(_, staged)| staged).collect::<Result<Vec<_>, _>>()?;
+    selection.check_found(staged.iter().flat_map(|staged| &staged.names))?;
+    let mut packages: Vec<_> = staged.into_iter().flat_map(|staged| staged.packages).collect();
     let key = |package: &Package| {
-        let version = |d: &Delivery| (d.files.control.architecture.clone(), d.files.control.version.clone());
+        let version = |d: &Delivery| (d.architecture.clone(), d.version.clone());
         (package.name != "base-files", package.name.clone(), package.delivery.as_ref().map(version))
     };
     packages.sort_by_cached_key(key);
     for pair in packages.windows(2) {
         if let [Package { name, delivery: Some(a), .. }, Package { name: other, delivery: Some(b), .. }] = pair
             && name == other
-            && a.files.control.architecture == b.files.control.architecture
+            && a.architecture == b.architecture
         {
             return Err(FetchError::TwoVersions {
                 package: name.clone(),
@@ -174,16 +179,13 @@ fn stage_all(
 }
 
 fn lock_list(packages: &[Package], places: &[Place<'_>]) -> LockList {
-    let deliveries = || packages.iter().filter_map(|package| package.delivery.as_ref());
-    let line = |delivery: &Delivery| {
-        let control = &delivery.files.control;
-        FetchedPackage {
-            package: control.package.clone(),
-            version: control.version.clone(),
-            architecture: control.architecture.clone(),
-            file: delivery.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            sha256: delivery.sha256.clone(),
-        }
+    let deliveries = || packages.iter().filter_map(|package| Some((package, package.delivery.as_ref()?)));
+    let line = |(package, delivery): (&Package, &Delivery)| FetchedPackage {
+        package: package.name.clone(),
+        version: delivery.version.clone(),
+        architecture: delivery.architecture.clone(),
+        file: delivery.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        sha256: delivery.sha256.clone(),
     };
     let mut lines: Vec<_> = deliveries().map(line).collect();
     lines.sort_by(|a, b| (&a.package, &a.architecture).cmp(&(&b.package, &b.architecture)));
@@ -198,7 +200,7 @@ fn lock_list(packages: &[Package], places: &[Place<'_>]) -> LockList {
         .map(|place| String::from_utf8_lossy(place.path.as_bytes()).into_owned())
         .collect();
     module_directories.sort();
-    let mut notes: Vec<_> = deliveries().flat_map(|delivery| delivery.notes.clone()).collect();
+    let mut notes: Vec<_> = deliveries().flat_map(|(_, delivery)| delivery.notes.clone()).collect();
     notes.extend(dpkg::skipped_scripts(packages));
     notes.sort();
     LockList { format: 1, packages: lines, module_directories, notes }

@@ -10,7 +10,7 @@
 //! directory of the host).
 
 use super::error::{FetchError, Refusal};
-use super::member::{Member, MemberKind, Package, same};
+use super::member::{Member, MemberKind, Origin, Package, same};
 use crate::path::RootPath;
 use std::collections::HashMap;
 
@@ -20,13 +20,6 @@ const MAX_LINKS: usize = 40;
 const ROOT: NodeId = 0;
 
 type NodeId = usize;
-
-/// A member of a package: indices into the packages, and into that package's members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin {
-    pub package: usize,
-    pub member: usize,
-}
 
 /// One place of the finished tree.
 #[derive(Debug)]

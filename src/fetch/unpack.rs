@@ -5,8 +5,8 @@
 
 use super::deb::Deb;
 use super::error::FetchError;
-use super::member::{Content, Delivery, Member, MemberKind, Package};
-use super::tree::{Origin, Place};
+use super::member::{Content, Delivery, Format, Member, MemberKind, Origin, Package};
+use super::tree::Place;
 use crate::path::{RootPath, escaped};
 use crate::root::{FileKind, METADATA_PATH, Metadata, Override};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
@@ -36,7 +36,11 @@ pub fn stage(file: &Path, sha256: String, stage: &Path) -> Result<Package, Fetch
         let refused = |refusal| FetchError::Refused { package: name.clone(), member: tar_member.path.clone(), refusal };
         let member = Member::read(&tar_member, staged.clone(), |path| regular.get(path).copied()).map_err(refused)?;
         if let MemberKind::File(_) = member.kind {
-            let file = write_staged(&deb, &staged, tar_member.size, reader, &member)?;
+            let (file, size) = write_content(&staged, reader, |_| (), |source| deb.damaged_data(source))?;
+            if size != tar_member.size {
+                return Err(deb.damaged_data(io::ErrorKind::UnexpectedEof.into()));
+            }
+            finish_content(&file, &member).map_err(|source| FetchError::Write { path: staged, source })?;
             for (attribute, value) in &tar_member.xattrs {
                 if rustix::fs::fsetxattr(&file, attribute.as_slice(), value, XattrFlags::empty()).is_err() {
                     let attribute = escaped(attribute);
@@ -49,8 +53,48 @@ pub fn stage(file: &Path, sha256: String, stage: &Path) -> Result<Package, Fetch
         Ok(())
     })?;
     let replaces = files.control.replaces.clone();
-    let delivery = Delivery { files, file: file.to_owned(), sha256, notes };
+    let (version, architecture) = (files.control.version.clone(), files.control.architecture.clone());
+    let format = Format::Debian(files);
+    let delivery = Delivery { version, architecture, format, file: file.to_owned(), sha256, notes };
     Ok(Package { name, replaces, members, delivery: Some(delivery) })
+}
+
+/// Copies content to `path`, a new file that only this user can read, and shows every piece of it to `seen`.
+///
+/// Gives the file and how many bytes it has.
+///
+/// # Errors
+/// [`FetchError::Write`], and what `damaged` makes of the reader's error.
+pub fn write_content(
+    path: &Path,
+    reader: &mut (impl Read + ?Sized),
+    mut seen: impl FnMut(&[u8]),
+    damaged: impl Fn(io::Error) -> FetchError,
+) -> Result<(File, u64), FetchError> {
+    let failed = |source| FetchError::Write { path: path.to_owned(), source };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    let mut buffer = [0; 1 << 16];
+    let mut total = 0;
+    loop {
+        let n = match reader.read(&mut buffer) {
+            Ok(0) => return Ok((file, total)),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(damaged(error)),
+        };
+        seen(&buffer[..n]);
+        file.write_all(&buffer[..n]).map_err(failed)?;
+        total += n as u64;
+    }
+}
+
+/// Gives staged content the mode and the time of its member.
+///
+/// # Errors
+/// The host's error.
+pub fn finish_content(file: &File, member: &Member) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(disk_mode(member)))?;
+    file.set_modified(time(member))
 }
 
 /// Gives every place of the plan its file below `root`, an existing empty directory, and writes the metadata.
@@ -77,29 +121,6 @@ pub fn materialize(packages: &[Package], places: &[Place<'_>], root: &Path) -> R
     Ok(())
 }
 
-fn write_staged(deb: &Deb, path: &Path, size: u64, reader: &mut dyn Read, member: &Member) -> Result<File, FetchError> {
-    let failed = |source| FetchError::Write { path: path.to_owned(), source };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    let mut buffer = [0; 1 << 16];
-    let mut total = 0;
-    loop {
-        let n = match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(deb.damaged_data(error)),
-        };
-        file.write_all(&buffer[..n]).map_err(failed)?;
-        total += n as u64;
-    }
-    if total != size {
-        return Err(deb.damaged_data(io::ErrorKind::UnexpectedEof.into()));
-    }
-    file.set_permissions(Permissions::from_mode(disk_mode(member))).map_err(failed)?;
-    file.set_modified(time(member)).map_err(failed)?;
-    Ok(file)
-}
-
 /// `path` is free of symlinks and everything above it is written: the plan says so, and nobody else is in the directory.
 fn write_place(
     packages: &[Package],
@@ -117,6 +138,7 @@ fn write_place(
         }
         MemberKind::File(_) => write_file(packages, origin, path, written),
         MemberKind::HardLink(target) => write_file(packages, Origin { member: *target, ..origin }, path, written),
+        MemberKind::HardLinkAcross(target) => write_file(packages, *target, path, written),
         // In the metadata: an ordinary user cannot make devices, and nobody wants a fifo that blocks a reader.
         MemberKind::Special(_) => Ok(()),
     }
@@ -137,9 +159,7 @@ fn write_file(
         Some(Content::Bytes(bytes)) => {
             let member = &packages[origin.package].members[origin.member];
             std::fs::write(path, bytes)?;
-            let file = OpenOptions::new().write(true).open(path)?;
-            file.set_permissions(Permissions::from_mode(disk_mode(member)))?;
-            file.set_modified(time(member))?;
+            finish_content(&OpenOptions::new().write(true).open(path)?, member)?;
         }
         None => unreachable!("internal error: a file without content"),
     }
@@ -180,7 +200,7 @@ fn note_metadata(metadata: &mut Metadata, place: &Place<'_>) {
     let kind = match member.kind {
         MemberKind::Directory => FileKind::Directory,
         MemberKind::Symlink(_) => FileKind::Symlink,
-        MemberKind::File(_) | MemberKind::HardLink(_) => FileKind::File,
+        MemberKind::File(_) | MemberKind::HardLink(_) | MemberKind::HardLinkAcross(_) => FileKind::File,
         MemberKind::Special(kind) => kind,
     };
     let mode = if kind == FileKind::Symlink { 0o777 } else { member.mode };

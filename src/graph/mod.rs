@@ -9,7 +9,7 @@ use foldhash::HashMap;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{EdgeRef, NodeFiltered};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The dependency graph of one trace.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub struct Graph {
     graph: DiGraph<RootPath, Reason>,
     nodes: HashMap<RootPath, NodeIndex>,
     /// What the user asked for, with how.
-    roots: BTreeSet<(NodeIndex, Reason)>,
+    roots: BTreeMap<NodeIndex, BTreeSet<Reason>>,
 }
 
 impl Graph {
@@ -44,7 +44,7 @@ impl Graph {
         let to = self.nodes[to];
         match from {
             None => {
-                self.roots.insert((to, reason));
+                self.roots.entry(to).or_default().insert(reason);
             }
             Some(from) => {
                 let from = self.nodes[from];
@@ -58,7 +58,7 @@ impl Graph {
     /// Why `path` is in: who refers to it and how, sorted; `None` stands for the user.
     pub fn reasons(&self, path: &RootPath) -> Vec<(Option<RootPath>, Reason)> {
         let Some(&node) = self.nodes.get(path) else { return Vec::new() };
-        let asked = self.roots.iter().filter(|(root, _)| *root == node).map(|(_, reason)| (None, reason.clone()));
+        let asked = self.roots.get(&node).into_iter().flatten().map(|reason| (None, reason.clone()));
         let edges = self.graph.edges_directed(node, Direction::Incoming);
         let needed = edges.map(|edge| (Some(self.graph[edge.source()].clone()), edge.weight().clone()));
         let mut reasons: Vec<_> = asked.chain(needed).collect();
@@ -69,7 +69,7 @@ impl Graph {
     /// What the user's wishes lead to without passing a path that `forbidden` holds back, sorted.
     pub fn reachable(&self, forbidden: impl Fn(&RootPath) -> bool) -> Vec<RootPath> {
         let allowed = NodeFiltered::from_fn(&self.graph, |node| !forbidden(&self.graph[node]));
-        let roots = self.roots.iter().map(|(node, _)| *node).filter(|node| !forbidden(&self.graph[*node]));
+        let roots = self.roots.keys().copied().filter(|node| !forbidden(&self.graph[*node]));
         let mut pending: Vec<NodeIndex> = roots.collect();
         let mut seen = vec![false; self.graph.node_count()];
         let mut paths = Vec::new();

@@ -5,7 +5,10 @@
 //! granted that depends on a value. A command word with an expansion in it is [`Role::Unknown`]. Commands inside `$( )`
 //! and back quotes are found, even where the word around them is an argument.
 
+mod word;
+
 use std::collections::BTreeSet;
+use word::Word;
 
 /// A word of a script that names, or may name, another file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +33,11 @@ pub enum Role {
 
 /// Words that a shell does itself: the special built-in utilities (XCU 2.15), those that change the shell (1.7), and the
 /// ordinary ones that ksh93, bash, dash and busybox all have built in.
-const BUILT_IN: [&str; 51] = [
+const BUILT_IN: [&str; 49] = [
     ":", "break", "continue", "eval", "exit", "export", "readonly", "return", "set", "shift", "times", "trap", "unset",
     "alias", "bg", "cd", "fc", "fg", "getopts", "hash", "jobs", "read", "type", "ulimit", "umask", "unalias", "wait",
-    "let", "local", "typeset", "declare", "print", "whence", "echo", "printf", "test", "[", "[[", "]]", "true",
-    "false", "kill", "pwd", "builtin", "shopt", "suspend", "disown", "float", "integer", "enum", "caller",
+    "let", "local", "typeset", "declare", "print", "whence", "echo", "printf", "test", "[", "true", "false", "kill",
+    "pwd", "builtin", "shopt", "suspend", "disown", "float", "integer", "enum", "caller",
 ];
 
 /// Commands that run the command after them, and whether they are programs of their own.
@@ -91,16 +94,10 @@ enum Expect {
     Subject,
     /// A pattern of `case`, up to its `)`.
     Pattern,
+    /// Inside `[[ ]]`, where `&&`, `<` and parentheses are operators of the test.
+    Test,
     /// After `function`.
     FunctionName,
-}
-
-struct Word {
-    start: usize,
-    text: Vec<u8>,
-    /// Nothing in it depends on a value.
-    literal: bool,
-    quoted: bool,
 }
 
 struct HereDocument {
@@ -148,6 +145,7 @@ impl<'s, 'f> Scanner<'s, 'f> {
         while let Some(byte) = self.peek() {
             match byte {
                 b' ' | b'\t' | b'\r' => self.position += 1,
+                b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>' if expect == Expect::Test => self.position += 1,
                 b'\\' if self.script[self.position..].starts_with(b"\\\n") => self.position += 2,
                 b'#' => self.skip_line(),
                 b'\n' => {
@@ -168,9 +166,11 @@ impl<'s, 'f> Scanner<'s, 'f> {
                 }
                 b'(' => {
                     self.position += 1;
-                    if expect != Expect::Pattern {
-                        open += 1;
-                        expect = Expect::Command;
+                    match expect {
+                        Expect::Pattern => {}
+                        Expect::Command if self.peek() != Some(b'(') => open += 1,
+                        // Arithmetic, the values of an array, or a pattern such as `@(a|b)`.
+                        _ => self.skip_nested(b'(', b')'),
                     }
                 }
                 b')' => {
@@ -227,14 +227,21 @@ impl<'s, 'f> Scanner<'s, 'f> {
                 *cases = cases.saturating_sub(1);
                 return Expect::Argument;
             }
+            Expect::Test => {
+                self.path(&word, &word.text);
+                return if plain == "]]" { Expect::Argument } else { Expect::Test };
+            }
             Expect::FunctionName => {
                 self.found.functions.insert(word.text);
                 return Expect::Command;
             }
         }
-        if let Some(value) = assigned(&word) {
+        if let Some(value) = word.assigned() {
             if !value.contains(&b':') {
                 self.path(&word, value);
+            }
+            if value.is_empty() && self.passes(b"(") {
+                self.skip_nested(b'(', b')');
             }
             return expect;
         }
@@ -247,6 +254,7 @@ impl<'s, 'f> Scanner<'s, 'f> {
             "case" => return Expect::Subject,
             "function" => return Expect::FunctionName,
             "." | "source" => return Expect::Source,
+            "[[" => return Expect::Test,
             _ => {}
         }
         if let Some((_, is_program)) = WRAPPERS.iter().find(|(name, _)| *name == plain) {
@@ -342,270 +350,7 @@ impl<'s, 'f> Scanner<'s, 'f> {
             }
         }
     }
-
-    /// A word; empty when there is none at this place.
-    fn word(&mut self) -> Word {
-        let mut word = Word { start: self.position, text: Vec::new(), literal: true, quoted: false };
-        while let Some(byte) = self.peek() {
-            match byte {
-                b' ' | b'\t' | b'\r' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')' => break,
-                b'\'' => self.single_quoted(&mut word),
-                b'"' => self.double_quoted(&mut word),
-                b'\\' => {
-                    word.quoted = true;
-                    self.position += 1;
-                    match self.peek() {
-                        Some(b'\n') | None => {}
-                        Some(escaped) => word.text.push(escaped),
-                    }
-                    self.position = (self.position + 1).min(self.script.len());
-                }
-                b'$' | b'`' => self.expansion(&mut word),
-                _ => {
-                    word.literal &= !matches!(byte, b'*' | b'?') && (byte, word.text.is_empty()) != (b'~', true);
-                    // A lone bracket is the command `[`; in a word it begins a pattern.
-                    word.literal &= byte != b'[' || word.text.iter().all(|b| *b == b'[');
-                    word.text.push(byte);
-                    self.position += 1;
-                }
-            }
-        }
-        word
-    }
-
-    fn single_quoted(&mut self, word: &mut Word) {
-        word.quoted = true;
-        let rest = &self.script[self.position + 1..];
-        let end = memchr::memchr(b'\'', rest).unwrap_or(rest.len());
-        word.text.extend_from_slice(&rest[..end]);
-        self.position = (self.position + end + 2).min(self.script.len());
-    }
-
-    fn double_quoted(&mut self, word: &mut Word) {
-        word.quoted = true;
-        self.position += 1;
-        while let Some(byte) = self.peek() {
-            match byte {
-                b'"' => {
-                    self.position += 1;
-                    return;
-                }
-                b'$' | b'`' => self.expansion(word),
-                b'\\' => {
-                    self.position += 1;
-                    match self.peek() {
-                        Some(escaped @ (b'$' | b'`' | b'"' | b'\\')) => word.text.push(escaped),
-                        Some(b'\n') | None => {}
-                        Some(other) => word.text.extend([b'\\', other]),
-                    }
-                    self.position = (self.position + 1).min(self.script.len());
-                }
-                _ => {
-                    word.text.push(byte);
-                    self.position += 1;
-                }
-            }
-        }
-    }
-
-    /// A parameter or the output of a command, at `$` or a back quote. A `$` before anything else is itself.
-    fn expansion(&mut self, word: &mut Word) {
-        word.quoted = true;
-        if self.peek() == Some(b'`') {
-            word.literal = false;
-            return self.back_quoted();
-        }
-        self.position += 1;
-        match self.peek() {
-            Some(b'(') => {
-                word.literal = false;
-                self.position += 1;
-                if self.depth < DEPTH_LIMIT && self.peek() != Some(b'(') {
-                    self.depth += 1;
-                    self.list(true);
-                    self.depth -= 1;
-                } else {
-                    self.skip_nested(b'(', b')');
-                }
-            }
-            Some(b'{') => {
-                word.literal = false;
-                self.position += 1;
-                self.skip_nested(b'{', b'}');
-            }
-            Some(b'a'..=b'z' | b'A'..=b'Z' | b'_') => {
-                word.literal = false;
-                while matches!(self.peek(), Some(b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_')) {
-                    self.position += 1;
-                }
-            }
-            Some(b'0'..=b'9' | b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!') => {
-                word.literal = false;
-                self.position += 1;
-            }
-            _ => word.text.push(b'$'),
-        }
-    }
-
-    /// Passes over arithmetic or a parameter expansion, from after its opening mark to after the closing one.
-    fn skip_nested(&mut self, opening: u8, closing: u8) {
-        let mut open = 1usize;
-        while let Some(byte) = self.peek().filter(|_| open > 0) {
-            self.position += 1;
-            match byte {
-                b'\\' => self.position = (self.position + 1).min(self.script.len()),
-                _ if byte == opening => open += 1,
-                _ if byte == closing => open -= 1,
-                _ => {}
-            }
-        }
-    }
-
-    /// Commands in back quotes, where a backslash hides a back quote, a dollar sign or another backslash.
-    fn back_quoted(&mut self) {
-        let start = self.position;
-        self.position += 1;
-        let mut inner = Vec::new();
-        while let Some(byte) = self.peek() {
-            self.position += 1;
-            match (byte, self.peek()) {
-                (b'`', _) => break,
-                (b'\\', Some(escaped @ (b'`' | b'$' | b'\\'))) => {
-                    inner.push(escaped);
-                    self.position += 1;
-                }
-                _ => inner.push(byte),
-            }
-        }
-        if self.depth < DEPTH_LIMIT {
-            let line = self.line_at(start);
-            Scanner::new(&inner, line, self.depth + 1, self.found).list(false);
-        }
-    }
-}
-
-/// The value of `NAME=value`; quotes and expansions may be in the value only.
-fn assigned(word: &Word) -> Option<&[u8]> {
-    let equals = memchr::memchr(b'=', &word.text)?;
-    let (name, value) = (&word.text[..equals], &word.text[equals + 1..]);
-    let is_name = name.iter().enumerate().all(|(index, byte)| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'_' => true,
-        b'0'..=b'9' => index > 0,
-        _ => false,
-    });
-    (is_name && !name.is_empty()).then_some(value)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The words as `line role text`, with `c`, `p` and `?` for the roles.
-    fn check(script: &str, expected: &[&str]) {
-        let found: Vec<String> = words(script.as_bytes())
-            .iter()
-            .map(|word| {
-                let role = match word.role {
-                    Role::Command => 'c',
-                    Role::Path => 'p',
-                    Role::Unknown => '?',
-                };
-                format!("{} {role} {}", word.line, String::from_utf8_lossy(&word.text))
-            })
-            .collect();
-        assert_eq!(found, expected, "{script}");
-    }
-
-    #[test]
-    fn the_first_word_of_a_command_is_one() {
-        check(
-            "#!/sbin/sh\n# x\n/sbin/mount -F tmpfs swap /tmp\nls;du|wc&&a||b&\n",
-            &["3 c /sbin/mount", "3 p /tmp", "4 c ls", "4 c du", "4 c wc", "4 c a", "4 c b"],
-        );
-    }
-
-    #[test]
-    fn keywords_and_built_ins_are_no_programs() {
-        check(
-            "if [ -f /etc/x ]; then\n\tls\nelif ! grep -q a b; then cd /tmp\nelse :; fi\n",
-            &["1 p /etc/x", "2 c ls", "3 c grep", "3 p /tmp"],
-        );
-        check("for i in /a b; do cat $i; done; while true; do sleep 1; done", &["1 p /a", "1 c cat", "1 c sleep"]);
-        check("{ a; } ; ( b; c ) ; \"test\" x", &["1 c a", "1 c b", "1 c c"]);
-    }
-
-    #[test]
-    fn case_patterns_are_no_commands() {
-        check(
-            "case \"$1\" in\n'start'|run)\n\t/lib/svc/bin/x\n\t;;\n(stop) kill 1;;\n*) y;;\nesac\nz\n",
-            &["3 c /lib/svc/bin/x", "6 c y", "8 c z"],
-        );
-        check("case a in b) case c in d) e;; esac;; f) g;; esac; h", &["1 c e", "1 c g", "1 c h"]);
-    }
-
-    #[test]
-    fn variables_make_a_command_unknown() {
-        check(
-            "$DAEMON -x\n\"${X}/bin/y\" z\n/usr/bin/*/a\n~/b\n",
-            &["1 ? $DAEMON", "2 ? \"${X}/bin/y\"", "3 ? /usr/bin/*/a", "4 ? ~/b"],
-        );
-        check("DAEMON=/usr/sbin/d PATH=/usr/bin:/sbin run a=/b", &["1 p /usr/sbin/d", "1 c run"]);
-    }
-
-    #[test]
-    fn substitutions_are_looked_into() {
-        check(
-            "x=$(uname -s)\ny=`/sbin/z \\`inner\\``\necho \"a $(cat /etc/q) b\" $((1+2)) ${v:-`no`}\n",
-            &["1 c uname", "2 c /sbin/z", "2 c inner", "3 c cat", "3 p /etc/q"],
-        );
-        check("$(a)/b c", &["1 c a", "1 ? $(a)/b"]);
-    }
-
-    #[test]
-    fn wrappers_run_the_next_word() {
-        check("exec /usr/bin/node /srv/x.js", &["1 c /usr/bin/node", "1 p /srv/x.js"]);
-        check("env -i A=b nohup prog & command -v x; exec >/dev/null", &["1 c env", "1 c nohup", "1 c prog", "1 c x"]);
-    }
-
-    #[test]
-    fn sourced_files_are_paths() {
-        check(
-            ". /lib/svc/share/smf_include.sh\n. $X/y\n. ./rel\n",
-            &["1 p /lib/svc/share/smf_include.sh", "2 ? $X/y", "3 p ./rel"],
-        );
-    }
-
-    #[test]
-    fn functions_of_the_script_are_no_programs() {
-        check(
-            "early\nearly() {\n\tls\n}\nfunction late { du; }\nlate; early2 ( ) { x; }; early2",
-            &["3 c ls", "5 c du", "6 c x"],
-        );
-    }
-
-    #[test]
-    fn redirections_and_here_documents_are_told_from_commands() {
-        check("a <\\\n/etc/in >/etc/out 2>&1 2>/dev/null b\n", &["1 c a", "1 p /etc/in"]);
-        check("cat <<EOF >/x\nrm -rf /\nEOF\nls <<-'E'\n\t$(no)\n\tE\nls", &["1 c cat", "4 c ls", "7 c ls"]);
-        check("> /x y <> /z", &["1 c y"]);
-    }
-
-    #[test]
-    fn quotes_and_continuations_join_words() {
-        check("/usr/\"bin\"/'a b'\\ c \\\n  /p\n'ls'\n\"echo\"\n", &["1 c /usr/bin/a b c", "2 p /p", "3 c ls"]);
-        check("echo '\n\n' ; x\ny", &["3 c x", "4 c y"]);
-    }
-
-    #[test]
-    fn hostile_text_ends() {
-        let odd =
-            ["`", "$(", "${", "\"", "'", "\\", "(", ")", "<<", "<<E", "case", "case x in", "$((", "\"$(", "a=`", ";;"];
-        for part in odd {
-            words(part.as_bytes());
-            words(part.repeat(2000).as_bytes());
-            words(format!("{part} {part} \n{part}").as_bytes());
-        }
-        words(&[0xff; 1000]);
-        words(&(0..=255).collect::<Vec<u8>>());
-    }
-}
+mod tests;

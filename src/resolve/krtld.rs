@@ -38,7 +38,8 @@ impl<'p> ModulePlace<'p> {
         };
         let (class, name) = match below {
             [name] | [b"amd64", name] => (&b""[..], *name),
-            [class, name] | [class, b"amd64", name] => (*class, *name),
+            [class, b"amd64", name] => (*class, *name),
+            [class, name] if *name != b"amd64" => (*class, *name),
             _ => return None,
         };
         Some(ModulePlace { platform, class, name })

@@ -12,8 +12,10 @@ use crate::recipe::LazyPolicy;
 /// What a policy says of one dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// With the evidence: a symbol that is bound to it, or what is not known.
+    /// A symbol is bound to it: with the name.
     Keep(String),
+    /// It may be loaded, for all that is known: with what is not known.
+    KeepUnproven(String),
     /// With the proof.
     Drop(String),
 }
@@ -30,19 +32,19 @@ pub fn judge<'b>(
     exports: impl FnOnce() -> Option<&'b Bindings>,
 ) -> Verdict {
     if policy == LazyPolicy::All {
-        return Verdict::Keep("lazy".to_owned());
+        return Verdict::KeepUnproven("lazy".to_owned());
     }
     let Some(object) = object() else {
         return match policy {
             LazyPolicy::Eager => {
                 Verdict::Drop("lazy; the object has no symbols that would show what it loads".to_owned())
             }
-            _ => Verdict::Keep("lazy; unproven: the object has no symbols".to_owned()),
+            _ => Verdict::KeepUnproven("lazy; unproven: the object has no symbols".to_owned()),
         };
     };
     let exports = exports();
     if exports.is_none() && !object.has_syminfo {
-        return Verdict::Keep("lazy; unproven: the library has no symbols".to_owned());
+        return Verdict::KeepUnproven("lazy; unproven: the library has no symbols".to_owned());
     }
     let is_bound = |symbol: &&Undefined| match symbol.bound_to {
         Some(bound) => bound == index,
@@ -79,7 +81,7 @@ mod tests {
 
     fn check(policy: LazyPolicy, object: Option<&Bindings>, library: Option<&Bindings>, expected: &str) {
         let verdict = match judge(policy, 1, || object, || library) {
-            Verdict::Keep(why) => format!("keep: {why}"),
+            Verdict::Keep(why) | Verdict::KeepUnproven(why) => format!("keep: {why}"),
             Verdict::Drop(why) => format!("drop: {why}"),
         };
         assert_eq!(verdict, expected);

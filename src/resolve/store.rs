@@ -28,7 +28,7 @@ pub struct Object {
 /// What a file says.
 #[derive(Debug)]
 pub enum Facts {
-    Elf(Elf),
+    Elf(Box<Elf>),
     /// The magic number of ELF, and then something no loader accepts.
     Damaged(ElfError),
     /// The first bytes of a `#!` script, for [`Script::parse`].
@@ -145,7 +145,7 @@ fn facts(root: &Root, scan: &SymbolScan, found: &Found) -> io::Result<Facts> {
     }
     let file = FileRanges { file: root.open_file(found)?, size: found.info.size };
     match Elf::read(&file, scan) {
-        Ok(elf) => return Ok(Facts::Elf(elf)),
+        Ok(elf) => return Ok(Facts::Elf(Box::new(elf))),
         Err(ElfError::NotElf) => {}
         Err(error) => return Ok(Facts::Damaged(error)),
     }

@@ -1,6 +1,6 @@
 //! Everything below a directory, in an order that does not depend on the file system.
 
-use super::{FileKind, Found, LookupError, Root};
+use super::{FileKind, Found, LookupError, METADATA_PATH, Root};
 use crate::path::RootPath;
 
 /// Iterates over all entries below a directory, parents first, siblings by bytes; symlinks are not followed.
@@ -39,6 +39,9 @@ impl Iterator for Walk<'_> {
             return Some(Err(error));
         }
         let path = self.pending.pop()?;
+        if is_our_own(&path) {
+            return self.next();
+        }
         let found = self.root.lookup_nofollow(&path);
         if let Ok(found) = &found
             && found.info.kind == FileKind::Directory
@@ -47,4 +50,9 @@ impl Iterator for Walk<'_> {
         }
         Some(found)
     }
+}
+
+/// The directory of the metadata file that `minroot fetch` writes: no part of the system.
+fn is_our_own(path: &RootPath) -> bool {
+    METADATA_PATH.strip_prefix(&*path.to_string()).is_some_and(|rest| rest == "/metadata")
 }

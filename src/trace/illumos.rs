@@ -23,7 +23,13 @@ const TELLTALES: [&str; 4] = ["/lib/libc.so.1", "/usr/lib/libc.so.1", "/lib/amd6
 /// What system a root is of, when nobody says it.
 pub(crate) fn system_of(root: &Root) -> System {
     let is_there = |path: &&str| RootPath::new(path).is_ok_and(|path| root.lookup(&path).is_ok());
-    if TELLTALES.iter().any(|path| is_there(&path)) { System::Illumos } else { System::Linux }
+    if TELLTALES.iter().any(is_there) { System::Illumos } else { System::Linux }
+}
+
+/// The architecture of an illumos root in isainfo(1)'s words: what its kernel is, or its C library where there is none.
+pub(super) fn arch_of(root: &Root) -> &'static str {
+    let is_64 = |path: &&str| RootPath::new(path).is_ok_and(|path| root.lookup(&path).is_ok());
+    if ["/kernel/amd64/genunix", "/lib/amd64/libc.so.1"].iter().any(is_64) { "amd64" } else { "i386" }
 }
 
 impl Tracer<'_> {
@@ -110,13 +116,17 @@ impl Tracer<'_> {
         }
         let store = self.glibc.store();
         let exports = || library.and_then(|library| store.bindings(library));
-        match judge(policy, index, || store.bindings(id), exports) {
-            Verdict::Keep(evidence) => self.follow(from, reference, Kind::LazyNeeded, format!("{name}: {evidence}")),
+        // A library that may never be asked for may be absent; one that is bound may not.
+        let (evidence, priority) = match judge(policy, index, || store.bindings(id), exports) {
+            Verdict::Keep(evidence) => (evidence, Priority::Required),
+            Verdict::KeepUnproven(evidence) => (evidence, Priority::Recommended),
             Verdict::Drop(proof) => {
                 let to = library.map(|library| self.object_path(library));
-                self.drop_lazy(from, Kind::LazyNeeded, name, to, proof);
+                return self.drop_lazy(from, Kind::LazyNeeded, name, to, proof);
             }
-        }
+        };
+        let reason = Reason::new(Evidence::Proven, Kind::LazyNeeded, format!("{name}: {evidence}"));
+        self.follow_answer(from, &name, &reference.answer, reason, priority);
     }
 
     fn follow_filtee(&mut self, from: &RootPath, reference: &Reference, kind: FilterKind, at_start: bool) {

@@ -7,7 +7,7 @@ use crate::modules::{
 };
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, System};
 use crate::root::Found;
 use crate::startup::kernel_args;
 
@@ -82,6 +82,9 @@ impl Kernel {
 impl Tracer<'_> {
     /// Finds the kernel and takes down the recipe's wishes for modules.
     pub(super) fn choose_kernel(&mut self) -> Result<Option<Kernel>, TraceError> {
+        if self.system != System::Linux {
+            return Ok(None);
+        }
         let options = &self.input.recipe.trace;
         self.module_requests = hardware::requests(&options.hardware, self.input.rule_directories)?;
         self.module_requests.extend(options.modules.iter().map(|name| Request {

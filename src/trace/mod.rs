@@ -7,6 +7,7 @@
 
 mod add;
 mod consequences;
+mod drivers;
 mod elsewhere;
 mod facts;
 mod firings;
@@ -132,11 +133,14 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     let mut tracer = Tracer::new(input, Glibc::new(store, cpu, input.cache));
 
     // What the user asked for. The recipe's own files come first: a startup line may run one of them.
+    tracer.add_exclusions();
     tracer.add_recipe_files()?;
+    tracer.add_base();
     tracer.add_targets();
     tracer.add_includes();
     tracer.add_startup_commands()?;
     let mut kernel = tracer.choose_kernel()?;
+    let databases = tracer.choose_drivers()?;
 
     // The fixed point. Objects before rules: a rule asks what objects say and which of them run together.
     loop {
@@ -157,7 +161,10 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
 
     // From here on no file can join the graph that asks for another one.
     tracer.add_module_indexes(&kernel)?;
-    tracer.add_startup_plan(&kernel)?;
+    tracer.trim_databases(databases.as_ref());
+    if tracer.system == System::Linux {
+        tracer.add_startup_plan(&kernel)?;
+    }
     tracer.add_loader_cache();
     tracer.list_dlopen_callers();
     tracer.look_elsewhere();
@@ -217,9 +224,10 @@ struct Tracer<'a> {
 
 impl<'a> Tracer<'a> {
     fn new(input: Input<'a>, glibc: Glibc<'a>) -> Tracer<'a> {
+        let system = input.recipe.system.unwrap_or_else(|| illumos::system_of(input.root));
         Tracer {
             input,
-            system: input.recipe.system.unwrap_or_else(|| illumos::system_of(input.root)),
+            system,
             glibc,
             illumos: Illumos::new(),
             linked: HashSet::new(),
@@ -245,9 +253,9 @@ impl<'a> Tracer<'a> {
             configured: BTreeSet::new(),
             module_requests: Vec::new(),
             wants_module_indexes: BTreeSet::new(),
+            arch: (system == System::Illumos).then(|| illumos::arch_of(input.root)),
             illumos_modules: illumos_kernel::Wishes::default(),
             consequences: HashMap::new(),
-            arch: None,
         }
     }
 

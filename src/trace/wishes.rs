@@ -5,7 +5,7 @@ use super::{TraceError, Tracer};
 use crate::manifest::{Omission, Probed};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
-use crate::recipe::RecipeFile;
+use crate::recipe::{Base, RecipeFile};
 use crate::root::FileKind;
 use crate::startup::{Command, GeneratedFile, command_line};
 use rayon::prelude::*;
@@ -39,6 +39,29 @@ impl Tracer<'_> {
                 Priority::Required,
             );
             self.targets.insert(path);
+        }
+    }
+
+    /// Everything in the root, when the recipe starts from that.
+    pub(super) fn add_base(&mut self) {
+        if self.input.recipe.trace.base.unwrap_or_default() == Base::Everything {
+            let reason = Reason::new(Evidence::Target, Kind::Target, "base everything");
+            self.need_below(None, &RootPath::root(), &reason, Priority::Required);
+        }
+    }
+
+    /// Holds back what the recipe excludes.
+    pub(super) fn add_exclusions(&mut self) {
+        for pattern in &self.input.recipe.trace.exclude {
+            let paths = self.input.root.glob(pattern);
+            if paths.is_empty() {
+                self.notes.push(format!("`exclude` of `{pattern}` matches nothing"));
+            }
+            for path in paths {
+                let below = self.input.root.walk(&path).filter_map(Result::ok).map(|entry| entry.path);
+                let all: Vec<RootPath> = below.chain([path]).collect();
+                self.forbidden.extend(all.into_iter().map(|path| (path, format!("the recipe excludes {pattern}"))));
+            }
         }
     }
 

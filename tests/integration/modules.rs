@@ -421,7 +421,7 @@ fn the_ids_of_the_qemu_profiles_are_those_that_qemu_shows() {
             ["virtio-net-pci", "virtio-blk-pci,drive=disk", "virtio-scsi-pci", "virtio-serial-pci", "virtio-rng-pci"];
         kinds.map(|kind| format!("{kind}{options}"))
     };
-    let cards = ["e1000".to_owned(), "e1000e".to_owned()];
+    let cards = ["e1000", "e1000e", "VGA"].map(str::to_owned);
     let machines = [("pc", virtio(",disable-modern=off,disable-legacy=off")), ("q35", virtio(",disable-legacy=on"))];
     let mut shown = BTreeSet::new();
     for (machine, devices) in machines {

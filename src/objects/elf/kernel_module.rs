@@ -1,5 +1,5 @@
 //! illumos kernel modules: relocatable objects without program headers, whose needs the kernel's linker reads through
-//! the section headers (`usr/src/uts/common/krtld/kobj.c`, `get_dependencies`-like walks over `SHT_DYNAMIC`).
+//! the section headers (`usr/src/uts/common/krtld/kobj.c`).
 //!
 //! The `.dynamic` section has `DT_NEEDED` entries and no `DT_STRTAB`: the strings are in the section that its `sh_link`
 //! names, `.strtab` or one of its own. Older modules have no such section but a string, the symbol `_depends_on`, with
@@ -37,8 +37,8 @@ fn section_headers(reader: &Reader<'_>, header: &Header, context: Ctx) -> Result
     }
     let mut window = Window::default();
     let table = reader.read(&mut window, (header.e_shoff, (count * size) as u64), FIELD)?;
-    // goblin takes the number of sections from the first header when it is told none.
-    SectionHeader::parse(table, 0, count, context).map_err(|_| ElfError::Malformed { field: FIELD })
+    // Its sibling `parse` takes an offset of 0 to mean that there are none.
+    SectionHeader::parse_from(table, 0, count, context).map_err(|_| ElfError::Malformed { field: FIELD })
 }
 
 fn dynamic_needed(

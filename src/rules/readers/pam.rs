@@ -2,7 +2,8 @@
 //!
 //! A module that is no absolute path is looked for in `/usr/lib/security`, by a 64-bit program in its `64` directory;
 //! `$ISA` in a path stands for the same difference (usr/src/lib/libpam/pam_impl.h, `PAM_LIB_DIR`, `PAM_ISA_DIR`). The
-//! same holds for the file that `include` names. A file of `pam.d` has no service field: its name is the service.
+//! file that `include` names is text and the same for both (pam_framework.c, `PAM_INCLUDE`). A file of `pam.d` has no
+//! service field: its name is the service.
 
 use super::{bind, fields};
 use crate::rules::pattern::Bindings;
@@ -33,7 +34,8 @@ fn read_line(line: &[u8]) -> Option<Bindings> {
     };
     let (control, rest) = rest.split_at(n_control);
     let (control, module) = (control.join(&b' '), *rest.first()?);
-    let (path, path64) = (path(module, b""), path(module, b"64/"));
+    let is_text = control.eq_ignore_ascii_case(b"include") && !module.starts_with(b"/");
+    let (path, path64) = (path(module, b""), path(module, if is_text { b"" } else { b"64/" }));
     Some(bind(BINDINGS, [&service, &kind, &control, module, &path, &path64]))
 }
 
@@ -67,6 +69,12 @@ mod tests {
             &["login auth requisite pam_authtok_get.so.1 /usr/lib/security/pam_authtok_get.so.1 \
                /usr/lib/security/64/pam_authtok_get.so.1"],
         );
+    }
+
+    #[test]
+    fn an_included_file_is_the_same_for_both_word_sizes() {
+        let both = "/usr/lib/security/extra /usr/lib/security/extra";
+        check("pam", "login auth include extra\n", &[&format!("login auth include extra {both}")]);
     }
 
     #[test]

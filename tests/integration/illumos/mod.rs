@@ -1,5 +1,6 @@
 //! illumos roots made by hand: what its runtime linkers find, and what is dropped with which proof.
 
+mod model;
 mod object;
 mod rules;
 
@@ -88,7 +89,7 @@ fn a_library_of_the_other_class_is_passed_over_and_told() {
     Object { entries: &[Entry::Needed("libx.so.1")], ..PROGRAM }.write(root, "usr/bin/app");
     Object { is_32: false, ..Object::default() }.write(root, "lib/libx.so.1");
     let missing = trace(root, &["/usr/bin/app"]).1.unwrap().missing;
-    let probes = &missing.iter().next().unwrap().probes;
+    let probes = &missing[0].probes;
     assert_eq!(probes[0].outcome, "wrong ELF class: ELFCLASS64");
     Object { is_32: true, ..Object::default() }.write(root, "usr/lib/libx.so.1");
     assert!(files(root, &["/usr/bin/app"]).contains(&"/usr/lib/libx.so.1".to_owned()));
@@ -263,4 +264,37 @@ fn every_real_solaris_object_is_read() {
         n_files += 1;
     }
     assert_eq!(n_files, 10);
+}
+
+#[test]
+fn an_image_can_start_from_everything_less_what_the_recipe_excludes() {
+    let root = root();
+    let root = root.path();
+    PROGRAM.write(root, "usr/bin/app");
+    for path in
+        ["usr/share/man/man1/app.1", "usr/include/stdio.h", "usr/share/lib/zoneinfo/UTC", "var/lib/minroot/metadata"]
+    {
+        std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        std::fs::write(root.join(path), "").unwrap();
+    }
+    std::fs::write(root.join("var/lib/minroot/metadata"), "minroot-metadata 1\n").unwrap();
+    symlink("nowhere", root.join("usr/dangling")).unwrap();
+    let recipe = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    let text = "[trace]\nbase = \"everything\"\nexclude = [\"/usr/share/man\", \"/usr/include/*.h\", \"/no/such\"]\n";
+    std::fs::write(recipe.path(), text).unwrap();
+    let recipe = recipe.path().to_str().unwrap();
+    let expected = [
+        "/lib/64",
+        "/lib/amd64/ld.so.1",
+        "/lib/amd64/libc.so.1",
+        "/lib/ld.so.1",
+        "/lib/libc.so.1",
+        "/usr/bin/app",
+        "/usr/dangling",
+        "/usr/share/lib/zoneinfo/UTC",
+    ];
+    assert_eq!(files(root, &[recipe]), expected);
+    let (output, _) = trace(root, &[recipe]);
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert!(notes.contains("`exclude` of `/no/such` matches nothing"), "{notes}");
 }

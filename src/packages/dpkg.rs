@@ -22,7 +22,7 @@ const DIVERSIONS: &str = "/var/lib/dpkg/diversions";
 
 /// Which package delivered which file of one root.
 #[derive(Debug, Default)]
-pub struct Packages {
+pub struct Lists {
     lists: Vec<List>,
     /// Sorted by digest.
     lines: Vec<Line>,
@@ -66,16 +66,16 @@ struct Diversion {
     package: String,
 }
 
-impl Packages {
+impl Lists {
     /// Reads the lists of a root; one without dpkg has no packages, which is no error.
     ///
     /// # Errors
     /// A list that is there and cannot be read.
-    pub fn load(root: &Root) -> io::Result<Packages> {
+    pub fn load(root: &Root) -> io::Result<Lists> {
         let info = RootPath::new(INFO).expect("a constant");
         let directory = match root.directory(&info) {
             Ok(directory) => directory,
-            Err(error) if error.is_absent() => return Ok(Packages::default()),
+            Err(error) if error.is_absent() => return Ok(Lists::default()),
             Err(error) => return Err(io::Error::other(error)),
         };
         let names = root.read_dir(&directory)?;
@@ -91,7 +91,7 @@ impl Packages {
                 Ok((List { package, text }, lines))
             })
             .collect::<io::Result<_>>()?;
-        let mut packages = Packages { diversions: diversions(root)?, ..Packages::default() };
+        let mut packages = Lists { diversions: diversions(root)?, ..Lists::default() };
         packages.lines.reserve(lists.iter().map(|(_, lines)| lines.len()).sum());
         for (index, (list, lines)) in lists.into_iter().enumerate() {
             packages.lists.push(list);
@@ -243,7 +243,7 @@ mod tests {
 
     fn check(directory: &Path, expected: &[(&str, Option<&str>)]) {
         let root = Root::open(directory).unwrap();
-        let packages = Packages::load(&root).unwrap();
+        let packages = Lists::load(&root).unwrap();
         for (path, owner) in expected {
             assert_eq!(packages.owner(&root, &RootPath::new(path).unwrap()), *owner, "{path}");
         }
