@@ -15,6 +15,7 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "illumos/boot/cpu-modules",
     "illumos/boot/exec",
     "illumos/boot/first-use-modules",
+    "illumos/boot/genunix",
     "illumos/boot/init",
     "illumos/boot/kernel-files",
     "illumos/boot/kmdb",

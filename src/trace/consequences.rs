@@ -56,7 +56,8 @@ impl Tracer<'_> {
     }
 }
 
-/// Whether who refers like this cannot be loaded without what it refers to.
+/// Whether who refers like this cannot be loaded without what it refers to. A filtee is first looked for when one of its
+/// symbols is.
 fn is_for_loading(reason: &Reason) -> bool {
-    matches!(reason.kind, Kind::Needed | Kind::Filtee | Kind::Interpreter | Kind::Script | Kind::Module | Kind::Symlink)
+    matches!(reason.kind, Kind::Needed | Kind::Interpreter | Kind::Script | Kind::Module | Kind::Symlink)
 }

@@ -1,6 +1,7 @@
 //! What the rules ask of the root and its objects, answered from what has been read already.
 
 use super::{Input, Item};
+use crate::objects::script::Script;
 use crate::path::RootPath;
 use crate::recipe::System;
 use crate::resolve::krtld;
@@ -63,6 +64,10 @@ pub(super) struct Known<'t> {
 
 impl Facts for Known<'_> {
     fn object(&self, path: &RootPath) -> Option<ObjectFacts<'_>> {
+        if let Some(Item::Generated(file)) = self.items.get(path) {
+            let script = file.bytes.starts_with(b"#!").then(|| Script::parse(&file.bytes).ok())??;
+            return Some(ObjectFacts { interpreter: Some(script.interpreter), ..ObjectFacts::default() });
+        }
         let object = self.store.object(self.store.known(path)?);
         let Some(elf) = object.elf() else {
             let interpreter = Some(object.script()?.interpreter);

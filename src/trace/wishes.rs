@@ -3,6 +3,8 @@
 use super::add::probe;
 use super::{TraceError, Tracer};
 use crate::manifest::{Omission, Probed};
+use crate::objects::script::LINE_LIMIT;
+use crate::objects::{Format, sniff};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{Base, RecipeFile};
@@ -18,7 +20,12 @@ impl Tracer<'_> {
             let path = RootPath::new(&file.path).expect("checked when the recipe was read");
             let mode = file.permissions().expect("checked when the recipe was read");
             let reason = Reason::new(Evidence::Target, Kind::RecipeFile, "");
-            self.generate(None, GeneratedFile { path, mode, bytes }, reason);
+            let is_script = mode & 0o111 != 0 && sniff(&bytes) == Format::Script;
+            let head = bytes[..bytes.len().min(LINE_LIMIT)].to_vec();
+            let path = self.generate(None, GeneratedFile { path, mode, bytes }, reason);
+            if is_script {
+                self.examine_script(&path, &head);
+            }
         }
         Ok(())
     }

@@ -5,11 +5,11 @@
 
 use super::start::Image;
 use super::{Component, Finding, Report, Severity, VerifyError};
-use crate::manifest::{Manifest, Missing};
+use crate::manifest::{Manifest, Missing, Omission};
 use crate::objects::elf::SymbolScan;
 use crate::path::RootPath;
 use crate::reason::{self, Kind, Priority};
-use crate::recipe::{Recipe, System, TraceOptions};
+use crate::recipe::{Base, Recipe, System, TraceOptions};
 use crate::resolve::glibc::Cache;
 use crate::resolve::store::Store;
 use crate::text::count;
@@ -35,12 +35,19 @@ pub(super) fn check(image: &Image<'_>, manifest: Option<&Manifest>, report: &mut
     }
     check_init(image, is_zone, report);
     let trace = trace_again(image, targets(image, manifest, &kernels), is_zone)?;
-    for missing in &trace.missing {
+    let dropped = |missing: &Missing| manifest.is_some_and(|manifest| was_dropped(manifest, missing));
+    for missing in trace.missing.iter().filter(|missing| !dropped(missing)) {
         report.find(judge(missing));
     }
     let paths = count(trace.graph.paths().len() as u64, "path");
-    report.saw(Component::Init, "closure", format_args!("kernel, init and what they need: {paths}"));
+    report.saw(Component::Init, "closure", format_args!("kernel, init, all programs and what they need: {paths}"));
     Ok(())
+}
+
+/// Whether the manifest says that the reference was left out on purpose.
+fn was_dropped(manifest: &Manifest, missing: &Missing) -> bool {
+    let same = |omission: &Omission| omission.from == missing.from && *omission.reason.detail == *missing.name;
+    matches!(missing.reason.kind, Kind::LazyNeeded | Kind::Filtee) && manifest.dropped.iter().any(same)
 }
 
 fn exists(image: &Image<'_>, path: &str) -> bool {
@@ -62,7 +69,8 @@ fn trace_again(image: &Image<'_>, targets: Vec<String>, is_zone: bool) -> Result
     let hardware = if is_zone { vec![ZONE.to_owned()] } else { Vec::new() };
     let recipe = Recipe {
         system: Some(System::Illumos),
-        trace: TraceOptions { targets, hardware, ..TraceOptions::default() },
+        // A program that nothing starts by itself is there to be started by somebody.
+        trace: TraceOptions { targets, hardware, base: Some(Base::Everything), ..TraceOptions::default() },
         ..Recipe::default()
     };
     let input =
@@ -105,7 +113,7 @@ fn judge(missing: &Missing) -> Finding {
         Some(reason::Severity::Loss) => Severity::Suggestion,
         None => match (missing.reason.kind, missing.priority) {
             // Only the first use of the library fails, which may never come.
-            (Kind::LazyNeeded, _) => Severity::Warning,
+            (Kind::LazyNeeded | Kind::Filtee, _) => Severity::Warning,
             (_, Priority::Required) => Severity::Harmful,
             (_, Priority::Recommended) => Severity::Warning,
             (_, Priority::Suggested) => Severity::Suggestion,
