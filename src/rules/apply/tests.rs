@@ -313,3 +313,50 @@ fn a_thousand_objects_against_fifty_rules() {
     RuleSet::load(&[]).unwrap();
     eprintln!("reading the rules of the binary: {:?}", start.elapsed());
 }
+
+#[test]
+fn what_the_image_must_have_is_asked_for_with_the_names_of_the_object() {
+    let make = |text: &str, made| Effect::Make { path: path(text), made };
+    check(
+        "[[rule]]\nwhen={object='/drv/ip'}\ndirectories=['/tmp']\nfiles=['/etc/mnttab']\n\
+         links.'/dev/{object_name}'='..{object_directory}/{object_name}@0'",
+        "given={'/drv/ip'=''}",
+        &[
+            make("/dev/ip", Made::Link { target: b"../drv/ip@0".to_vec() }),
+            make("/etc/mnttab", Made::File),
+            make("/tmp", Made::Directory),
+        ],
+    );
+}
+
+#[test]
+fn a_program_without_a_slash_is_looked_for_where_init_looks() {
+    let rules = "[[rule]]\nwhen={object='/a'}\nprograms=['sh', '/opt/x']";
+    let alternative = |text: &str| vec![Need { path: path(text), below: false }];
+    let alternatives = ["/sbin/sh", "/usr/sbin/sh", "/usr/bin/sh"].map(alternative).to_vec();
+    check(rules, "given={'/a'=''}", &[need("/opt/x"), Effect::AnyOf { alternatives }]);
+}
+
+#[test]
+fn a_consequence_decides_the_priority_and_goes_with_the_firing() {
+    use crate::reason::{Priority, Severity};
+    for (word, severity, priority) in [
+        ("panic", Severity::Panic, Priority::Required),
+        ("hang", Severity::Hang, Priority::Required),
+        ("warning", Severity::Warning, Priority::Recommended),
+        ("loss", Severity::Loss, Priority::Suggested),
+    ] {
+        let rules = format!("[[rule]]\nneeds=['/a']\nconsequence={{severity='{word}', words='w'}}");
+        let firing = fire_all(&set(&rules), &image("given={}")).remove(0);
+        assert_eq!(firing.priority, priority);
+        let consequence = firing.consequence.unwrap();
+        assert_eq!((consequence.severity, consequence.to_string()), (severity, format!("{word}: w")));
+    }
+}
+
+#[test]
+fn an_interpreter_is_that_of_a_script_too() {
+    let rules = "[[rule]]\nwhen={interpreter='/sbin/*'}\nneeds=['/n']";
+    check(rules, "given={'/a'='#!/sbin/sh -x'}", &[need("/n")]);
+    check(rules, "given={'/a'='/sbin/sh'}", &[]);
+}
