@@ -116,7 +116,10 @@ impl<'m, W: Write> Tree<'m, W> {
             Content::Hardlink { to } => write!(self.out, " = {to}")?,
             _ => {}
         }
-        let labels: Vec<String> = reasons.iter().map(|reason| label(reason)).collect();
+        let mut labels: Vec<String> = reasons.iter().take(REASONS).map(|reason| label(reason)).collect();
+        if reasons.len() > REASONS {
+            labels.push(format!("{} more", reasons.len() - REASONS));
+        }
         write!(self.out, " {}", self.style.remark(format_args!("[{}]", labels.join("; "))))?;
         if is_folded {
             write!(self.out, " {}", self.style.remark("[above]"))?;
@@ -177,6 +180,9 @@ impl<'m, W: Write> Tree<'m, W> {
             .filter(|(_, reason)| reason.kind != Kind::Directory)
     }
 }
+
+/// How many reasons of one entry a line shows: a rule can have dozens, one for each word of a configuration.
+const REASONS: usize = 3;
 
 /// Evidence, kind and detail; a kind that repeats the evidence is said once: `rule linux/nsswitch`.
 pub(crate) fn label(reason: &Reason) -> String {

@@ -54,5 +54,5 @@ impl Iterator for Walk<'_> {
 
 /// The directory of the metadata file that `minroot fetch` writes: no part of the system.
 fn is_our_own(path: &RootPath) -> bool {
-    METADATA_PATH.strip_prefix(&*path.to_string()).is_some_and(|rest| rest == "/metadata")
+    METADATA_PATH.as_bytes().strip_prefix(path.as_bytes()) == Some(b"/metadata")
 }

@@ -112,10 +112,11 @@ impl Tracer<'_> {
 
     /// A symlink found on a walk stays, wherever it leads: a dangling one is told, not followed.
     fn need_link(&mut self, from: Option<&RootPath>, path: &RootPath, reason: &Reason) {
-        if self.input.root.lookup(path).is_ok() {
-            self.need(from, path, reason.clone(), Priority::Required);
-        } else {
-            self.connect(from, &[], &[], path, reason.clone());
+        match self.input.root.lookup(path) {
+            Ok(found) => {
+                self.need_found(from, found, reason.clone());
+            }
+            Err(_) => self.connect(from, &[], &[], path, reason.clone()),
         }
     }
 
