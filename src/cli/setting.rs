@@ -8,6 +8,7 @@ use crate::path::RootPath;
 use crate::recipe::Recipe;
 use crate::root::Root;
 use crate::rules::RuleSet;
+use crate::trace;
 use anyhow::Context;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -48,7 +49,8 @@ impl Setting {
         }
         let fetched = fetch(&recipe, &inputs.fetching)?;
         let root = open_root(&fetched.root)?;
-        let rules = RuleSet::load(&inputs.rules)?;
+        let system = *recipe.system.get_or_insert_with(|| trace::system_of(&root));
+        let rules = RuleSet::load_for(Some(system), &inputs.rules)?;
         Ok(Setting { recipe, root, rules, rule_directories: inputs.rules.clone() })
     }
 }

@@ -2,6 +2,8 @@
 
 use super::problem::RulesError;
 use super::{RuleFile, load};
+use crate::recipe::System;
+use rayon::prelude::*;
 
 macro_rules! built_in {
     ($($id:literal),* $(,)?) => {
@@ -65,11 +67,24 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/nsswitch",
 ];
 
-pub(super) fn files() -> Result<Vec<RuleFile>, RulesError> {
+/// The directories that hold the rules of one system; a test keeps that true.
+const DIRECTORIES: [(&str, System); 2] = [("illumos/", System::Illumos), ("linux/", System::Linux)];
+
+/// The built-in files, without those in the directories of other systems than the one that is wanted.
+pub(super) fn files(wanted: Option<System>) -> Result<Vec<RuleFile>, RulesError> {
+    let is_wanted = |id: &str| {
+        let only = DIRECTORIES.iter().find(|(directory, _)| id.starts_with(directory)).map(|(_, system)| *system);
+        only.is_none() || wanted.is_none() || only == wanted
+    };
+    let read: Vec<_> = FILES
+        .par_iter()
+        .filter(|(id, ..)| is_wanted(id))
+        .map(|(id, name, text)| load::file(id, name, text, true))
+        .collect();
     let mut files = Vec::with_capacity(FILES.len());
     let mut problems = Vec::new();
-    for (id, name, text) in FILES {
-        match load::file(id, name, text, true) {
+    for file in read {
+        match file {
             Ok(file) => files.push(file),
             Err(wrong) => problems.extend(wrong),
         }
@@ -81,6 +96,17 @@ pub(super) fn files() -> Result<Vec<RuleFile>, RulesError> {
 mod tests {
     use super::*;
     use std::path::Path;
+
+    #[test]
+    fn the_directory_of_a_system_holds_only_its_rules() {
+        for file in files(None).unwrap() {
+            let directory = DIRECTORIES.iter().find(|(directory, _)| file.id.0.starts_with(directory));
+            let (_, system) = directory.unwrap_or_else(|| panic!("{} is in no directory of a system", file.id));
+            assert_eq!(file.systems, [*system], "{}", file.id);
+        }
+        let for_linux = files(Some(System::Linux)).unwrap();
+        assert!(for_linux.len() > 3 && for_linux.len() < FILES.len());
+    }
 
     #[test]
     fn every_rule_file_of_the_source_tree_is_compiled_in() {

@@ -200,7 +200,16 @@ impl RuleSet {
     /// # Errors
     /// [`RulesError`]: a directory that cannot be read, or everything that is wrong in the files.
     pub fn load(directories: &[PathBuf]) -> Result<RuleSet, RulesError> {
-        let mut files = builtin::files()?;
+        RuleSet::load_for(None, directories)
+    }
+
+    /// [`RuleSet::load`] without the built-in rules that are for other systems than this one: reading what could never
+    /// fire takes longer than many a trace.
+    ///
+    /// # Errors
+    /// As [`RuleSet::load`].
+    pub fn load_for(system: Option<System>, directories: &[PathBuf]) -> Result<RuleSet, RulesError> {
+        let mut files = builtin::files(system)?;
         for directory in directories {
             files.extend(load::directory(directory)?);
         }
