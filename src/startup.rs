@@ -36,6 +36,7 @@
 //! ```
 
 mod command;
+pub mod illumos;
 mod kernel;
 
 pub use command::{Command, command_line};

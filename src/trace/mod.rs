@@ -135,6 +135,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     // What the user asked for. The recipe's own files come first: a startup line may run one of them.
     tracer.add_exclusions();
     tracer.add_recipe_files()?;
+    tracer.add_illumos_startup();
     tracer.add_base();
     tracer.add_targets();
     tracer.add_includes();

@@ -7,9 +7,9 @@ use crate::objects::script::LINE_LIMIT;
 use crate::objects::{Format, sniff};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
-use crate::recipe::{Base, RecipeFile};
+use crate::recipe::{Base, RecipeFile, System};
 use crate::root::FileKind;
-use crate::startup::{Command, GeneratedFile, command_line};
+use crate::startup::{Command, GeneratedFile, command_line, illumos};
 use rayon::prelude::*;
 
 impl Tracer<'_> {
@@ -20,14 +20,19 @@ impl Tracer<'_> {
             let path = RootPath::new(&file.path).expect("checked when the recipe was read");
             let mode = file.permissions().expect("checked when the recipe was read");
             let reason = Reason::new(Evidence::Target, Kind::RecipeFile, "");
-            let is_script = mode & 0o111 != 0 && sniff(&bytes) == Format::Script;
-            let head = bytes[..bytes.len().min(LINE_LIMIT)].to_vec();
-            let path = self.generate(None, GeneratedFile { path, mode, bytes }, reason);
-            if is_script {
-                self.examine_script(&path, &head);
-            }
+            self.bring(GeneratedFile { path, mode, bytes }, reason);
         }
         Ok(())
+    }
+
+    /// Adds a file that the recipe makes, and what it needs when it is a script.
+    fn bring(&mut self, file: GeneratedFile, reason: Reason) {
+        let is_script = file.mode & 0o111 != 0 && sniff(&file.bytes) == Format::Script;
+        let head = file.bytes[..file.bytes.len().min(LINE_LIMIT)].to_vec();
+        let path = self.generate(None, file, reason);
+        if is_script {
+            self.examine_script(&path, &head);
+        }
     }
 
     pub(super) fn add_targets(&mut self) {
@@ -141,6 +146,21 @@ impl Tracer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The inittab and the script that start the recipe's commands in an image of illumos, unless the recipe brings
+    /// an inittab. What the root's own starts is not wanted then: it is the services.
+    pub(super) fn add_illumos_startup(&mut self) {
+        let recipe = self.input.recipe;
+        let brings_inittab = recipe.file.iter().any(|file| file.path == illumos::INITTAB);
+        if self.system != System::Illumos || recipe.startup.is_empty() || brings_inittab {
+            return;
+        }
+        let root = self.input.root;
+        let exists = |path: &str| RootPath::new(path).is_ok_and(|path| root.lookup(&path).is_ok());
+        for file in illumos::files(&recipe.startup, exists) {
+            self.bring(file, Reason::new(Evidence::Target, Kind::Startup, "the recipe's startup"));
+        }
     }
 
     fn add_program(&mut self, command: &Command, line: &str) {

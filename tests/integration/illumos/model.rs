@@ -3,7 +3,7 @@
 use super::{files, trace};
 use crate::model_root::{generator::Year, of_packages, shared, tables};
 use crate::support::{run, tool};
-use minroot::manifest::Manifest;
+use minroot::manifest::{Content, Manifest};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,7 @@ fn recipes_compose_and_each_brings_what_it_is_for() {
     for (name, absent) in [
         ("nonet", "/kernel/drv/amd64/e1000g"),
         ("nodisk", "/kernel/drv/amd64/ahci"),
+        ("32bit", "/kernel/amd64/genunix"),
         ("extreme", "/kernel/drv/amd64/zfs"),
     ] {
         let manifest = traced(root, &[&base, &recipe(&format!("illumos-{name}"))]);
@@ -50,6 +51,20 @@ fn recipes_compose_and_each_brings_what_it_is_for() {
     let zone = traced(root, &[&recipe("illumos-zone")]);
     assert!(has(&zone, "/usr/bin/getent") && has(&zone, "/sbin/init"));
     assert!(zone.entries.iter().all(|entry| !entry.path.as_bytes().starts_with(b"/kernel")));
+}
+
+#[test]
+fn startup_lines_replace_the_services_of_the_systems_own_inittab() {
+    let root = shared(Year::Y2015);
+    let manifest = traced(root, &[&recipe("illumos-base")]);
+    let inittab = manifest.entries.iter().find(|entry| entry.path.as_bytes() == b"/etc/inittab").unwrap();
+    let Content::Generated { bytes: Some(bytes), .. } = &inittab.content else { panic!("{:?}", inittab.content) };
+    let inittab = String::from_utf8(bytes.clone()).unwrap();
+    assert!(inittab.ends_with("smf::sysinit:/etc/rc.minroot\n"), "{inittab}");
+    for path in ["/etc/rc.minroot", "/sbin/autopush", "/sbin/soconfig", "/etc/fs/ufs/mount"] {
+        assert!(has(&manifest, path), "{path}");
+    }
+    assert!(!has(&manifest, "/lib/svc/bin/svc.startd"));
 }
 
 #[test]
@@ -78,9 +93,7 @@ fn databases_of_the_image_list_its_drivers_and_no_others() {
     let content = |path: &str| {
         let entry = manifest.entries.iter().find(|entry| entry.path.as_bytes() == path.as_bytes());
         match &entry.unwrap_or_else(|| panic!("no {path}")).content {
-            minroot::manifest::Content::Generated { bytes: Some(bytes), .. } => {
-                String::from_utf8(bytes.clone()).unwrap()
-            }
+            Content::Generated { bytes: Some(bytes), .. } => String::from_utf8(bytes.clone()).unwrap(),
             other => panic!("{path}: {other:?}"),
         }
     };
