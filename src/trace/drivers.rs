@@ -4,7 +4,7 @@
 //! stands, the databases that are in the image are made anew, with the entries of those drivers and no others.
 
 use super::{Item, TraceError, Tracer};
-use crate::drivers::{Binding, DriverDatabases, Severity};
+use crate::drivers::{Binding, DriverDatabases, Severity, SystemCommand};
 use crate::manifest::Probed;
 use crate::modules::hardware;
 use crate::path::{RootPath, escaped};
@@ -33,7 +33,25 @@ impl Tracer<'_> {
             let reason = Reason::new(Evidence::Target, Kind::Target, format!("module {name}"));
             self.need_kernel_module(name, reason, Priority::Required);
         }
+        self.need_forced_modules(&databases);
         Ok(Some(databases))
+    }
+
+    /// Modules that `/etc/system` has the kernel load, in an image with a kernel.
+    fn need_forced_modules(&mut self, databases: &DriverDatabases) {
+        let is_kernel = |path: &RootPath| ModulePlace::of(path).is_some_and(|place| place.name == b"unix");
+        if !self.graph.paths().iter().any(is_kernel) {
+            return;
+        }
+        for table in &databases.system {
+            for (line, command) in table.entries() {
+                if let SystemCommand::ForceLoad(module) = command {
+                    let detail = format!("forceload, line {line} of {}", table.path());
+                    let reason = Reason::new(Evidence::Declared, Kind::Module, detail);
+                    self.need_kernel_module(module, reason, Priority::Recommended);
+                }
+            }
+        }
     }
 
     fn read_databases(&self) -> DriverDatabases {

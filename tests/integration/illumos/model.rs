@@ -67,6 +67,34 @@ fn startup_lines_replace_the_services_of_the_systems_own_inittab() {
     assert!(!has(&manifest, "/lib/svc/bin/svc.startd"));
 }
 
+/// The packages that the first minimal illumos was built without, and had to learn of by panics.
+#[test]
+fn what_the_first_minimal_illumos_lacked_is_told_with_its_consequence() {
+    let packages = ["SUNWcs", "SUNWcsd", "system/kernel", "system/kernel/platform", "system/library"];
+    let root = of_packages(Year::Y2015, &packages);
+    let (output, _) = trace(root.path(), &["/platform/i86pc/kernel/amd64/unix"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    let line = |name: &str| told.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}: {told}"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(line("/boot/solaris/devicedb/master").contains("panic"), "{told}");
+    let usbser = line("misc/usbser");
+    assert!(usbser.contains("consconfig_dacf") && usbser.contains("panic"), "{usbser}");
+}
+
+#[test]
+fn a_module_that_etc_system_forces_is_brought_where_there_is_a_kernel() {
+    let root =
+        of_packages(Year::Y2015, &["SUNWcs", "SUNWcsd", "system/kernel", "system/kernel/platform", "system/library"]);
+    let system = root.path().join("etc/system");
+    let text = std::fs::read_to_string(&system).unwrap_or_default();
+    std::fs::write(&system, format!("{text}\n* a comment\nforceload: fs/hsfs\nforceload: misc/nowhere\n")).unwrap();
+    let manifest = trace(root.path(), &["/platform/i86pc/kernel/amd64/unix"]).1.unwrap();
+    assert!(has(&manifest, "/kernel/fs/amd64/hsfs"));
+    assert!(manifest.missing.iter().any(|missing| missing.name == "misc/nowhere"), "{:?}", manifest.missing);
+    let manifest = trace(root.path(), &["/sbin/sh"]).1.unwrap();
+    assert!(!has(&manifest, "/kernel/fs/amd64/hsfs"));
+}
+
 #[test]
 fn every_module_of_the_tables_finds_what_it_needs() {
     let root = shared(Year::Y2025);
