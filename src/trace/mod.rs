@@ -17,6 +17,7 @@ mod illumos_kernel;
 mod kernel;
 mod processes;
 mod scripts;
+mod shell;
 mod snapshot;
 mod wishes;
 
@@ -168,6 +169,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     }
     tracer.add_loader_cache();
     tracer.list_dlopen_callers();
+    tracer.suspect_commands();
     tracer.look_elsewhere();
     tracer.spread_consequences();
     Ok(tracer.finish(kernel))

@@ -298,3 +298,28 @@ fn an_image_can_start_from_everything_less_what_the_recipe_excludes() {
     let notes = String::from_utf8(output.stderr).unwrap();
     assert!(notes.contains("`exclude` of `/no/such` matches nothing"), "{notes}");
 }
+
+#[test]
+fn commands_of_a_shell_script_are_listed_and_not_kept() {
+    let root = root();
+    let root = root.path();
+    PROGRAM.write(root, "sbin/sh");
+    PROGRAM.write(root, "usr/sbin/dladm");
+    PROGRAM.write(root, "usr/bin/rm");
+    std::fs::create_dir_all(root.join("lib/svc/method")).unwrap();
+    let text = "#!/sbin/sh\nif [ -f /etc/x ]; then\n  dladm show-link\nfi\n$TOOL -x\n/usr/bin/rm -f /tmp/y\nnowhere\n";
+    std::fs::write(root.join("lib/svc/method/net"), text).unwrap();
+    let manifest = trace(root, &["/lib/svc/method/net"]).1.unwrap();
+    let list = |omissions: &[minroot::manifest::Omission]| -> Vec<String> {
+        let told = omissions.iter().filter(|omission| omission.reason.kind.to_string() == "script");
+        told.map(|o| format!("{} {:?} {}", o.reason.detail, o.to.as_ref().map(ToString::to_string), o.why)).collect()
+    };
+    let never = "a command of the script, which may never come to it";
+    let expected = [
+        format!("/usr/bin/rm Some(\"/usr/bin/rm\") line 6: {never}"),
+        format!("dladm Some(\"/usr/sbin/dladm\") line 3: {never}"),
+    ];
+    assert_eq!(list(&manifest.dropped), expected);
+    assert_eq!(list(&manifest.unknown), ["$TOOL None line 5: what it runs depends on a variable"]);
+    assert!(manifest.entries.iter().all(|entry| entry.path.as_bytes() != b"/usr/bin/rm"));
+}

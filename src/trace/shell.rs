@@ -1,0 +1,93 @@
+//! What shell scripts of the image run, listed and not kept: whether a script ever comes to a command, nobody can read
+//! off it. A rule or the recipe makes a command count.
+
+use super::{Item, Tracer};
+use crate::manifest::Omission;
+use crate::objects::script::Script;
+use crate::objects::shell::{Role, ShellWord, words};
+use crate::path::{RootPath, escaped};
+use crate::reason::{Evidence, Kind, Reason};
+use crate::root::FileKind;
+use crate::startup::PROGRAM_DIRECTORIES;
+use rayon::prelude::*;
+
+/// Interpreters whose scripts are read, by file name.
+const SHELLS: [&[u8]; 8] = [b"sh", b"bash", b"dash", b"ash", b"ksh", b"ksh93", b"ksh88", b"jsh"];
+
+/// A longer script is no script of a person.
+const LONGEST: u64 = 1 << 20;
+
+impl Tracer<'_> {
+    /// Lists the commands of the image's shell scripts that lead to files outside the image, and those whose names
+    /// depend on a variable.
+    pub(super) fn suspect_commands(&mut self) {
+        let scripts: Vec<(RootPath, Option<Vec<u8>>)> =
+            self.graph.paths().into_iter().filter_map(|path| self.shell_script(path)).collect();
+        let root = self.input.root;
+        let read = |path: &RootPath| {
+            let found = root.lookup(path).ok().filter(|found| found.info.kind == FileKind::File)?;
+            (found.info.size <= LONGEST).then(|| root.read(&found).ok())?
+        };
+        let found = scripts.into_par_iter().map(|(path, generated)| {
+            let bytes = generated.or_else(|| read(&path)).unwrap_or_default();
+            (path, words(&bytes))
+        });
+        let found: Vec<(RootPath, Vec<ShellWord>)> = found.collect();
+        let words = found.iter().flat_map(|(path, words)| words.iter().map(move |word| (path, word)));
+        for (role, omission) in words.filter_map(|(path, word)| self.suspicion(path, word)).collect::<Vec<_>>() {
+            match role {
+                Role::Unknown => self.unknown.insert(omission),
+                Role::Command | Role::Path => self.dropped.insert(omission),
+            };
+        }
+    }
+
+    /// The path again if a shell runs the file there, with its content when that is not in the root.
+    fn shell_script(&self, path: RootPath) -> Option<(RootPath, Option<Vec<u8>>)> {
+        let is_shell = |head: &[u8]| {
+            let interpreter = Script::parse(head).ok().map(|script| script.interpreter.to_vec())?;
+            let name = interpreter.rsplit(|byte| *byte == b'/').next()?;
+            SHELLS.contains(&name).then_some(())
+        };
+        if let Some(Item::Generated(file)) = self.items.get(&path) {
+            let bytes = file.bytes.clone();
+            return is_shell(&bytes).map(|()| (path, Some(bytes)));
+        }
+        let store = self.glibc.store();
+        let script = store.object(store.known(&path)?).script()?;
+        let name = script.interpreter.rsplit(|byte| *byte == b'/').next()?;
+        SHELLS.contains(&name).then_some((path, None))
+    }
+
+    fn suspicion(&self, script: &RootPath, word: &ShellWord) -> Option<(Role, Omission)> {
+        let ShellWord { line, role, text } = word;
+        let reason = Reason::new(Evidence::Suspected, Kind::Script, escaped(text).to_string());
+        let from = Some(script.clone());
+        match role {
+            Role::Unknown => {
+                let why = format!("line {line}: what it runs depends on a variable");
+                Some((*role, Omission { from, reason, to: None, why }))
+            }
+            Role::Command => {
+                let to = self.command_path(text).filter(|path| !self.graph.contains(path))?;
+                let why = format!("line {line}: a command of the script, which may never come to it");
+                Some((*role, Omission { from, reason, to: Some(to), why }))
+            }
+            Role::Path => None,
+        }
+    }
+
+    /// The program that a command word means, without symlinks.
+    fn command_path(&self, word: &[u8]) -> Option<RootPath> {
+        let root = self.input.root;
+        let file = |path: Vec<u8>| {
+            let found = root.lookup(&RootPath::new(path).ok()?).ok()?;
+            (found.info.kind == FileKind::File).then_some(found.path)
+        };
+        match word.first()? {
+            b'/' => file(word.to_vec()),
+            _ if word.contains(&b'/') => None,
+            _ => PROGRAM_DIRECTORIES.iter().find_map(|directory| file([directory.as_bytes(), b"/", word].concat())),
+        }
+    }
+}
