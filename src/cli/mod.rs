@@ -46,6 +46,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
         }
     };
+    work_on_this_thread_too();
     match run(arguments) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
@@ -54,6 +55,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             report::error(&error);
             ExitCode::from(COULD_NOT_TELL)
         }
+    }
+}
+
+/// Makes this thread one of those that share the work, instead of waiting for them: short commands end before as many
+/// others have started. There has to be another one for work that comes up while this thread waits, so nothing changes
+/// on a single processor, or where the user sets the number of threads.
+fn work_on_this_thread_too() {
+    let is_set = std::env::var_os("RAYON_NUM_THREADS").is_some();
+    let has_company = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+    if has_company && !is_set {
+        // It fails where the threads are there already, which then do the work.
+        let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
     }
 }
 
