@@ -5,6 +5,7 @@ use super::{Item, Tracer};
 use crate::manifest::Omission;
 use crate::objects::script::Script;
 use crate::objects::shell::{Role, ShellWord, words};
+use crate::objects::{Format, sniff};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Reason};
 use crate::root::FileKind;
@@ -44,19 +45,16 @@ impl Tracer<'_> {
 
     /// The path again if a shell runs the file there, with its content when that is not in the root.
     fn shell_script(&self, path: RootPath) -> Option<(RootPath, Option<Vec<u8>>)> {
-        let is_shell = |head: &[u8]| {
-            let interpreter = Script::parse(head).ok().map(|script| script.interpreter.to_vec())?;
-            let name = interpreter.rsplit(|byte| *byte == b'/').next()?;
-            SHELLS.contains(&name).then_some(())
+        let is_of_a_shell = |script: &Script<'_>| {
+            script.interpreter.rsplit(|byte| *byte == b'/').next().is_some_and(|name| SHELLS.contains(&name))
         };
         if let Some(Item::Generated(file)) = self.items.get(&path) {
-            let bytes = file.bytes.clone();
-            return is_shell(&bytes).map(|()| (path, Some(bytes)));
+            let script = (sniff(&file.bytes) == Format::Script).then(|| Script::parse(&file.bytes).ok())??;
+            return is_of_a_shell(&script).then(|| (path, Some(file.bytes.clone())));
         }
         let store = self.glibc.store();
         let script = store.object(store.known(&path)?).script()?;
-        let name = script.interpreter.rsplit(|byte| *byte == b'/').next()?;
-        SHELLS.contains(&name).then_some((path, None))
+        is_of_a_shell(&script).then_some((path, None))
     }
 
     fn suspicion(&self, script: &RootPath, word: &ShellWord) -> Option<(Role, Omission)> {
