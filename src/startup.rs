@@ -44,6 +44,8 @@ pub use kernel::kernel_args;
 
 use crate::init;
 use crate::init::plan::{netmask, parse_address, parse_address_and_prefix};
+use crate::objects::script::Script;
+use crate::objects::{Format, sniff};
 use crate::path::{RootPath, escaped};
 use crate::recipe::{Network, Startup};
 
@@ -72,6 +74,14 @@ pub struct GeneratedFile {
     /// Permission bits.
     pub mode: u32,
     pub bytes: Vec<u8>,
+}
+
+impl GeneratedFile {
+    /// The `#!` line, when the file is a script with a good one.
+    pub fn script(&self) -> Option<Script<'_>> {
+        let is_script = sniff(&self.bytes) == Format::Script;
+        is_script.then(|| Script::parse(&self.bytes).ok()).flatten()
+    }
 }
 
 /// Why a recipe's startup cannot become an image's; each names the recipe's text.

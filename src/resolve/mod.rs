@@ -51,6 +51,14 @@ pub enum Outcome {
     Unusable(&'static str),
 }
 
+/// The directory of a path as a runtime linker spells it, for `$ORIGIN`.
+fn directory_of(path: &[u8]) -> &[u8] {
+    match memchr::memrchr(b'/', path) {
+        Some(0) | None => b"/",
+        Some(slash) => &path[..slash],
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

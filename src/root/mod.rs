@@ -165,6 +165,11 @@ impl Root {
         self.lookup_in(&directory, path.file_name())
     }
 
+    /// Whether an absolute path leads to anything.
+    pub fn has(&self, path: &str) -> bool {
+        RootPath::new(path).is_ok_and(|path| self.lookup(&path).is_ok())
+    }
+
     /// Follows `name` inside a directory that [`Root::directory`] gave; the links of the directory are included. The
     /// name may come from a file: dots and slashes in it are followed as in any path.
     ///

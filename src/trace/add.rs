@@ -8,6 +8,7 @@ use super::{Item, Tracer};
 use crate::manifest::{Missing, Probed};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::resolve::Probe;
 use crate::root::{FileKind, Found, Link, LookupError};
 use crate::startup::GeneratedFile;
 
@@ -157,6 +158,16 @@ impl Tracer<'_> {
     ) {
         self.missing.insert(Missing { from: from.cloned(), reason, name, priority, consequence: None, probes });
     }
+}
+
+/// What a runtime linker tried, in the manifest's words.
+pub(super) fn probed(probes: &[Probe]) -> Vec<Probed> {
+    let probed = |probe: &Probe| Probed {
+        path: probe.path.clone(),
+        step: probe.step.to_string(),
+        outcome: probe.outcome.to_string(),
+    };
+    probes.iter().map(probed).collect()
 }
 
 /// A path that was tried and why it did not serve.

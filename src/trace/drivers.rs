@@ -3,6 +3,8 @@
 //! A hardware profile becomes drivers through `driver_aliases`, as the kernel would bind them. When the set of drivers
 //! stands, the databases that are in the image are made anew, with the entries of those drivers and no others.
 
+use super::add::probed;
+use super::illumos::KERNEL_64;
 use super::{Item, TraceError, Tracer};
 use crate::drivers::{Binding, DriverDatabases, Severity, SystemCommand};
 use crate::manifest::Probed;
@@ -13,9 +15,6 @@ use crate::recipe::System;
 use crate::resolve::krtld::{self, ModulePlace};
 use crate::startup::GeneratedFile;
 use std::collections::BTreeSet;
-
-/// The kernel of a 64-bit root lies here; without it the root is 32-bit.
-const KERNEL_64: &str = "/kernel/amd64/genunix";
 
 impl Tracer<'_> {
     /// Finds the drivers of the recipe's hardware, in a root of illumos; gives the databases for later.
@@ -86,15 +85,12 @@ impl Tracer<'_> {
 
     /// Adds a module by its name in the kernel's words: `drv/e1000g`.
     fn need_kernel_module(&mut self, name: &str, reason: Reason, priority: Priority) {
-        let is_64 = RootPath::new(KERNEL_64).is_ok_and(|path| self.input.root.lookup(&path).is_ok());
-        match krtld::find(self.input.root, None, if is_64 { 64 } else { 32 }, name.as_bytes()) {
+        let bits = if self.input.root.has(KERNEL_64) { 64 } else { 32 };
+        match krtld::find(self.input.root, None, bits, name.as_bytes()) {
             Ok(found) => {
                 self.need_found(None, found, reason);
             }
-            Err(probes) => {
-                let probes = super::illumos::probed(&probes);
-                self.note_missing(None, name.to_owned(), reason, priority, probes);
-            }
+            Err(probes) => self.note_missing(None, name.to_owned(), reason, priority, probed(&probes)),
         }
     }
 

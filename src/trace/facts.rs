@@ -52,6 +52,10 @@ fn matches_in_pieces(mut file: impl Read, pattern: &StringPattern, piece: usize)
     }
 }
 
+fn of_script(script: Script<'_>) -> ObjectFacts<'_> {
+    ObjectFacts { interpreter: Some(script.interpreter), ..ObjectFacts::default() }
+}
+
 /// The view of the rule engine on a running trace.
 pub(super) struct Known<'t> {
     pub input: Input<'t>,
@@ -65,14 +69,10 @@ pub(super) struct Known<'t> {
 impl Facts for Known<'_> {
     fn object(&self, path: &RootPath) -> Option<ObjectFacts<'_>> {
         if let Some(Item::Generated(file)) = self.items.get(path) {
-            let script = file.bytes.starts_with(b"#!").then(|| Script::parse(&file.bytes).ok())??;
-            return Some(ObjectFacts { interpreter: Some(script.interpreter), ..ObjectFacts::default() });
+            return Some(of_script(file.script()?));
         }
         let object = self.store.object(self.store.known(path)?);
-        let Some(elf) = object.elf() else {
-            let interpreter = Some(object.script()?.interpreter);
-            return Some(ObjectFacts { interpreter, ..ObjectFacts::default() });
-        };
+        let Some(elf) = object.elf() else { return Some(of_script(object.script()?)) };
         Some(ObjectFacts {
             soname: elf.soname(),
             needed: krtld::needed(elf).collect(),

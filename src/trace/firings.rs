@@ -142,7 +142,7 @@ impl Tracer<'_> {
     fn ask_for_library(&mut self, soname: &[u8], context: &RootPath, firing: &Firing) {
         let Some(caller) = self.glibc.store().known(context) else { return };
         let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
-        self.request_priority
+        self.request_priorities
             .insert((context.clone(), escaped(soname).to_string()), (firing.priority, firing.optional));
         let request = Request { caller, name: soname.into(), reason };
         for executable in self.runs_in.get(&caller).cloned().unwrap_or_default() {
@@ -160,11 +160,16 @@ impl Tracer<'_> {
         match by {
             By::Needed | By::Interpreter => Some(Priority::Required),
             By::Preload | By::Variant => None,
-            By::Dlopen(_) => match self.request_priority.get(&(from.clone(), name.to_owned())) {
-                Some((_, true)) => None,
-                Some((priority, false)) => Some(*priority),
-                None => Some(Priority::Recommended),
-            },
+            By::Dlopen(_) => self.request_priority(from, name),
+        }
+    }
+
+    /// [`Tracer::priority_of`] a library that `from` loads by name.
+    pub(super) fn request_priority(&self, from: &RootPath, name: &str) -> Option<Priority> {
+        match self.request_priorities.get(&(from.clone(), name.to_owned())) {
+            Some((_, true)) => None,
+            Some((priority, false)) => Some(*priority),
+            None => Some(Priority::Recommended),
         }
     }
 }

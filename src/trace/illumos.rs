@@ -4,12 +4,12 @@
 //! examined in its turn, so that the work list of the trace is the closure.
 
 use super::Tracer;
-use crate::manifest::{Omission, Probed};
-use crate::objects::elf::{Elf, FilterKind};
+use super::add::probed;
+use crate::manifest::Omission;
+use crate::objects::elf::FilterKind;
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{LazyPolicy, System};
-use crate::resolve::Probe;
 use crate::resolve::illumos::{Answer, By, Illumos, Reference};
 use crate::resolve::krtld::{self, ModulePlace};
 use crate::resolve::lazy::{Verdict, judge};
@@ -20,16 +20,17 @@ use crate::root::Root;
 /// Linux on PowerPC has it too.
 const TELLTALES: [&str; 4] = ["/lib/libc.so.1", "/usr/lib/libc.so.1", "/lib/amd64/libc.so.1", "/etc/name_to_major"];
 
+/// The kernel of a 64-bit root lies here; without it the root's kernel is 32-bit.
+pub(super) const KERNEL_64: &str = "/kernel/amd64/genunix";
+
 /// What system a root is of, when nobody says it.
 pub(crate) fn system_of(root: &Root) -> System {
-    let is_there = |path: &&str| RootPath::new(path).is_ok_and(|path| root.lookup(&path).is_ok());
-    if TELLTALES.iter().any(is_there) { System::Illumos } else { System::Linux }
+    if TELLTALES.iter().any(|path| root.has(path)) { System::Illumos } else { System::Linux }
 }
 
 /// The architecture of an illumos root in isainfo(1)'s words: what its kernel is, or its C library where there is none.
 pub(super) fn arch_of(root: &Root) -> &'static str {
-    let is_64 = |path: &&str| RootPath::new(path).is_ok_and(|path| root.lookup(&path).is_ok());
-    if ["/kernel/amd64/genunix", "/lib/amd64/libc.so.1"].iter().any(is_64) { "amd64" } else { "i386" }
+    if root.has(KERNEL_64) || root.has("/lib/amd64/libc.so.1") { "amd64" } else { "i386" }
 }
 
 impl Tracer<'_> {
@@ -73,13 +74,7 @@ impl Tracer<'_> {
             self.need(Some(path), &file, reason, Priority::Required);
         }
         for failure in Illumos::version_failures(self.glibc.store(), id, &references) {
-            let library = self.object_path(failure.library).to_string();
-            let version = escaped(&failure.version);
-            let reason = Reason::new(Evidence::Proven, Kind::Needed, escaped(&failure.name).to_string());
-            let outcome = format!("version `{version}' not found");
-            let probes = vec![Probed { path: library, step: "symbol version".into(), outcome }];
-            let name = format!("{} ({version})", escaped(&failure.name));
-            self.note_missing(Some(path), name, reason, Priority::Required, probes);
+            self.version_is_missing(path, failure.library, &failure.name, &failure.version);
         }
     }
 
@@ -161,8 +156,7 @@ impl Tracer<'_> {
             let path = self.object_path(id);
             let Some(answer) = self.illumos.request(self.glibc.store_mut(), id, &request.name) else { continue };
             let name = escaped(&request.name).to_string();
-            let by = crate::resolve::glibc::By::Dlopen(request.reason.clone());
-            match (&*answer, self.priority_of(&by, &path, &name)) {
+            match (&*answer, self.request_priority(&path, &name)) {
                 (Answer::Missing(_), None) => {}
                 (_, priority) => {
                     let priority = priority.unwrap_or(Priority::Recommended);
@@ -175,11 +169,12 @@ impl Tracer<'_> {
     fn link_module(&mut self, id: ObjectId, path: &RootPath, place: &ModulePlace<'_>) {
         let store = self.glibc.store();
         let Some(elf) = store.object(id).elf() else { return };
-        let bits = elf.identity.bits;
-        let names: Vec<Vec<u8>> = krtld::needed(elf).map(<[u8]>::to_vec).collect();
-        if elf_is_userland(elf) {
+        // Programs in the kernel's directories have an interpreter; modules and `unix` have none.
+        if elf.interpreter.is_some() {
             return self.link_object(id, path);
         }
+        let bits = elf.identity.bits;
+        let names: Vec<Vec<u8>> = krtld::needed(elf).map(<[u8]>::to_vec).collect();
         self.illumos_modules.add_kernel(path, place, bits);
         for name in names {
             let text = escaped(&name).to_string();
@@ -196,18 +191,4 @@ impl Tracer<'_> {
             self.need_found(Some(path), found, reason);
         }
     }
-}
-
-/// Programs in the kernel's directories have an interpreter; modules and `unix` have none.
-fn elf_is_userland(elf: &Elf) -> bool {
-    elf.interpreter.is_some()
-}
-
-pub(super) fn probed(probes: &[Probe]) -> Vec<Probed> {
-    let probed = |probe: &Probe| Probed {
-        path: probe.path.clone(),
-        step: probe.step.to_string(),
-        outcome: probe.outcome.to_string(),
-    };
-    probes.iter().map(probed).collect()
 }

@@ -4,7 +4,7 @@
 //! each kernel. Without a kernel, as in a zone, nothing is wanted.
 
 use super::Tracer;
-use super::illumos::probed;
+use super::add::probed;
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Reason};
 use crate::resolve::krtld::{self, ModulePlace};

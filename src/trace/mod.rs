@@ -206,7 +206,7 @@ struct Tracer<'a> {
     /// What the code of each executable asks `dlopen` for.
     requests: BTreeMap<ObjectId, Vec<Request>>,
     /// How badly the rules want such a library, by the object and the name, and whether it may be absent.
-    request_priority: HashMap<(RootPath, String), (Priority, bool)>,
+    request_priorities: HashMap<(RootPath, String), (Priority, bool)>,
     /// The executables that an object runs in; one that was worked out twice may be there twice.
     runs_in: HashMap<ObjectId, Vec<ObjectId>>,
     /// Libraries that a search came to its end without: who needs them, and the name.
@@ -232,7 +232,7 @@ impl<'a> Tracer<'a> {
             input,
             system,
             glibc,
-            illumos: Illumos::new(),
+            illumos: Illumos::default(),
             linked: HashSet::new(),
             rule_state: RuleState::default(),
             graph: Graph::default(),
@@ -249,7 +249,7 @@ impl<'a> Tracer<'a> {
             examined: HashSet::new(),
             stale: BTreeSet::new(),
             requests: BTreeMap::new(),
-            request_priority: HashMap::new(),
+            request_priorities: HashMap::new(),
             runs_in: HashMap::new(),
             not_found: BTreeSet::new(),
             placed: HashSet::new(),

@@ -1,6 +1,7 @@
 //! Files are examined for what they are, and executables for what their processes map.
 
 use super::Tracer;
+use super::add::probed;
 use crate::manifest::{Omission, Probed};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
@@ -81,8 +82,9 @@ impl Tracer<'_> {
         for failure in findings.missing {
             self.add_failure(&failure);
         }
-        for failure in findings.versions {
-            self.add_version_failure(&failure);
+        for VersionFailure { referrer, library, name, version } in findings.versions {
+            let from = self.object_path(referrer);
+            self.version_is_missing(&from, library, &name, &version);
         }
         for executable in findings.foreign {
             let path = self.object_path(executable);
@@ -133,12 +135,7 @@ impl Tracer<'_> {
             self.preload_is_missing(&failure.name);
             return;
         }
-        let probed = |probe: &crate::resolve::Probe| Probed {
-            path: probe.path.clone(),
-            step: probe.step.to_string(),
-            outcome: probe.outcome.to_string(),
-        };
-        let probes = failure.probes.iter().map(probed).collect();
+        let probes = probed(&failure.probes);
         let name = escaped(&failure.name).to_string();
         let Some(priority) = self.priority_of(&failure.by, &from, &name) else { return };
         let has_searched = !failure.name.contains(&b'/') && failure.by == By::Needed;
@@ -156,15 +153,15 @@ impl Tracer<'_> {
         }
     }
 
-    fn add_version_failure(&mut self, failure: &VersionFailure) {
-        let from = self.object_path(failure.referrer);
-        let library = self.object_path(failure.library);
-        let version = escaped(&failure.version);
-        let reason = Reason::new(Evidence::Proven, Kind::Needed, escaped(&failure.name).to_string());
+    /// `library`, which `from` calls `name`, does not define a version that `from` needs of it.
+    pub(super) fn version_is_missing(&mut self, from: &RootPath, library: ObjectId, name: &[u8], version: &[u8]) {
+        let library = self.object_path(library);
+        let (name, version) = (escaped(name), escaped(version));
+        let reason = Reason::new(Evidence::Proven, Kind::Needed, name.to_string());
         let outcome = format!("version `{version}' not found");
         let probes = vec![Probed { path: library.to_string(), step: "symbol version".into(), outcome }];
-        let name = format!("{} ({version})", escaped(&failure.name));
-        self.note_missing(Some(&from), name, reason, Priority::Required, probes);
+        let name = format!("{name} ({version})");
+        self.note_missing(Some(from), name, reason, Priority::Required, probes);
     }
 }
 

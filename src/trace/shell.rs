@@ -5,7 +5,6 @@ use super::{Item, Tracer};
 use crate::manifest::Omission;
 use crate::objects::script::Script;
 use crate::objects::shell::{Role, ShellWord, words};
-use crate::objects::{Format, sniff};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Reason};
 use crate::root::FileKind;
@@ -49,8 +48,7 @@ impl Tracer<'_> {
             script.interpreter.rsplit(|byte| *byte == b'/').next().is_some_and(|name| SHELLS.contains(&name))
         };
         if let Some(Item::Generated(file)) = self.items.get(&path) {
-            let script = (sniff(&file.bytes) == Format::Script).then(|| Script::parse(&file.bytes).ok())??;
-            return is_of_a_shell(&script).then(|| (path, Some(file.bytes.clone())));
+            return is_of_a_shell(&file.script()?).then(|| (path, Some(file.bytes.clone())));
         }
         let store = self.glibc.store();
         let script = store.object(store.known(&path)?).script()?;

@@ -157,8 +157,7 @@ impl Tracer<'_> {
             return;
         }
         let root = self.input.root;
-        let exists = |path: &str| RootPath::new(path).is_ok_and(|path| root.lookup(&path).is_ok());
-        for file in illumos::files(&recipe.startup, exists) {
+        for file in illumos::files(&recipe.startup, |path| root.has(path)) {
             self.bring(file, Reason::new(Evidence::Target, Kind::Startup, "the recipe's startup"));
         }
     }

@@ -25,7 +25,7 @@ const ZONE: &str = "none";
 /// Traces the image and reports what it lacks.
 pub(super) fn check(image: &Image<'_>, manifest: Option<&Manifest>, report: &mut Report) -> Result<(), VerifyError> {
     let kernels = image.root.glob(KERNELS);
-    let is_zone = !["/kernel", "/platform"].iter().any(|path| exists(image, path));
+    let is_zone = !["/kernel", "/platform"].iter().any(|path| image.root.has(path));
     for kernel in &kernels {
         report.saw(Component::Kernel, kernel, "is a kernel");
     }
@@ -50,15 +50,11 @@ fn was_dropped(manifest: &Manifest, missing: &Missing) -> bool {
     matches!(missing.reason.kind, Kind::LazyNeeded | Kind::Filtee) && manifest.dropped.iter().any(same)
 }
 
-fn exists(image: &Image<'_>, path: &str) -> bool {
-    RootPath::new(path).is_ok_and(|path| image.root.lookup(&path).is_ok())
-}
-
 /// What starts by itself, and what the manifest was made for.
 fn targets(image: &Image<'_>, manifest: Option<&Manifest>, kernels: &[RootPath]) -> Vec<String> {
     let mut targets: Vec<RootPath> = manifest.map(|manifest| manifest.targets.clone()).unwrap_or_default();
     targets.extend(kernels.iter().cloned());
-    targets.extend(RootPath::new(INIT).ok().filter(|_| exists(image, INIT)));
+    targets.extend(RootPath::new(INIT).ok().filter(|_| image.root.has(INIT)));
     targets.sort();
     targets.dedup();
     // Recipes are text; a path that is not could only come from another tool.

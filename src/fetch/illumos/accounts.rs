@@ -3,6 +3,7 @@
 //! The numbers come from the packages' own `/etc/passwd` and `/etc/group`; for a root without those, they are the ones
 //! that illumos has always used.
 
+use super::add_line;
 use std::collections::HashMap;
 
 /// The files that accounts are in.
@@ -167,14 +168,6 @@ fn free(taken: &HashMap<String, u32>) -> u32 {
 
 fn has_line(text: &str, name: &str) -> bool {
     text.lines().any(|line| line.split(':').next() == Some(name))
-}
-
-fn add_line(text: &mut String, line: &str) {
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text.push_str(line);
-    text.push('\n');
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Text in, text out: nothing here knows where the files are. Entries that are there already stay as they are, so adding
 //! a driver again changes nothing. The formats are those of illumos-gate usr/src/cmd/modload (add_drv.c, drvsubr.c).
 
+use super::add_line;
 use std::collections::BTreeSet;
 
 /// A driver as a package declares it: a `driver` action, or the options of add_drv(8).
@@ -170,14 +171,6 @@ fn add_fields(text: &mut String, line: &str) {
     if !text.lines().any(same) {
         add_line(text, line);
     }
-}
-
-fn add_line(text: &mut String, line: &str) {
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text.push_str(line);
-    text.push('\n');
 }
 
 #[cfg(test)]

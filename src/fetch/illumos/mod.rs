@@ -324,6 +324,15 @@ fn numbers(version: &str) -> Vec<u64> {
     version.split('.').filter_map(|number| number.parse().ok()).collect()
 }
 
+/// Adds a line to a file of lines, whose last one may lack its end.
+fn add_line(text: &mut String, line: &str) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(line);
+    text.push('\n');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,7 +43,7 @@ pub struct Undefined {
 }
 
 pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Bindings>, ElfError> {
-    let mut buffers = Buffers::default();
+    let mut buffers = Buffers::new();
     reader.head(&mut buffers.head)?;
     let header = parse_header(buffers.head.bytes())?;
     let context = context(&header)?;

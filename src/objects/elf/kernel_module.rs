@@ -70,7 +70,7 @@ fn depends_on(reader: &Reader<'_>, sections: &[SectionHeader], context: Ctx) -> 
     let Some(symtab) = sections.iter().find(|section| section.sh_type == SHT_SYMTAB) else { return Ok(Vec::new()) };
     let (mut window, mut text, mut data) = (Window::default(), Window::default(), Window::default());
     let names = linked_strings(reader, sections, symtab, &mut text)?;
-    let Some(wanted) = names.position_of(DEPENDS_ON)? else { return Ok(Vec::new()) };
+    let Some(wanted) = names.position_of(DEPENDS_ON) else { return Ok(Vec::new()) };
     let count = symtab.sh_size as usize / Sym::size(context.container);
     let table = reader.read(&mut window, (symtab.sh_offset, symtab.sh_size), FIELD)?;
     let symbols = Symtab::parse(table, 0, count, context).map_err(|_| ElfError::Malformed { field: FIELD })?;

@@ -101,7 +101,7 @@ impl Elf {
     /// [`ElfError::NotElf`] for another kind of file, else the field that is damaged.
     pub fn read(bytes: &dyn Ranges, scan: &SymbolScan) -> Result<Elf, ElfError> {
         thread_local! {
-            static BUFFERS: RefCell<Buffers> = RefCell::default();
+            static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers::new());
         }
         BUFFERS.with_borrow_mut(|buffers| read(&Reader::new(bytes), buffers, scan))
     }
@@ -132,11 +132,16 @@ impl Dynamic {
 }
 
 /// What a thread keeps between two objects, so that it allocates once and not for each.
-#[derive(Default)]
 struct Buffers {
     head: Window,
     strings: Window,
     other: Window,
+}
+
+impl Buffers {
+    fn new() -> Buffers {
+        Buffers { head: Window::lasting(), strings: Window::lasting(), other: Window::lasting() }
+    }
 }
 
 fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result<Elf, ElfError> {

@@ -9,8 +9,8 @@ const HEAD: u64 = 16 << 10;
 /// A table behind the string table is read with it when it begins no farther than this behind it.
 const NEAR: u64 = 16 << 10;
 
-/// A buffer is as long as nearly all that is ever read at once, so that it is made once.
-const BUFFER: usize = 80 << 10;
+/// A window that serves for many objects has room for nearly all that is ever read at once, so that it is made once.
+const ROOM: usize = 80 << 10;
 
 /// How long a version table is taken to be when its place is known but not its length.
 const TABLE_GUESS: u64 = 1024;
@@ -31,6 +31,11 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// A window to keep, for one object after the other; [`Window::default`] is for a single table.
+    pub(super) fn lasting() -> Window {
+        Window { buffer: vec![0; ROOM], ..Window::default() }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer[..self.length]
     }
@@ -132,7 +137,7 @@ impl<'a> Reader<'a> {
         window.start = offset;
         window.length = usize::try_from(length).map_err(|_| ElfError::OutOfRange { field })?;
         if window.buffer.len() < window.length {
-            window.buffer.resize(window.length.next_multiple_of(BUFFER), 0);
+            window.buffer.resize(window.length, 0);
         }
         let wanted = &mut window.buffer[..window.length];
         let mut done = 0;

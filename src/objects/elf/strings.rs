@@ -51,16 +51,14 @@ impl<'a> Strings<'a> {
         window: &'a mut Window,
         (offset, size): (u64, u64),
     ) -> Result<Strings<'a>, ElfError> {
-        reader.check(offset, size, FIELD)?;
         reader.read(window, (offset, size), FIELD)?;
         Ok(Strings { reader, offset, size, window })
     }
 
-    /// The index of a string that stands there by itself.
-    pub(super) fn position_of(&self, text: &[u8]) -> Result<Option<u64>, ElfError> {
+    /// The index of a string that stands by itself in a table that was read whole.
+    pub(super) fn position_of(&self, text: &[u8]) -> Option<u64> {
         let wanted = [b"\0", text, b"\0"].concat();
-        let table = self.whole().unwrap_or_default();
-        Ok(memchr::memmem::find(table, &wanted).map(|before| before as u64 + 1))
+        memchr::memmem::find(self.whole()?, &wanted).map(|before| before as u64 + 1)
     }
 
     /// What of the file was read with the table.

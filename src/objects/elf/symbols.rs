@@ -122,8 +122,8 @@ impl Filter {
 impl Tails {
     /// `None` when the pattern is malformed, or its matches end in too many ways.
     fn of(pattern: &str) -> Option<Tails> {
-        let parser = ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build().parse(pattern);
-        let suffixes = Extractor::new().kind(ExtractKind::Suffix).limit_total(10_000).extract(&parser.ok()?);
+        let hir = ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build().parse(pattern);
+        let suffixes = Extractor::new().kind(ExtractKind::Suffix).limit_total(10_000).extract(&hir.ok()?);
         let suffixes = suffixes.literals()?;
         let length = suffixes.iter().map(|suffix| suffix.len()).min()?.min(TAIL);
         if length == 0 {

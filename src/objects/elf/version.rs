@@ -6,7 +6,7 @@
 
 use super::reader::{Reader, Window};
 use super::strings::Strings;
-use super::{ElfError, Name};
+use super::{Dynamic, ElfError, Name};
 use object::elf::{VER_FLG_BASE, VER_FLG_WEAK};
 
 /// The versions that an object needs of one library.
@@ -22,6 +22,16 @@ pub struct NeededVersion {
     pub name: Name,
     /// `VER_FLG_WEAK`: its absence is no error.
     pub weak: bool,
+}
+
+impl VersionNeed {
+    /// The versions that `library` would have to define and does not. A library without any versions satisfies every
+    /// one, on Linux ("no version information available") and on illumos alike.
+    pub fn absent_from<'v>(&'v self, library: &'v Dynamic) -> impl Iterator<Item = &'v Name> {
+        let defined = library.versions_defined.as_ref();
+        let absent = move |v: &&NeededVersion| !v.weak && defined.is_some_and(|defined| !defined.contains(&v.name));
+        self.versions.iter().filter(absent).map(|version| &version.name)
+    }
 }
 
 /// What is needed to read the version tables of an object.

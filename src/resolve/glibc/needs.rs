@@ -87,10 +87,7 @@ pub(super) fn origin<'p>(places: &'p Places<'_>, object: ObjectId, place: PlaceI
         PlaceId::EXECUTABLE => places.store.object(object).path.as_bytes(),
         place => &places.place(place).spelled[..],
     };
-    match memchr::memrchr(b'/', path) {
-        Some(0) | None => b"/",
-        Some(slash) => &path[..slash],
-    }
+    crate::resolve::directory_of(path)
 }
 
 /// The directories of a colon-separated list; those relative to the working directory are left out.

@@ -4,6 +4,7 @@
 use super::Glibc;
 use super::findings::VersionFailure;
 use super::process::Process;
+use crate::objects::elf::Name;
 use crate::resolve::store::ObjectId;
 
 impl Process<'_, '_> {
@@ -26,14 +27,11 @@ impl Glibc<'_> {
     fn check_version(&mut self, referrer: ObjectId, index: usize, library: ObjectId) {
         let dynamic = |id| self.places.store.object(id).elf().and_then(|elf| elf.dynamic.as_ref());
         let (Some(asking), Some(answering)) = (dynamic(referrer), dynamic(library)) else { return };
-        // A library without any versions satisfies every version: "no version information available".
-        let Some(defined) = &answering.versions_defined else { return };
         let need = &asking.versions_needed[index];
-        let absent = need.versions.iter().filter(|v| !v.weak && !defined.contains(&v.name));
-        let failure = |version: &[u8]| {
-            let (name, version) = (need.file.clone(), version.into());
+        let failure = |version: &Name| {
+            let (name, version) = (need.file.clone(), version.clone());
             VersionFailure { referrer, library, name, version }
         };
-        self.findings.versions.extend(absent.map(|v| failure(&v.name)));
+        self.findings.versions.extend(need.absent_from(answering).map(failure));
     }
 }

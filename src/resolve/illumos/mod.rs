@@ -18,7 +18,7 @@ use super::{Outcome, Probe, Step};
 use crate::objects::elf::{Elf, FilterKind, Identity, Name};
 use crate::path::{RootPath, escaped};
 use crate::root::{FileKind, Found};
-use foldhash::{HashMap, HashMapExt};
+use foldhash::HashMap;
 use goblin::elf::dynamic::{DF_1_LOADFLTR, DF_1_NODEFLIB};
 use std::sync::Arc;
 
@@ -82,10 +82,6 @@ struct Defaults {
 }
 
 impl Illumos {
-    pub fn new() -> Illumos {
-        Illumos { defaults: HashMap::new(), default_searches: HashMap::new() }
-    }
-
     /// What an object asks for, in the order of its dynamic section, the interpreter first; nothing for what is no ELF
     /// object.
     pub fn references(&mut self, store: &mut Store<'_>, id: ObjectId) -> Vec<Reference> {
@@ -115,23 +111,19 @@ impl Illumos {
         references
     }
 
-    /// The versions that an object needs and the libraries it got do not define. A library without any versions
-    /// satisfies every one, as in ld.so.1.
+    /// The versions that an object needs and the libraries it got do not define.
     pub fn version_failures(store: &Store<'_>, id: ObjectId, references: &[Reference]) -> Vec<VersionFailure> {
         let Some(dynamic) = store.object(id).elf().and_then(|elf| elf.dynamic.as_ref()) else { return Vec::new() };
         let mut failures = Vec::new();
         for need in &dynamic.versions_needed {
             let reference = references.iter().find(|r| matches!(r.by, By::Needed { .. }) && r.name == need.file);
             let Some(Answer::Found { object: library, .. }) = reference.map(|r| &*r.answer) else { continue };
-            let defining = store.object(*library).elf().and_then(|elf| elf.dynamic.as_ref());
-            let Some(defined) = defining.and_then(|dynamic| dynamic.versions_defined.as_ref()) else { continue };
-            for version in need.versions.iter().filter(|v| !v.weak && !defined.contains(&v.name)) {
-                failures.push(VersionFailure {
-                    library: *library,
-                    name: need.file.clone(),
-                    version: version.name.clone(),
-                });
-            }
+            let Some(found) = store.object(*library).elf().and_then(|elf| elf.dynamic.as_ref()) else { continue };
+            failures.extend(need.absent_from(found).map(|version| VersionFailure {
+                library: *library,
+                name: need.file.clone(),
+                version: version.clone(),
+            }));
         }
         failures
     }
@@ -249,11 +241,7 @@ fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// `$ORIGIN`: the directory of the object without symlinks, as ld.so.1 resolves it before use.
 fn origin(path: &RootPath) -> &[u8] {
-    let bytes = path.as_bytes();
-    match memchr::memrchr(b'/', bytes) {
-        Some(0) | None => b"/",
-        Some(slash) => &bytes[..slash],
-    }
+    super::directory_of(path.as_bytes())
 }
 
 fn try_directories(
