@@ -136,9 +136,11 @@ const VOLATILE: [&[u8]; 5] = [b"/dev/", b"/proc/", b"/run/", b"/sys/", b"/tmp/"]
 /// Strings of an object that are paths of files in the root which nothing else brought in.
 fn suspected(root: &Root, object: &RootPath, strings: BTreeSet<Vec<u8>>, kept: &HashSet<&RootPath>) -> Vec<Omission> {
     let mut omissions = Vec::new();
-    for string in strings.into_iter().filter(|path| !VOLATILE.iter().any(|directory| path.starts_with(directory))) {
+    let is_volatile = |path: &[u8]| VOLATILE.iter().any(|directory| path.starts_with(directory));
+    for string in strings.into_iter().filter(|string| !is_volatile(string)) {
         let Ok(found) = root.lookup_spelled(&string) else { continue };
-        if found.info.kind == FileKind::File && !kept.contains(&found.path) {
+        // A link such as /etc/mtab leads there as well.
+        if found.info.kind == FileKind::File && !kept.contains(&found.path) && !is_volatile(found.path.as_bytes()) {
             let text = escaped(&string).to_string();
             omissions.push(Omission {
                 from: Some(object.clone()),

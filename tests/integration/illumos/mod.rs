@@ -323,3 +323,19 @@ fn commands_of_a_shell_script_are_listed_and_not_kept() {
     assert_eq!(list(&manifest.unknown), ["$TOOL None line 5: what it runs depends on a variable"]);
     assert!(manifest.entries.iter().all(|entry| entry.path.as_bytes() != b"/usr/bin/rm"));
 }
+
+#[test]
+fn strings_that_lead_to_what_the_running_system_makes_are_not_suspected() {
+    let root = root();
+    let root = root.path();
+    PROGRAM.write(root, "usr/bin/app");
+    let app = root.join("usr/bin/app");
+    let bytes = [std::fs::read(&app).unwrap(), b"\0/etc/mtab\0/etc/motd\0/proc/self/mounts\0".to_vec()].concat();
+    std::fs::write(&app, bytes).unwrap();
+    for path in ["proc/self/mounts", "etc/motd"] {
+        std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        std::fs::write(root.join(path), "").unwrap();
+    }
+    symlink("/proc/self/mounts", root.join("etc/mtab")).unwrap();
+    assert_eq!(dropped(root, &["/usr/bin/app"]), ["/etc/motd: only a string in the object"]);
+}
