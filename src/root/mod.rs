@@ -12,7 +12,6 @@ mod walk;
 
 pub use glob::is_pattern;
 pub use metadata::{METADATA_PATH, Metadata, Override};
-pub use walk::Walk;
 
 use crate::path::RootPath;
 use foldhash::HashMap;
@@ -279,9 +278,9 @@ impl Root {
         Ok(names)
     }
 
-    /// Everything below `directory` in sorted order, symlinks not followed.
-    pub fn walk(&self, directory: &RootPath) -> Walk<'_> {
-        Walk::new(self, directory)
+    /// Everything below `directory`, parents first, siblings by bytes; symlinks are not followed.
+    pub fn walk(&self, directory: &RootPath) -> std::vec::IntoIter<Result<Found, LookupError>> {
+        walk::entries_below(self, directory).into_iter()
     }
 
     /// Extended attributes of a file that a look-up found, sorted by name: capabilities, ACLs, `user.*`.

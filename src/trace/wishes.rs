@@ -8,7 +8,7 @@ use crate::objects::{Format, sniff};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{Base, RecipeFile, System};
-use crate::root::FileKind;
+use crate::root::{FileKind, Found};
 use crate::startup::{Command, GeneratedFile, command_line, illumos};
 use rayon::prelude::*;
 
@@ -99,11 +99,16 @@ impl Tracer<'_> {
         if !self.input.root.lookup(&found).is_ok_and(|f| f.info.kind == FileKind::Directory) {
             return;
         }
-        for entry in self.input.root.walk(&found) {
+        let root = self.input.root;
+        // A symlink stays, wherever it leads: a dangling one is itself all that is needed.
+        let followed = |entry: Found| match entry.info.kind {
+            FileKind::Symlink => root.lookup(&entry.path).unwrap_or(entry),
+            _ => entry,
+        };
+        let below: Vec<_> = root.walk(&found).collect();
+        let below: Vec<_> = below.into_par_iter().map(|entry| entry.map(followed)).collect();
+        for entry in below {
             match entry {
-                Ok(entry) if entry.info.kind == FileKind::Symlink => {
-                    self.need_link(from, &entry.path, reason);
-                }
                 Ok(entry) => {
                     self.need_found(from, entry, reason.clone());
                 }
@@ -112,16 +117,6 @@ impl Tracer<'_> {
                     self.note_missing(from, found.to_string(), reason.clone(), priority, probes);
                 }
             }
-        }
-    }
-
-    /// A symlink found on a walk stays, wherever it leads: a dangling one is told, not followed.
-    fn need_link(&mut self, from: Option<&RootPath>, path: &RootPath, reason: &Reason) {
-        match self.input.root.lookup(path) {
-            Ok(found) => {
-                self.need_found(from, found, reason.clone());
-            }
-            Err(_) => self.connect(from, &[], &[], path, reason.clone()),
         }
     }
 
