@@ -222,12 +222,12 @@ fn version_definitions(names: &[u64]) -> Vec<u8> {
     names.iter().enumerate().flat_map(record).collect()
 }
 
-/// `Verneed` records with one `Vernaux` each.
+/// `Verneed` records with one `Vernaux` each, whose index is in the upper half of the second word.
 fn version_needs(needs: &[(u64, u64)]) -> Vec<u8> {
     let record = |(number, (library, version)): (usize, &(u64, u64))| {
         let next = if number + 1 == needs.len() { 0u32 } else { 32 };
         let halves = [1u16, 1].map(u16::to_le_bytes).concat();
-        let words = [*library as u32, 16, next, 0, number as u32 + 2, *version as u32, 0];
+        let words = [*library as u32, 16, next, 0, (number as u32 + 2) << 16, *version as u32, 0];
         [halves, words.map(u32::to_le_bytes).concat()].concat()
     };
     needs.iter().enumerate().flat_map(record).collect()
