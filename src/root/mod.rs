@@ -278,9 +278,10 @@ impl Root {
         Ok(names)
     }
 
-    /// Everything below `directory`, parents first, siblings by bytes; symlinks are not followed.
-    pub fn walk(&self, directory: &RootPath) -> std::vec::IntoIter<Result<Found, LookupError>> {
-        walk::entries_below(self, directory).into_iter()
+    /// Everything below `directory` in byte order of the paths, symlinks not followed; read on all threads. What cannot
+    /// be read comes last.
+    pub fn walk(&self, directory: &RootPath) -> Vec<Result<Found, LookupError>> {
+        walk::below(self, directory)
     }
 
     /// Extended attributes of a file that a look-up found, sorted by name: capabilities, ACLs, `user.*`.

@@ -1,60 +1,48 @@
-//! Everything below a directory, in an order that does not depend on the file system.
+//! Everything below a directory, in an order that does not depend on the file system or on the threads.
 //!
-//! Level by level, each on all threads: what costs time is one `lstat` for every name.
+//! The work is one `stat` for each entry, so the directories of one depth are read at once, on all threads.
 
-use super::{Directory, FileKind, Found, LookupError, METADATA_PATH, Root};
+use super::{FileKind, Found, LookupError, METADATA_PATH, Root};
 use crate::path::RootPath;
 use rayon::prelude::*;
 
-/// How many names of one directory a thread takes at a time.
-const NAMES: usize = 32;
+/// Below this many entries of a directory another thread is not worth its start.
+const ENTRIES_AT_ONCE: usize = 64;
 
-type Entry = Result<Found, LookupError>;
+type Listing = Vec<Result<Found, LookupError>>;
 
-/// All entries below `top`, parents first, siblings by bytes; symlinks are not followed. A directory that cannot be read
-/// is there itself, and behind it the error.
-pub(super) fn entries_below(root: &Root, top: &RootPath) -> Vec<Entry> {
-    let top = match root.directory(top) {
-        Ok(top) => top.path.clone(),
-        Err(error) => return vec![Err(error)],
-    };
-    let mut entries: Vec<(RootPath, Entry)> = Vec::new();
-    let mut level = vec![top];
-    while !level.is_empty() {
-        let below: Vec<(RootPath, Entry)> = level.into_par_iter().flat_map(|path| entries_in(root, path)).collect();
-        level = below.iter().filter_map(|(_, entry)| directory(entry)).collect();
-        entries.extend(below);
+/// All entries below a directory in byte order of their paths, symlinks not followed; what cannot be read comes last.
+pub(super) fn below(root: &Root, directory: &RootPath) -> Listing {
+    let mut all = Vec::new();
+    let mut depth = vec![directory.clone()];
+    while !depth.is_empty() {
+        let listings: Vec<Listing> = depth.par_iter().map(|directory| list(root, directory)).collect();
+        let start = all.len();
+        all.extend(listings.into_iter().flatten());
+        let found = all[start..].iter().flatten();
+        depth = found.filter(|found| found.info.kind == FileKind::Directory).map(|found| found.path.clone()).collect();
     }
-    // Stable: a directory came before the error of its reading, which has the same path.
-    entries.par_sort_by(|(a, _), (b, _)| a.components().cmp(b.components()));
-    entries.into_iter().map(|(_, entry)| entry).collect()
+    all.par_sort_by(|a, b| match (a, b) {
+        (Ok(a), Ok(b)) => a.path.cmp(&b.path),
+        (a, b) => a.is_err().cmp(&b.is_err()),
+    });
+    all
 }
 
-fn directory(entry: &Entry) -> Option<RootPath> {
-    entry.as_ref().ok().filter(|found| found.info.kind == FileKind::Directory).map(|found| found.path.clone())
-}
-
-/// The entries of one directory, whose path has no symlink in it.
-fn entries_in(root: &Root, path: RootPath) -> Vec<(RootPath, Entry)> {
-    let directory = Directory { path, links: Vec::new(), through: Vec::new() };
-    let names = match root.read_dir(&directory) {
-        Ok(names) => names,
-        Err(error) => {
-            let error = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
-            let path = directory.path;
-            return vec![(path.clone(), Err(LookupError::Io { path, error }))];
+fn list(root: &Root, directory: &RootPath) -> Listing {
+    let names = root.directory(directory).and_then(|directory| {
+        let names = root.read_dir(&directory).map_err(|error| LookupError::Io {
+            path: directory.path.clone(),
+            error: rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO),
+        })?;
+        Ok((directory.path.clone(), names))
+    });
+    match names {
+        Ok((directory, names)) => {
+            let paths = names.par_iter().with_min_len(ENTRIES_AT_ONCE).map(|name| directory.join(name));
+            paths.filter(|path| !is_our_own(path)).map(|path| root.lookup_nofollow(&path)).collect()
         }
-    };
-    let paths = names.par_iter().with_min_len(NAMES).map(|name| directory.path.join(name));
-    let entry = |path: RootPath| (path.clone(), root.lstat(path));
-    paths.filter(|path| !is_our_own(path)).map(entry).collect()
-}
-
-impl Root {
-    /// What is at a path whose directories have no symlinks.
-    fn lstat(&self, path: RootPath) -> Entry {
-        let info = self.info(&path)?;
-        Ok(Found { path, links: Vec::new(), through: Vec::new(), info })
+        Err(error) => vec![Err(error)],
     }
 }
 
@@ -70,11 +58,11 @@ mod tests {
 
     fn paths(directory: &Path) -> Vec<String> {
         let root = Root::open(directory).unwrap();
-        root.walk(&RootPath::root()).map(|entry| entry.unwrap().path.to_string()).collect()
+        root.walk(&RootPath::root()).into_iter().map(|entry| entry.unwrap().path.to_string()).collect()
     }
 
     #[test]
-    fn parents_come_first_and_what_is_below_them_before_their_next_sibling() {
+    fn entries_come_in_the_order_of_the_bytes_of_their_paths() {
         let scratch = tempfile::tempdir().unwrap();
         let path = |name: &str| scratch.path().join(name);
         std::fs::create_dir_all(path("a/b/c")).unwrap();
@@ -82,13 +70,13 @@ mod tests {
         std::fs::write(path("a/z"), "").unwrap();
         std::fs::write(path("a-b/y"), "").unwrap();
         std::os::unix::fs::symlink("/a", path("b")).unwrap();
-        assert_eq!(paths(scratch.path()), ["/a", "/a/b", "/a/b/c", "/a/z", "/a-b", "/a-b/y", "/b"]);
+        assert_eq!(paths(scratch.path()), ["/a", "/a-b", "/a-b/y", "/a/b", "/a/b/c", "/a/z", "/b"]);
     }
 
     #[test]
     fn a_directory_of_many_names_is_whole_and_in_order() {
         let scratch = tempfile::tempdir().unwrap();
-        let names: Vec<String> = (0..10 * NAMES).map(|number| format!("/{number:04}")).collect();
+        let names: Vec<String> = (0..5 * ENTRIES_AT_ONCE).map(|number| format!("/{number:04}")).collect();
         for name in &names {
             std::fs::write(scratch.path().join(&name[1..]), "").unwrap();
         }

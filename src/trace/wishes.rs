@@ -70,7 +70,7 @@ impl Tracer<'_> {
                 self.notes.push(format!("`exclude` of `{pattern}` matches nothing"));
             }
             for path in paths {
-                let below = self.input.root.walk(&path).filter_map(Result::ok).map(|entry| entry.path);
+                let below = self.input.root.walk(&path).into_iter().filter_map(Result::ok).map(|entry| entry.path);
                 let all: Vec<RootPath> = below.chain([path]).collect();
                 self.forbidden.extend(all.into_iter().map(|path| (path, format!("the recipe excludes {pattern}"))));
             }
@@ -100,14 +100,13 @@ impl Tracer<'_> {
             return;
         }
         let root = self.input.root;
-        // A symlink stays, wherever it leads: a dangling one is itself all that is needed.
-        let followed = |entry: Found| match entry.info.kind {
+        // A symlink found on a walk stays, wherever it leads: a dangling one is told, not followed.
+        let follow = |entry: Found| match entry.info.kind {
             FileKind::Symlink => root.lookup(&entry.path).unwrap_or(entry),
             _ => entry,
         };
-        let below: Vec<_> = root.walk(&found).collect();
-        let below: Vec<_> = below.into_par_iter().map(|entry| entry.map(followed)).collect();
-        for entry in below {
+        let entries: Vec<_> = root.walk(&found).into_par_iter().map(|entry| entry.map(follow)).collect();
+        for entry in entries {
             match entry {
                 Ok(entry) => {
                     self.need_found(from, entry, reason.clone());

@@ -7,13 +7,13 @@ use super::start::Image;
 use super::{Component, Finding, Report, Severity, VerifyError};
 use crate::manifest::{Manifest, Missing, Omission};
 use crate::objects::elf::SymbolScan;
-use crate::path::RootPath;
+use crate::path::{RootPath, escaped};
 use crate::reason::{self, Kind, Priority};
 use crate::recipe::{Base, Recipe, System, TraceOptions};
 use crate::resolve::glibc::Cache;
 use crate::resolve::store::Store;
 use crate::text::count;
-use crate::trace::{Input, Trace, trace};
+use crate::trace::{Input, Trace, VERSION_STEP, trace};
 
 const INIT: &str = "/sbin/init";
 const KERNELS: &str = "/platform/*/kernel/{amd64/,}unix";
@@ -101,6 +101,16 @@ fn check_init(image: &Image<'_>, is_zone: bool, report: &mut Report) {
     }
 }
 
+/// What ld.so.1 prints when a library is there and lacks a version (`MSG_VER_NFOUND` of
+/// usr/src/cmd/sgs/rtld/common/rtld.msg). It begins with the program's name; a library, whichever program brings it,
+/// stands there under its own.
+fn version_message(missing: &Missing) -> Option<String> {
+    let from = missing.from.as_ref().filter(|_| missing.probes.iter().any(|probe| probe.step == VERSION_STEP))?;
+    let (library, version) = missing.name.strip_suffix(')')?.rsplit_once(" (")?;
+    let program = escaped(from.file_name());
+    Some(format!("ld.so.1: {program}: fatal: {library}: version '{version}' not found (required by file {from})"))
+}
+
 /// What a missing reference means.
 fn judge(missing: &Missing) -> Finding {
     let severity = match missing.consequence.as_ref().map(|consequence| consequence.severity) {
@@ -123,7 +133,8 @@ fn judge(missing: &Missing) -> Finding {
         (_, Kind::Target) => Component::Program,
         _ => Component::Rules,
     };
-    let finding = Finding::new(severity, component, format!("missing: {}", missing.sentence()));
+    let message = version_message(missing).unwrap_or_else(|| format!("missing: {}", missing.sentence()));
+    let finding = Finding::new(severity, component, message);
     match &missing.from {
         Some(from) => finding.at(from),
         None => finding,
