@@ -90,7 +90,7 @@ if [ "$what" = all ] || [ "$what" = ufs ]; then
     runs=${RUNS:-10}
     "$minroot" trace "$recipe" --root "$root" -o "$work/node.json" 2>/dev/null
     pack="$minroot pack -m $work/node.json --root $root"
-    # The same files with the same zeros: makefs reads a tree. Its image is for 4.4BSD, so only time and size compare.
+    # makefs reads a tree, so there is one with the same files. Its image is for 4.4BSD: only time and size compare.
     $pack --format dir -o "$work/tree" 2>/dev/null
     time_it pack-ufs "$pack --format ufs --compress none -o $work/node.ufs"
     time_it makefs-ffs "makefs -t ffs -B le -o version=1,bsize=8192,fsize=1024 $work/node.ffs $work/tree"

@@ -65,7 +65,7 @@ pub struct Plan<'m> {
 }
 
 impl Default for Reserve {
-    /// 1 MiB and 256 inodes: a start writes a few small files, such as `/etc/mnttab`'s mount point or `utmpx`.
+    /// 1 MiB and 256 inodes: a start writes a few small files, such as `utmpx` and the state of `init` and `ipmgmtd`.
     fn default() -> Reserve {
         Reserve { free: 1 << 20, free_inodes: 256 }
     }
