@@ -16,6 +16,7 @@ mod model_root;
 mod modules;
 mod node;
 mod pack;
+mod pack_ufs;
 mod readers;
 mod rules;
 mod small_root;
