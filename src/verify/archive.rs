@@ -78,16 +78,23 @@ impl Archive {
         let mut whole: Box<dyn Read> = Box::new(io::empty());
         for part in &self.parts {
             let padding = part.len().next_multiple_of(ALIGN) - part.len();
-            let reader = BlobReader { blob: part, position: 0 };
+            let reader = BlobReader::new(part);
             whole = Box::new(whole.chain(reader).chain(io::repeat(0).take(padding)));
         }
         BufReader::with_capacity(BUFFER, whole)
     }
 }
 
-struct BlobReader<'a> {
+/// Reads a blob from its beginning.
+pub(super) struct BlobReader<'a> {
     blob: &'a Blob,
     position: u64,
+}
+
+impl<'a> BlobReader<'a> {
+    pub(super) fn new(blob: &'a Blob) -> BlobReader<'a> {
+        BlobReader { blob, position: 0 }
+    }
 }
 
 impl Read for BlobReader<'_> {

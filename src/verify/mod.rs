@@ -19,6 +19,7 @@ mod closure;
 mod contents;
 mod exec;
 mod illumos;
+mod illumos_iso;
 mod iso;
 mod isolinux;
 mod json;
@@ -112,6 +113,18 @@ pub enum Component {
     Uefi,
     Isolinux,
     SystemdBoot,
+    /// The boot program of an illumos CD.
+    Cdboot,
+    /// The program in the MBR of an illumos disk, and `isoboot` behind it.
+    Pmbr,
+    /// `/boot/loader` and `loader64.efi` of illumos, with their Forth files.
+    IllumosLoader,
+    /// illumos' GRUB 0.97.
+    GrubLegacy,
+    /// GRUB 2.
+    Grub,
+    /// The part of the illumos kernel that runs first.
+    Dboot,
     Kernel,
     /// `/init`.
     Init,
@@ -176,6 +189,10 @@ pub fn verify_as(
             verify_archive(&archive, &arguments, None, manifest, rules, &mut report)?
         }
         Subject::Iso => match IsoImage::new(open(path)?) {
+            Ok(image) if is_illumos(&image, system) => {
+                verify_illumos_iso(&image, manifest, rules, &mut report)?;
+                None
+            }
             Ok(image) => {
                 let start = iso::follow(&image, manifest, &mut report);
                 let arguments = Arguments::parse(&start.kernel_args);
@@ -195,6 +212,32 @@ pub fn verify_as(
     let Report { checks, mut findings } = report;
     findings.sort_by_key(|finding| finding.severity);
     Ok(Verdict { subject, checks, findings, least_ram_mib })
+}
+
+fn is_illumos(image: &IsoImage, system: Option<System>) -> bool {
+    system.map_or_else(|| illumos_iso::is_illumos(image), |system| system == System::Illumos)
+}
+
+/// The chain of the loaders, then what the archive holds, as in a directory.
+fn verify_illumos_iso(
+    image: &IsoImage,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let Some(start) = illumos_iso::follow(image, report) else { return Ok(()) };
+    let archive = Archive::new(vec![start.archive.clone()]);
+    let unpacked = archive::unpack(&archive, manifest.is_some(), report)?;
+    let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
+    if let Some(manifest) = manifest {
+        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
+    }
+    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
+    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
+    illumos_iso::check_kernel(&root, &start, report);
+    let arguments = Arguments::parse("");
+    let image = start::Image { root: &root, tree: &tree, arguments: &arguments, kernel: None, rules };
+    illumos::check(&image, manifest, report)
 }
 
 /// Gives the least memory in MiB.
@@ -323,6 +366,12 @@ impl fmt::Display for Component {
             Component::Uefi => "UEFI",
             Component::Isolinux => "isolinux",
             Component::SystemdBoot => "systemd-boot",
+            Component::Cdboot => "cdboot",
+            Component::Pmbr => "pmbr",
+            Component::IllumosLoader => "loader",
+            Component::GrubLegacy => "GRUB 0.97",
+            Component::Grub => "GRUB 2",
+            Component::Dboot => "dboot",
             Component::Kernel => "kernel",
             Component::Init => "/init",
             Component::RuntimeLinker => "ld.so",
