@@ -138,10 +138,9 @@ pub(super) fn check_catalog(
             Finding::new(Severity::PreventsStart, Component::Bios, failed("000b"))
                 .hint("the default entry of the boot catalog is not marked as bootable"),
         ),
-        (None, Some(_)) => report.find(
-            Finding::new(Severity::Suggestion, Component::Bios, failed("0009"))
-                .hint(hints[0]),
-        ),
+        (None, Some(_)) => {
+            report.find(Finding::new(Severity::Suggestion, Component::Bios, failed("0009")).hint(hints[0]))
+        }
         (Some(_), None) => report.find(
             Finding::new(Severity::Suggestion, Component::Uefi, "the boot catalog has no entry for UEFI")
                 .hint(hints[1]),

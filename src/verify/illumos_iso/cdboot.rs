@@ -19,12 +19,10 @@ const PATHS: [&str; 2] = ["/BOOT/LOADER", "/boot/loader"];
 pub(super) fn check(image: &IsoImage, entry: &CatalogEntry, file: &IsoEntry, report: &mut Report) -> bool {
     let n_before = report.findings.len();
     check_boot_image(image, entry, file, Component::Cdboot, report);
-    let Some((path, (sector, length))) =
-        PATHS.iter().find_map(|path| Some((*path, plain::find(image.image(), path)?)))
+    let Some((path, (sector, length))) = PATHS.iter().find_map(|path| Some((*path, plain::find(image.image(), path)?)))
     else {
-        let has_name = image.walk().is_ok_and(|entries| {
-            entries.iter().any(|entry| entry.path.as_bytes() == b"/boot/loader")
-        });
+        let has_name =
+            image.walk().is_ok_and(|entries| entries.iter().any(|entry| entry.path.as_bytes() == b"/boot/loader"));
         let hint = if has_name {
             "cdboot reads no Rock Ridge names: the plain name has to be /BOOT/LOADER or /boot/loader, in one case"
         } else {

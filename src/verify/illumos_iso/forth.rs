@@ -19,10 +19,16 @@ pub(super) enum Action {
         optional: bool,
     },
     /// `set NAME=VALUE`, quotes taken off.
-    Set { name: String, value: String },
+    Set {
+        name: String,
+        value: String,
+    },
     Unset(String),
     /// `load [-t TYPE] FILE ARGUMENT...`
-    Load { kind: Option<String>, file: String },
+    Load {
+        kind: Option<String>,
+        file: String,
+    },
     /// `initialize` of loader.4th: the configuration is read.
     Configure,
     /// `start` of loader.4th: the configuration is read, kernel and modules are loaded.
@@ -233,19 +239,15 @@ mod tests {
         let text = "efi? [if]\n include /efi\n x [if] include /deep [then]\n[else] include /bios [then]\n\
                     x [if] include /what [then] include /always [then]\n";
         let conditions: Vec<Condition> = statements(text.as_bytes()).into_iter().map(|s| s.condition).collect();
-        let expected = [
-            Condition::Efi(true),
-            Condition::Unknown,
-            Condition::Efi(false),
-            Condition::Unknown,
-            Condition::Always,
-        ];
+        let expected =
+            [Condition::Efi(true), Condition::Unknown, Condition::Efi(false), Condition::Unknown, Condition::Always];
         assert_eq!(conditions, expected);
     }
 
     #[test]
     fn unfinished_text_says_nothing() {
-        for text in ["include", "set x", "load", "load -t", "( include /a", ": x include /a", "unset", "s\" include /a"] {
+        for text in ["include", "set x", "load", "load -t", "( include /a", ": x include /a", "unset", "s\" include /a"]
+        {
             assert_eq!(statements(text.as_bytes()), [], "{text}");
         }
     }

@@ -99,13 +99,10 @@ fn not_found(files: &Files<'_>, command: &str, path: &str, is_64_bit: bool) -> F
         [] => format!("no file of the ISO is named `{name}`"),
         others => format!("the ISO has `{}`", others.join("`, `")),
     };
-    let remark = if path.contains("$ISADIR") {
-        format!("; only `{command}$` replaces $ISADIR")
-    } else {
-        String::new()
-    };
+    let remark = if path.contains("$ISADIR") { format!("; only `{command}$` replaces $ISADIR") } else { String::new() };
     let place = normal(path);
-    let hint = format!("on a processor {machine} 64 bits `{command}` is {place}, which is not on the ISO; {there}{remark}");
+    let hint =
+        format!("on a processor {machine} 64 bits `{command}` is {place}, which is not on the ISO; {there}{remark}");
     prevents(NOT_FOUND).hint(hint)
 }
 
@@ -141,7 +138,8 @@ mod tests {
 
     #[test]
     fn commands_before_the_first_title_are_for_the_menu() {
-        let text = "# comment\ndefault=1\ntimeout 3\nkernel /no\ntitle a b\n kernel$ /x/$ISADIR -B a=b\ntitle c\nmodule /y\n";
+        let text =
+            "# comment\ndefault=1\ntimeout 3\nkernel /no\ntitle a b\n kernel$ /x/$ISADIR -B a=b\ntitle c\nmodule /y\n";
         let (default, entries) = parse(text);
         assert_eq!(default, 1);
         assert_eq!(entries[0].title, "a b");

@@ -15,6 +15,8 @@
 mod cdboot;
 mod conf;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod forth;
 mod grub2;
 mod grub_legacy;
@@ -31,14 +33,19 @@ use crate::iso::eltorito::{CatalogEntry, Platform};
 use crate::iso::{Blob, IsoImage};
 use crate::path::RootPath;
 use crate::root::Root;
-use crate::text::{count, size};
+use crate::text::size;
 use files::Files;
 use loader::Machine;
 use rootfs::{Kind, RootArchive};
 
 /// What makes an ISO one of illumos.
-const SIGNS: [&str; 5] =
-    ["/boot/cdboot", "/boot/loader.rc", "/boot/defaults/loader.conf", "/boot/grub/stage2_eltorito", "/boot/grub/menu.lst"];
+const SIGNS: [&str; 5] = [
+    "/boot/cdboot",
+    "/boot/loader.rc",
+    "/boot/defaults/loader.conf",
+    "/boot/grub/stage2_eltorito",
+    "/boot/grub/menu.lst",
+];
 
 /// The kernels of the only platform there is.
 const KERNEL_64: &str = "/platform/i86pc/kernel/amd64/unix";
@@ -49,8 +56,6 @@ pub(super) struct Start {
     /// `unix` as the loader has it.
     pub kernel: BootFile,
     pub archive: Blob,
-    /// Whether the kernel can have its root on the archive.
-    pub kind: Kind,
 }
 
 /// What one loader does on one kind of machine.
@@ -86,7 +91,10 @@ pub(super) fn follow(image: &IsoImage, report: &mut Report) -> Option<Start> {
     };
     let bios = image.boot_entries().first().filter(|entry| entry.platform == Platform::Bios);
     let uefi = image.boot_entries().iter().find(|entry| entry.bootable && entry.platform == Platform::Uefi);
-    let hints = ["it starts with UEFI only: /boot/cdboot adds BIOS", "it starts with a BIOS only: /boot/loader64.efi adds UEFI"];
+    let hints = [
+        "it starts with UEFI only: /boot/cdboot adds BIOS",
+        "it starts with a BIOS only: /boot/loader64.efi adds UEFI",
+    ];
     iso::check_catalog(image, bios, uefi, hints, report);
     let mut attempts = Vec::new();
     if let Some(entry) = bios.filter(|entry| entry.bootable) {
@@ -96,6 +104,7 @@ pub(super) fn follow(image: &IsoImage, report: &mut Report) -> Option<Start> {
         attempts.extend(from_uefi(image, entry, &files, report));
     }
     hybrid::check(image, uefi, &files, report);
+    attempts.iter_mut().for_each(|(_, attempt)| attempt.check_kernel_line());
     report_findings(&mut attempts, &files, report);
     start(&attempts, &files, report)
 }
@@ -186,7 +195,6 @@ fn start(attempts: &[(bool, Attempt)], files: &Files<'_>, report: &mut Report) -
     let mut starts: Vec<(&Attempt, BootFile, BootFile)> = Vec::new();
     for (_, attempt) in attempts {
         let Some((kernel, archive)) = attempt.hand_over(files) else { continue };
-        attempt.check_kernel_line(report);
         if !starts.iter().any(|(_, k, a)| k.start == kernel.start && a.start == archive.start) {
             starts.push((attempt, kernel, archive));
         }
@@ -197,8 +205,8 @@ fn start(attempts: &[(bool, Attempt)], files: &Files<'_>, report: &mut Report) -
         check_elf(attempt, &kernel, report);
         let found = check_archive(attempt, &archive, report);
         attempt.check_hash(files, found.as_ref(), report);
-        if let (Some(found), None) = (found, &chosen) {
-            chosen = Some(Start { kernel, archive: archive.blob, kind: found.kind });
+        if found.is_some() && chosen.is_none() {
+            chosen = Some(Start { kernel, archive: archive.blob });
         }
     }
     chosen
@@ -219,13 +227,16 @@ fn check_elf(attempt: &Attempt, kernel: &BootFile, report: &mut Report) {
 }
 
 fn check_archive(attempt: &Attempt, archive: &BootFile, report: &mut Report) -> Option<RootArchive> {
-    let prevents = |component, message: &str| Finding::new(Severity::PreventsStart, component, message).at(&archive.path);
+    let prevents =
+        |component, message: &str| Finding::new(Severity::PreventsStart, component, message).at(&archive.path);
     let found = match rootfs::read(&archive.blob) {
         Ok(found) => found,
         Err(error) => {
             let hint = format!("the archive cannot be decompressed: {error}; write the ISO again");
             report.find(match attempt.loader {
-                Component::GrubLegacy => prevents(attempt.loader, "Error 16: Inconsistent filesystem structure").hint(hint),
+                Component::GrubLegacy => {
+                    prevents(attempt.loader, "Error 16: Inconsistent filesystem structure").hint(hint)
+                }
                 Component::Grub => prevents(attempt.loader, "error: premature end of compressed file.").hint(hint),
                 _ => prevents(attempt.loader, "No rootfs module provided, aborting").hint(hint),
             });
@@ -319,17 +330,20 @@ impl Attempt {
     }
 
     /// What the kernel makes of its command line.
-    fn check_kernel_line(&self, report: &mut Report) {
+    fn check_kernel_line(&mut self) {
+        if self.kernel.is_none() {
+            return;
+        }
         if self.kernel_line.contains("multiboot") {
             let message = "dboot panics on purpose: the kernel's command line has the word `multiboot`";
-            let finding = Finding::new(Severity::PreventsStart, Component::Dboot, message).at(self.config);
-            report.find(finding.hint("neither a directory of the kernel nor an argument may be named so"));
+            let hint = "neither a directory of the kernel nor an argument may be named so";
+            self.find(Finding::new(Severity::PreventsStart, Component::Dboot, message).hint(hint));
         }
         let first = self.kernel_line.split_whitespace().next().unwrap_or_default();
         if !first.contains("/platform/") {
             let message = format!("Unable to boot: krtld: could neither locate nor resolve symbols for: {first}");
             let hint = "the first word of the command line is the kernel's name; GRUB 2 wants it twice on the line";
-            report.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).at(self.config).hint(hint));
+            self.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).hint(hint));
         }
     }
 }

@@ -24,7 +24,7 @@ const HEAD: usize = HSFS_MAGIC_AT + 5;
 
 /// What the kernel finds in its ramdisk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::verify) enum Kind {
+pub(super) enum Kind {
     Ufs,
     /// ISO 9660.
     Hsfs,
