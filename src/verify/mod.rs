@@ -31,6 +31,7 @@ mod ram;
 mod runtime_linker;
 mod start;
 mod systemd_boot;
+mod tar;
 mod text;
 mod tree;
 
@@ -63,7 +64,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Iso,
-    /// An initramfs: cpio archives, compressed or not, one behind the other.
+    /// An initramfs, which is cpio archives one behind the other, or a tar archive; compressed or not.
     Archive,
     Directory,
 }
@@ -144,7 +145,7 @@ pub enum Component {
 pub enum VerifyError {
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("`{}` is neither an ISO image nor an initramfs nor a directory", path.display())]
+    #[error("`{}` is neither an ISO image nor an archive nor a directory", path.display())]
     Unknown { path: PathBuf },
     #[error("cannot unpack the archive into `{}`", directory.display())]
     Unpack { directory: PathBuf, source: io::Error },
@@ -184,6 +185,10 @@ pub fn verify_as(
         }
         Subject::Archive => {
             let archive = Archive::new(vec![open(path)?]);
+            if tar::is_tar(&archive) {
+                verify_tar(&archive, system, manifest, rules, &mut report)?;
+                return Ok(report.verdict(subject, None));
+            }
             let kernel_args = manifest.and_then(|m| m.boot.as_ref()).map(|boot| &boot.kernel_args[..]);
             let arguments = Arguments::parse(kernel_args.unwrap_or_default());
             verify_archive(&archive, &arguments, None, manifest, rules, &mut report)?
@@ -209,9 +214,7 @@ pub fn verify_as(
             }
         },
     };
-    let Report { checks, mut findings } = report;
-    findings.sort_by_key(|finding| finding.severity);
-    Ok(Verdict { subject, checks, findings, least_ram_mib })
+    Ok(report.verdict(subject, least_ram_mib))
 }
 
 fn is_illumos(image: &IsoImage, system: Option<System>) -> bool {
@@ -274,8 +277,38 @@ fn verify_directory(
     if let Some(manifest) = manifest {
         contents::compare(&tree, manifest, contents::Owners::AsUnpacked, report);
     }
+    verify_tree(root, &tree, system, manifest, rules, report)
+}
+
+/// A tree of files that is nobody's boot archive: a container's, a zone's, what a compiler needs.
+fn verify_tar(
+    archive: &Archive,
+    system: Option<System>,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let unpacked = tar::unpack(archive, manifest.is_some(), report)?;
+    let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
+    if let Some(manifest) = manifest {
+        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
+    }
+    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
+    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
+    verify_tree(&root, &tree, system, manifest, rules, report)
+}
+
+/// What starts in a tree.
+fn verify_tree(
+    root: &Root,
+    tree: &Tree,
+    system: Option<System>,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
     let arguments = Arguments::parse("");
-    let image = start::Image { root, tree: &tree, arguments: &arguments, kernel: None, rules };
+    let image = start::Image { root, tree, arguments: &arguments, kernel: None, rules };
     match system.unwrap_or_else(|| system_of(root)) {
         System::Linux => start::check(&image, report),
         System::Illumos => illumos::check(&image, manifest, report),
@@ -317,6 +350,9 @@ impl Subject {
         if MAGICS.iter().any(|magic| starts_at(0, magic)) {
             return Ok(Subject::Archive);
         }
+        if starts_at(tar::MAGIC_AT, tar::MAGIC) {
+            return Ok(Subject::Archive);
+        }
         Err(VerifyError::Unknown { path: path.to_owned() })
     }
 }
@@ -338,7 +374,7 @@ impl VerifyError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             VerifyError::Unpack { .. } => Some("set TMPDIR to a directory with more room"),
-            VerifyError::Unknown { .. } => Some("give an ISO, an initramfs (cpio, also compressed) or a directory"),
+            VerifyError::Unknown { .. } => Some("give an ISO, an initramfs (cpio) or tar archive, also compressed, or a directory"),
             _ => None,
         }
     }
@@ -413,5 +449,11 @@ impl Report {
 
     fn find(&mut self, finding: Finding) {
         self.findings.push(finding);
+    }
+
+    fn verdict(self, subject: Subject, least_ram_mib: Option<u64>) -> Verdict {
+        let Report { checks, mut findings } = self;
+        findings.sort_by_key(|finding| finding.severity);
+        Verdict { subject, checks, findings, least_ram_mib }
     }
 }
