@@ -50,6 +50,7 @@ pub mod trace;
 // Writing.
 pub mod output;
 pub mod manifest;
+pub mod ufs;
 pub mod pack;
 pub mod iso;
 

@@ -56,6 +56,21 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// Reads a number of bytes: `4096`, `512K`, `2M`, `1G`, with binary units.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.as_bytes() {
+        [.., b'K' | b'k'] => (&text[..text.len() - 1], 10),
+        [.., b'M' | b'm'] => (&text[..text.len() - 1], 20),
+        [.., b'G' | b'g'] => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a size is a number with K, M, G or nothing behind it".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "the size is too large".to_owned())
+}
+
 /// A number with its noun, in the plural when it is not one: `1 file`, `12,000 files`.
 pub fn count(number: u64, noun: &str) -> String {
     let plural = match noun {
@@ -115,6 +130,16 @@ mod tests {
             (u64::MAX, "16.0 EiB (18,446,744,073,709,551,615 bytes)"),
         ] {
             assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_with_binary_units() {
+        for (text, bytes) in [("0", 0), ("4096", 4096), ("512K", 512 << 10), ("2m", 2 << 20), ("1G", 1 << 30)] {
+            assert_eq!(parse_size(text), Ok(bytes));
+        }
+        for text in ["", "M", "-1", "1T", "1.5M", "17179869184G"] {
+            assert!(parse_size(text).is_err(), "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::pack::{Compression, Format};
 use crate::recipe::LazyPolicy;
+use crate::text;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -154,12 +155,23 @@ pub struct Why {
 /// How an archive is compressed.
 #[derive(Debug, Args)]
 pub struct Compress {
-    /// none, gzip, zstd or xz [default: zstd for an initramfs].
+    /// none, gzip, zstd or xz [default: zstd for an initramfs, gzip for a boot archive of illumos].
     #[arg(long, value_name = "NAME")]
     pub compress: Option<Compression>,
     /// The compressor's level.
     #[arg(long)]
     pub level: Option<i32>,
+}
+
+/// What is free in a UFS, besides the room for its log.
+#[derive(Debug, Args)]
+pub struct Reserve {
+    /// With ufs: room for what the running system writes, such as 512K or 2M [default: 1M].
+    #[arg(long, value_name = "SIZE", value_parser = text::parse_size)]
+    pub free: Option<u64>,
+    /// With ufs: inodes for the files that the running system makes [default: 256].
+    #[arg(long, value_name = "N")]
+    pub free_inodes: Option<u32>,
 }
 
 /// A manifest and where its content is.
@@ -179,11 +191,17 @@ pub struct Packed {
 pub struct Pack {
     #[command(flatten)]
     pub packed: Packed,
-    /// cpio, tar or dir.
-    #[arg(long, default_value = "cpio")]
-    pub format: Format,
+    /// cpio, tar, ufs or dir [default: ufs for illumos, cpio for Linux].
+    #[arg(long)]
+    pub format: Option<Format>,
     #[command(flatten)]
     pub compress: Compress,
+    #[command(flatten)]
+    pub reserve: Reserve,
+    /// Write the SHA-1 of the archive before compression too, as the illumos loader wants it [default name: the
+    /// archive's with `.hash`].
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub hash: Option<Option<PathBuf>>,
     /// Where to; `-` is standard output.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,

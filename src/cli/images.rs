@@ -6,40 +6,72 @@ use super::{Outcome, report, setting};
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
 use crate::manifest::{Content, Manifest};
 use crate::output::{self, directory_of};
-use crate::pack::{Compression, Contents, Format, PackError, PackOptions, PackReport, write_archive, write_stream};
+use crate::pack::{
+    Compression, Contents, Format, PackError, PackOptions, PackReport, ufs, write_archive, write_stream,
+};
 use crate::path::RootPath;
-use crate::recipe::{BootOptions, Recipe};
+use crate::recipe::{BootOptions, Recipe, System};
 use crate::root::Root;
-use crate::text::size;
+use crate::text::{count, size};
 use anyhow::Context;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The volume label of every ISO.
 const LABEL: &str = "MINROOT";
 
 pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
+    let output = &options.output;
+    let hash = options.hash.as_ref().map(|hash| hash_file(hash.as_deref(), output)).transpose()?;
     let manifest = read_manifest(&options.packed.manifest)?;
     let root = setting::open_root(&options.packed.root)?;
     let recipe = Recipe::load(&options.packed.recipes)?;
     let contents = contents(&root, &recipe);
-    let compression = match options.format {
-        Format::Cpio => compression(&options.compress, &recipe.boot)?,
-        Format::Tar | Format::Dir => options.compress.compress.unwrap_or(Compression::None),
-    };
+    let format = options.format.unwrap_or(match manifest.system {
+        System::Illumos => Format::Ufs,
+        System::Linux => Format::Cpio,
+    });
+    let default = ufs::Reserve::default();
     let pack = PackOptions {
-        format: options.format,
-        compression,
+        format,
+        compression: compression(format, &options.compress, &recipe.boot)?,
         level: options.compress.level.or(recipe.boot.level),
         epoch: setting::epoch()?,
+        reserve: ufs::Reserve {
+            free: options.reserve.free.unwrap_or(default.free),
+            free_inodes: options.reserve.free_inodes.unwrap_or(default.free_inodes),
+        },
+        sha1: hash.is_some(),
     };
-    let output = &options.output;
     let written = if output == Path::new("-") {
         write_stream(&manifest, &contents, &pack, &mut std::io::stdout().lock(), output)
     } else {
         write_archive(&manifest, &contents, &pack, output)
     };
-    tell_packed(&written.map_err(hinted)?);
+    let written = written.map_err(hinted)?;
+    if let (Some(file), Some(sha1)) = (&hash, &written.sha1) {
+        // The form of `digest -a sha1`, which dboot_startkern.c of illumos-gate compares.
+        let digits: String = sha1.iter().map(|byte| format!("{byte:02x}")).collect();
+        report::write_output(file, |out| writeln!(out, "{digits}"))
+            .with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    tell_packed(&written);
     Ok(Outcome::Done)
+}
+
+/// Where the digest of an archive goes: by default to what `boot_archive.hash_name` of the loader is.
+fn hash_file(asked: Option<&Path>, archive: &Path) -> anyhow::Result<PathBuf> {
+    match asked {
+        Some(file) => Ok(file.to_owned()),
+        None if archive == Path::new("-") => {
+            let error = anyhow::anyhow!("there is no name for the hash of what goes to the standard output");
+            Err(report::with_hint(error, "give one with `--hash=FILE`"))
+        }
+        None => {
+            let mut name = archive.as_os_str().to_owned();
+            name.push(".hash");
+            Ok(name.into())
+        }
+    }
 }
 
 pub fn iso(options: &Iso) -> anyhow::Result<Outcome> {
@@ -88,9 +120,10 @@ pub fn write_iso(
     let epoch = setting::epoch()?;
     let options = PackOptions {
         format: Format::Cpio,
-        compression: compression(compress, &recipe.boot)?,
+        compression: compression(Format::Cpio, compress, &recipe.boot)?,
         level: compress.level.or(recipe.boot.level),
         epoch,
+        ..PackOptions::default()
     };
     let mut archive =
         tempfile::tempfile_in(directory_of(output)).with_context(|| format!("cannot write `{}`", output.display()))?;
@@ -127,12 +160,17 @@ fn contents<'r>(root: &'r Root, recipe: &Recipe) -> Contents<'r> {
     contents
 }
 
-/// The flag, else the recipe's choice, else zstd.
-fn compression(compress: &Compress, boot: &BootOptions) -> anyhow::Result<Compression> {
-    match (compress.compress, &boot.compress) {
+/// The flag, else the recipe's choice for what a machine boots, else what suits the format.
+fn compression(format: Format, compress: &Compress, boot: &BootOptions) -> anyhow::Result<Compression> {
+    let boots = matches!(format, Format::Cpio | Format::Ufs);
+    match (compress.compress, boot.compress.as_ref().filter(|_| boots)) {
         (Some(compression), _) => Ok(compression),
         (None, Some(name)) => Ok(name.parse()?),
-        (None, None) => Ok(Compression::Zstd),
+        (None, None) => Ok(match format {
+            Format::Cpio => Compression::Zstd,
+            Format::Ufs => Compression::Gzip,
+            Format::Tar | Format::Dir => Compression::None,
+        }),
     }
 }
 
@@ -147,6 +185,24 @@ pub fn tell_packed(packed: &PackReport) {
     }
     let PackReport { n_entries, unpacked, packed: bytes, .. } = packed;
     report::step("pack", format_args!("{n_entries} entries, {} to {}", size(*unpacked), size(*bytes)));
+    if let Some(usage) = &packed.usage {
+        tell_usage(usage, packed.least_ram_mib.unwrap_or_default());
+    }
+}
+
+fn tell_usage(usage: &ufs::Usage, least_ram_mib: u64) {
+    let ufs::Usage { used, free, log, used_inodes, free_inodes, .. } = usage;
+    report::step(
+        "ufs",
+        format_args!(
+            "{} used, {} free, {} of them for the log; {} used, {} free; needs about {least_ram_mib} MiB of memory",
+            size(*used),
+            size(*free),
+            size(*log),
+            count((*used_inodes).into(), "inode"),
+            count((*free_inodes).into(), "inode"),
+        ),
+    );
 }
 
 pub fn tell_iso(written: &IsoReport) {

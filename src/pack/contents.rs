@@ -107,6 +107,19 @@ impl<'r> Contents<'r> {
         }
     }
 
+    /// The file of this machine whose bytes are the content as they are, for looking ahead at some of them; `None` when
+    /// there is no such file.
+    ///
+    /// # Errors
+    /// As [`Contents::open`].
+    pub(super) fn plain_file(&self, entry: &Entry) -> Result<Option<File>, PackError> {
+        match &entry.content {
+            Content::File { unpacked_from: None, .. } => self.open_in_root(&entry.path).map(Some),
+            Content::Generated { bytes: None, .. } => self.open_given(&entry.path).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     fn open_given(&self, path: &RootPath) -> Result<File, PackError> {
         let file = self.given.get(path).ok_or_else(|| PackError::NotGiven { path: path.clone() })?;
         File::open(file).map_err(|source| PackError::OpenGiven { file: file.clone(), source })

@@ -12,6 +12,7 @@ mod dir;
 mod gzip;
 mod plan;
 mod tar;
+pub mod ufs;
 
 pub use compress::Compression;
 pub use contents::{Change, CheckedReader, Contents};
@@ -21,6 +22,7 @@ use crate::manifest::{Entry, Manifest};
 use crate::output;
 use crate::path::RootPath;
 use compress::{Encoder, Expected, LevelError};
+use sha1::{Digest, Sha1};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -35,6 +37,8 @@ pub enum Format {
     Cpio,
     /// tar with pax records.
     Tar,
+    /// The boot archive of illumos.
+    Ufs,
     /// A directory of this machine.
     Dir,
 }
@@ -48,6 +52,10 @@ pub struct PackOptions {
     pub level: Option<i32>,
     /// The time of every member, in seconds since 1970: `SOURCE_DATE_EPOCH`. newc has 32 bits for it.
     pub epoch: u32,
+    /// For [`Format::Ufs`]: what is free in the file system.
+    pub reserve: ufs::Reserve,
+    /// Digest the archive as it is before compression, as the illumos loader wants it beside the archive.
+    pub sha1: bool,
 }
 
 /// What was written.
@@ -58,8 +66,12 @@ pub struct PackReport {
     pub unpacked: u64,
     /// Bytes written.
     pub packed: u64,
-    /// [`least_ram_mib`], for an initramfs.
+    /// [`least_ram_mib`], for an initramfs and for the boot archive of illumos.
     pub least_ram_mib: Option<u64>,
+    /// For [`Format::Ufs`].
+    pub usage: Option<ufs::Usage>,
+    /// Of the bytes before compression, when asked for.
+    pub sha1: Option<[u8; 20]>,
     pub warnings: Vec<Warning>,
 }
 
@@ -70,8 +82,17 @@ pub enum PackError {
     DoesNotFit { path: RootPath, reason: String },
     #[error("`{path}` does not fit into a cpio archive: it has {size} bytes, the limit is 4 GiB - 1")]
     TooLarge { path: RootPath, size: u64 },
+    #[error("the image would be larger than 4 GiB, below which a boot loader has to place it{}", of_that(largest))]
+    ImageTooLarge {
+        /// The largest file; absent when the reserve alone is too large.
+        largest: Option<RootPath>,
+    },
+    #[error("the time {epoch} does not fit into a UFS, which ends in January 2038")]
+    TooLate { epoch: u32 },
     #[error("a directory cannot be compressed with {0}")]
     CompressedDirectory(Compression),
+    #[error("the loader of illumos cannot unpack {0}")]
+    CompressedUfs(Compression),
     #[error(transparent)]
     Level(#[from] LevelError),
     #[error("cannot pack `{path}`: the manifest does not hold its content, and no recipe gives it")]
@@ -90,9 +111,13 @@ pub enum PackError {
     Write { file: PathBuf, source: io::Error },
 }
 
-/// A name that is none of `cpio`, `tar`, `dir`.
+fn of_that(largest: &Option<RootPath>) -> String {
+    largest.as_ref().map_or(String::new(), |path| format!("; the largest file is `{path}`"))
+}
+
+/// A name that is none of `cpio`, `tar`, `ufs`, `dir`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no format `{0}`: it is one of cpio, tar, dir")]
+#[error("there is no format `{0}`: it is one of cpio, tar, ufs, dir")]
 pub struct UnknownFormat(String);
 
 /// Writes `manifest` to `out`: an archive, or with [`Format::Dir`] a directory.
@@ -134,13 +159,25 @@ pub fn write_stream(
     name: &Path,
 ) -> Result<PackReport, PackError> {
     let level = options.compression.level(options.level)?;
-    let warnings = plan(manifest, options.format)?;
-    let written = compress_archive(manifest, contents, options, level, out);
-    let (unpacked, packed) = written
+    let archive = Archive::plan(manifest, contents, options)?;
+    let warnings = match &archive {
+        Archive::Ufs(plan) => plan.warnings().to_vec(),
+        _ => plan(manifest, options.format)?,
+    };
+    let usage = match &archive {
+        Archive::Ufs(plan) => Some(plan.usage()),
+        _ => None,
+    };
+    let written = compress_archive(&archive, contents, options, level, out)
         .map_err(|error| PackError::from_io(error, |source| PackError::Write { file: name.to_owned(), source }))?;
-    let least_ram_mib =
-        (options.format == Format::Cpio).then(|| least_ram_mib(manifest, packed, options.compression, level));
-    Ok(PackReport { n_entries: manifest.entries.len(), unpacked, packed, least_ram_mib, warnings })
+    let least_ram_mib = match &archive {
+        Archive::Cpio(_) => Some(least_ram_mib(manifest, written.packed, options.compression, level)),
+        // The loader unpacks while it reads, and the kernel uses the image where it is.
+        Archive::Ufs(_) => Some(least_ram_for(std::iter::empty(), written.unpacked, 0)),
+        Archive::Tar(_) => None,
+    };
+    let Written { unpacked, packed, sha1 } = written;
+    Ok(PackReport { n_entries: manifest.entries.len(), unpacked, packed, least_ram_mib, usage, sha1, warnings })
 }
 
 /// The least memory, in MiB, of a machine that boots an initramfs of `packed` bytes with `rootfstype=ramfs`.
@@ -163,27 +200,72 @@ pub fn least_ram_for(sizes: impl Iterator<Item = u64>, packed: u64, decoder_memo
     (packed + content + decoder_memory + KERNEL).div_ceil(1 << 20)
 }
 
-/// Gives the bytes before and after compression.
+/// An archive with all that has to be known before its first byte.
+enum Archive<'m> {
+    Cpio(&'m Manifest),
+    Tar(&'m Manifest),
+    Ufs(Box<ufs::Plan<'m>>),
+}
+
+struct Written {
+    /// Bytes before and after compression.
+    unpacked: u64,
+    packed: u64,
+    sha1: Option<[u8; 20]>,
+}
+
+impl<'m> Archive<'m> {
+    fn plan(manifest: &'m Manifest, contents: &Contents<'_>, options: &PackOptions) -> Result<Archive<'m>, PackError> {
+        Ok(match options.format {
+            Format::Cpio | Format::Dir => Archive::Cpio(manifest),
+            Format::Tar => Archive::Tar(manifest),
+            Format::Ufs => {
+                if !matches!(options.compression, Compression::None | Compression::Gzip) {
+                    return Err(PackError::CompressedUfs(options.compression));
+                }
+                Archive::Ufs(Box::new(ufs::Plan::new(manifest, contents, options.reserve, options.epoch)?))
+            }
+        })
+    }
+
+    /// Its size, where that is known.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Archive::Cpio(manifest) => Some(cpio::size(manifest)),
+            Archive::Tar(_) => None,
+            Archive::Ufs(plan) => Some(plan.usage().size),
+        }
+    }
+
+    fn is_x86(&self) -> bool {
+        matches!(self, Archive::Cpio(manifest) | Archive::Tar(manifest) if manifest.arch == "x86_64")
+    }
+
+    fn write(&self, contents: &Contents<'_>, epoch: u32, out: &mut impl Write) -> io::Result<u64> {
+        match self {
+            Archive::Cpio(manifest) => cpio::write(manifest, contents, epoch, out),
+            Archive::Tar(manifest) => tar::write(manifest, contents, epoch, out),
+            Archive::Ufs(plan) => plan.write(contents, out),
+        }
+    }
+}
+
 fn compress_archive(
-    manifest: &Manifest,
+    archive: &Archive<'_>,
     contents: &Contents<'_>,
     options: &PackOptions,
     level: i32,
     out: &mut impl Write,
-) -> io::Result<(u64, u64)> {
-    let expected = Expected {
-        size: (options.format == Format::Cpio).then(|| cpio::size(manifest)),
-        x86: manifest.arch == "x86_64",
-    };
+) -> io::Result<Written> {
+    let expected = Expected { size: archive.size(), x86: archive.is_x86() };
     let counted = Counted { out: BufWriter::with_capacity(contents::BUFFER, out), n_bytes: 0 };
-    let mut encoder = Encoder::new(counted, options.compression, level, expected, rayon::current_num_threads())?;
-    let unpacked = match options.format {
-        Format::Tar => tar::write(manifest, contents, options.epoch, &mut encoder)?,
-        Format::Cpio | Format::Dir => cpio::write(manifest, contents, options.epoch, &mut encoder)?,
-    };
-    let mut counted = encoder.finish()?;
+    let encoder = Encoder::new(counted, options.compression, level, expected, rayon::current_num_threads())?;
+    let mut digested = Digested { out: encoder, sha1: options.sha1.then(Sha1::new) };
+    let unpacked = archive.write(contents, options.epoch, &mut digested)?;
+    let mut counted = digested.out.finish()?;
     counted.out.flush()?;
-    Ok((unpacked, counted.n_bytes))
+    let sha1 = digested.sha1.map(|sha1| sha1.finalize().into());
+    Ok(Written { unpacked, packed: counted.n_bytes, sha1 })
 }
 
 fn write_directory(
@@ -203,6 +285,8 @@ fn write_directory(
         unpacked: n_bytes,
         packed: n_bytes,
         least_ram_mib: None,
+        usage: None,
+        sha1: None,
         warnings,
     })
 }
@@ -219,6 +303,10 @@ impl PackError {
             PackError::Changed { .. } => Some("trace the root again, then pack the new manifest"),
             PackError::NotGiven { .. } => Some("give the recipe that has the file as well"),
             PackError::TooLarge { .. } => Some("pack as tar, or put the file on a disk of its own"),
+            PackError::ImageTooLarge { .. } => {
+                Some("put large files on a disk of their own, or ask for less with `--free`")
+            }
+            PackError::CompressedUfs(_) => Some("use `--compress gzip` or `--compress none` with `--format ufs`"),
             PackError::CompressedDirectory(_) => Some("use `--compress none` with `--format dir`"),
             _ => None,
         }
@@ -230,6 +318,7 @@ impl fmt::Display for Format {
         f.pad(match self {
             Format::Cpio => "cpio",
             Format::Tar => "tar",
+            Format::Ufs => "ufs",
             Format::Dir => "dir",
         })
     }
@@ -239,7 +328,7 @@ impl FromStr for Format {
     type Err = UnknownFormat;
 
     fn from_str(text: &str) -> Result<Format, UnknownFormat> {
-        let all = [Format::Cpio, Format::Tar, Format::Dir];
+        let all = [Format::Cpio, Format::Tar, Format::Ufs, Format::Dir];
         all.into_iter().find(|f| f.to_string() == text).ok_or_else(|| UnknownFormat(text.to_owned()))
     }
 }
@@ -254,6 +343,26 @@ impl<W: Write> Write for Counted<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.out.write(bytes)?;
         self.n_bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Digests what passes, when it is asked to.
+struct Digested<W> {
+    out: W,
+    sha1: Option<Sha1>,
+}
+
+impl<W: Write> Write for Digested<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.update(&bytes[..n]);
+        }
         Ok(n)
     }
 
@@ -331,7 +440,7 @@ mod tests {
 
     #[test]
     fn names_of_formats_and_compressions_are_read_back() {
-        for format in [Format::Cpio, Format::Tar, Format::Dir] {
+        for format in [Format::Cpio, Format::Tar, Format::Ufs, Format::Dir] {
             assert_eq!(format.to_string().parse(), Ok(format));
         }
         for compression in Compression::ALL {
@@ -339,7 +448,7 @@ mod tests {
         }
         assert_eq!(
             "zip".parse::<Format>().unwrap_err().to_string(),
-            "there is no format `zip`: it is one of cpio, tar, dir"
+            "there is no format `zip`: it is one of cpio, tar, ufs, dir"
         );
         assert!("ZSTD".parse::<Compression>().is_err());
     }

@@ -7,6 +7,7 @@
 use super::{Format, PackError};
 use crate::manifest::{Content, Entry, Manifest};
 use crate::path::{RootPath, escaped};
+use crate::ufs;
 use std::fmt;
 
 /// Bytes of a path or a symlink's target, with the NUL at the end, that Linux takes (`PATH_MAX`).
@@ -15,6 +16,9 @@ const PATH_MAX: usize = 4096;
 const NEWC_MAX_SIZE: u64 = u32::MAX as u64;
 /// The kernel's own split of a device number: 12 and 20 bits (`include/linux/kdev_t.h`).
 const MAX_DEVICE: (u32, u32) = (0xfff, 0xf_ffff);
+
+/// Bytes of a symlink's target, with the NUL at the end, that illumos follows (`MAXPATHLEN`).
+const UFS_MAX_TARGET: usize = 1024;
 
 /// Something of the manifest that the result does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +41,14 @@ pub fn plan(manifest: &Manifest, format: Format) -> Result<Vec<Warning>, PackErr
     for (index, entry) in manifest.entries.iter().enumerate() {
         check_place(manifest, index, entry)?;
         check_limits(entry)?;
-        if format == Format::Cpio {
-            check_newc(entry)?;
+        match format {
+            Format::Cpio => check_newc(entry)?,
+            Format::Ufs => check_ufs(entry)?,
+            Format::Tar | Format::Dir => {}
         }
     }
-    let lost = manifest.entries.iter().filter(|e| format == Format::Cpio && !e.xattrs.is_empty());
+    let loses_xattrs = matches!(format, Format::Cpio | Format::Ufs);
+    let lost = manifest.entries.iter().filter(|e| loses_xattrs && !e.xattrs.is_empty());
     Ok(lost
         .map(|entry| Warning::XattrsLost {
             path: entry.path.clone(),
@@ -102,6 +109,27 @@ fn check_newc(entry: &Entry) -> Result<(), PackError> {
     Ok(())
 }
 
+fn check_ufs(entry: &Entry) -> Result<(), PackError> {
+    let refuse = |reason: String| Err(PackError::DoesNotFit { path: entry.path.clone(), reason });
+    if entry.path.file_name().len() > ufs::MAX_NAME {
+        return refuse(format!("a name in UFS has at most {} bytes", ufs::MAX_NAME));
+    }
+    if entry.size() > ufs::MAX_FILE_SIZE {
+        return refuse(format!("it has {} bytes, and a file in UFS at most 1 TiB - 1", entry.size()));
+    }
+    match &entry.content {
+        Content::Symlink { target } if target.len() >= UFS_MAX_TARGET => {
+            refuse(format!("illumos follows no symlink with a target of more than {} bytes", UFS_MAX_TARGET - 1))
+        }
+        Content::Char { major, minor } | Content::Block { major, minor }
+            if ufs::encode_device(*major, *minor).is_none() =>
+        {
+            refuse(format!("UFS has 14 and 18 bits for a device number, too few for {major}:{minor}"))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -146,11 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn capabilities_are_lost_in_newc_with_a_warning() {
+    fn capabilities_are_lost_in_newc_and_ufs_with_a_warning() {
         let mut ping = file("/ping", b"x");
         ping.xattrs = vec![(b"security.capability".to_vec(), vec![1]), (b"user.x".to_vec(), vec![2])];
-        let warnings = plan(&manifest(vec![ping.clone()]), Format::Cpio).unwrap();
-        assert_eq!(warnings[0].to_string(), "`/ping` loses what cpio cannot hold: security.capability, user.x");
+        for (format, name) in [(Format::Cpio, "cpio"), (Format::Ufs, "ufs")] {
+            let warnings = plan(&manifest(vec![ping.clone()]), format).unwrap();
+            let expected = format!("`/ping` loses what {name} cannot hold: security.capability, user.x");
+            assert_eq!(warnings[0].to_string(), expected);
+        }
         assert!(plan(&manifest(vec![ping]), Format::Tar).unwrap().is_empty());
     }
 
@@ -167,6 +198,24 @@ mod tests {
         assert!(refused(Format::Cpio, vec![file("/a", b""), file("/a/b", b"")]).contains("not as a directory"));
         assert!(refused(Format::Cpio, vec![file("/TRAILER!!!", b"")]).contains("ends at this name"));
         assert!(refused(Format::Cpio, vec![entry("/d", Content::Block { major: 4096, minor: 0 })]).contains("4096:0"));
+    }
+
+    #[test]
+    fn what_ufs_cannot_hold_is_refused_with_its_path() {
+        let fits = [
+            file(&format!("/{}", "n".repeat(255)), b""),
+            entry("/s", Content::Symlink { target: vec![b'x'; 1023] }),
+            entry("/z", Content::Char { major: 4095, minor: 0x3_ffff }),
+        ];
+        assert!(plan(&manifest(fits.to_vec()), Format::Ufs).unwrap().is_empty());
+        let name = refused(Format::Ufs, vec![file(&format!("/{}", "n".repeat(256)), b"")]);
+        assert!(name.contains("at most 255 bytes"), "{name}");
+        let link = refused(Format::Ufs, vec![entry("/s", Content::Symlink { target: vec![b'x'; 1024] })]);
+        assert!(link.starts_with("`/s`") && link.contains("1023"), "{link}");
+        let device = refused(Format::Ufs, vec![entry("/z", Content::Block { major: 1, minor: 0x4_0000 })]);
+        assert!(device.starts_with("`/z`") && device.contains("1:262144"), "{device}");
+        assert!(plan(&manifest(vec![large((1 << 40) - 1)]), Format::Ufs).is_ok());
+        assert!(refused(Format::Ufs, vec![large(1 << 40)]).contains("`/big`"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod model_root;
 mod modules;
 mod node;
 mod pack;
+mod pack_ufs;
 mod readers;
 mod rules;
 mod small_root;

@@ -100,7 +100,7 @@ impl Tree {
         let root = Root::open(self.host.path()).unwrap();
         // The lowest levels, so that the tests stay fast.
         let level = Some(*compression.levels().start());
-        let options = PackOptions { format, compression, level, epoch: EPOCH };
+        let options = PackOptions { format, compression, level, epoch: EPOCH, ..PackOptions::default() };
         write_archive(&self.manifest(), &Contents::new(&root), &options, out)
     }
 

@@ -302,7 +302,7 @@ impl Image {
 }
 
 fn pack(manifest: &Manifest, root: &Root, out: &Path) {
-    let options = PackOptions { format: Format::Dir, compression: Compression::None, level: None, epoch: 0 };
+    let options = PackOptions { format: Format::Dir, compression: Compression::None, ..PackOptions::default() };
     write_archive(manifest, &Contents::new(root), &options, out).unwrap();
 }
 

@@ -273,7 +273,7 @@ impl Image {
     /// The archive, as packed with these settings.
     pub fn pack(&self, source: &Source, format: Format, compression: Compression) -> PathBuf {
         let root = Root::open(&source.root).unwrap();
-        let options = PackOptions { format, compression, level: None, epoch: 0 };
+        let options = PackOptions { format, compression, ..PackOptions::default() };
         let out = self.scratch.path().join(format!("archive.{format}"));
         write_archive(&self.manifest, &Contents::new(&root), &options, &out).unwrap();
         out
