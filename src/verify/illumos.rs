@@ -199,7 +199,8 @@ fn judge(missing: &Missing, graph: &Graph) -> Finding {
         (_, Kind::Target) => Component::Program,
         _ => Component::Rules,
     };
-    let finding = match words(missing, graph) {
+    // A rule has words of its own, which say what the machine makes of it.
+    let finding = match words(missing, graph).filter(|_| missing.consequence.is_none()) {
         Some(words) => Finding::new(severity, component, words).hint(missing.sentence()),
         None => Finding::new(severity, component, format!("missing: {}", missing.sentence())),
     };

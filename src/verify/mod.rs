@@ -229,6 +229,11 @@ fn verify_illumos_iso(
     report: &mut Report,
 ) -> Result<(), VerifyError> {
     let Some(start) = illumos_iso::follow(image, report) else { return Ok(()) };
+    if start.is_ufs {
+        let message = "what is in the boot archive was not checked: UFS is not read";
+        report.find(Finding::new(Severity::Warning, Component::Image, message));
+        return Ok(());
+    }
     let archive = Archive::new(vec![start.archive.clone()]);
     let unpacked = archive::unpack(&archive, manifest.is_some(), report)?;
     let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
@@ -374,7 +379,9 @@ impl VerifyError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             VerifyError::Unpack { .. } => Some("set TMPDIR to a directory with more room"),
-            VerifyError::Unknown { .. } => Some("give an ISO, an initramfs (cpio) or tar archive, also compressed, or a directory"),
+            VerifyError::Unknown { .. } => {
+                Some("give an ISO, an initramfs (cpio) or tar archive, also compressed, or a directory")
+            }
             _ => None,
         }
     }

@@ -217,7 +217,9 @@ mod tests {
         let unpacked = unpack(&archive, true, &mut report).unwrap();
         let lines = unpacked.map(|unpacked| {
             let nodes = unpacked.tree.iter();
-            nodes.map(|(path, node)| format!("{path} {:?} {:o} {}:{}", node.kind, node.mode, node.uid, node.gid)).collect()
+            nodes
+                .map(|(path, node)| format!("{path} {:?} {:o} {}:{}", node.kind, node.mode, node.uid, node.gid))
+                .collect()
         });
         (lines, report.findings.into_iter().map(|finding| finding.message).collect())
     }

@@ -8,6 +8,7 @@ mod fetch;
 mod illumos;
 mod illumos_chain;
 mod illumos_packages;
+mod illumos_products;
 mod init;
 mod iso;
 mod iso_boot;

@@ -56,6 +56,8 @@ pub(super) struct Start {
     /// `unix` as the loader has it.
     pub kernel: BootFile,
     pub archive: Blob,
+    /// Whether the archive is what the kernel mounts as its root.
+    pub is_ufs: bool,
 }
 
 /// What one loader does on one kind of machine.
@@ -205,8 +207,8 @@ fn start(attempts: &[(bool, Attempt)], files: &Files<'_>, report: &mut Report) -
         check_elf(attempt, &kernel, report);
         let found = check_archive(attempt, &archive, report);
         attempt.check_hash(files, found.as_ref(), report);
-        if found.is_some() && chosen.is_none() {
-            chosen = Some(Start { kernel, archive: archive.blob });
+        if let (Some(found), None) = (found, &chosen) {
+            chosen = Some(Start { kernel, archive: archive.blob, is_ufs: found.kind == Kind::Ufs });
         }
     }
     chosen

@@ -227,3 +227,68 @@ fn no_byte_of_the_loaders_files_makes_it_panic() {
         assert!(!verdict.findings.is_empty(), "{length} bytes");
     }
 }
+
+/// The archive of a real trace. UFS is read elsewhere; of cpio, which the kernel would not take, everything else is
+/// checked all the same.
+mod contents {
+    use super::image::{ARCHIVE, Image, UNIX, lines};
+    use crate::model_root::{generator::Year, shared};
+    use minroot::manifest::{Manifest, json};
+    use minroot::pack::{Compression, Contents, Format, PackOptions, write_archive};
+    use minroot::root::Root;
+    use std::path::Path;
+    use std::process::Command;
+    use std::sync::OnceLock;
+
+    fn manifest() -> &'static Manifest {
+        static MANIFEST: OnceLock<Manifest> = OnceLock::new();
+        MANIFEST.get_or_init(|| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let recipe = format!("{}/rules/recipes/illumos-base.toml", env!("CARGO_MANIFEST_DIR"));
+            let mut trace = Command::new(env!("CARGO_BIN_EXE_minroot"));
+            trace.arg("trace").arg("--root").arg(shared(Year::Y2025)).arg(recipe).arg("-o").arg(file.path());
+            let output = trace.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            json::read(&std::fs::read(file.path()).unwrap()).unwrap()
+        })
+    }
+
+    fn packed(without: &str) -> Vec<u8> {
+        let mut manifest = manifest().clone();
+        manifest.entries.retain(|entry| entry.path.as_bytes() != without.as_bytes());
+        let root = Root::open(shared(Year::Y2025)).unwrap();
+        let options = PackOptions { format: Format::Cpio, compression: Compression::Gzip, ..PackOptions::default() };
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("archive");
+        write_archive(&manifest, &Contents::new(&root), &options, Path::new(&out)).unwrap();
+        std::fs::read(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_in_the_archive_is_checked_as_a_directory_is() {
+        let chain = |without: &str, unix: Option<&[u8]>| {
+            let mut image = Image::with_loader(&packed(without));
+            // The hash is that of what unpacks from it.
+            image.remove(super::HASH);
+            if let Some(unix) = unix {
+                image.files.insert(UNIX.into(), unix.to_vec());
+            }
+            let mut found = lines(&image.verdict());
+            let no_root = format!("P kernel: failed to mount ramdisk from boot [{ARCHIVE}]");
+            assert_eq!(found.first(), Some(&no_root));
+            found.remove(0);
+            found
+        };
+        assert_eq!(chain("", None), [""; 0]);
+        let lost = chain(UNIX, None);
+        let expected = format!("P kernel: Unable to boot: krtld: could neither locate nor resolve symbols for: {UNIX}");
+        assert!(lost.iter().any(|line| line.starts_with(&expected)), "{lost:#?}");
+        let other = format!("P kernel: Unable to boot: the kernel that runs is not the one in the archive [{UNIX}]");
+        assert_eq!(chain("", Some(b"\x7fELF of another build")), [other]);
+        let library = chain("/lib/libc.so.1", None);
+        let words = "ld.so.1: init: fatal: libc.so.1: open failed: No such file or directory";
+        assert!(library.iter().any(|line| line.contains(words)), "{library:#?}");
+        let module = chain("/kernel/fs/amd64/specfs", None);
+        assert!(module.iter().any(|line| line.starts_with("P kernel: ") && line.contains("specfs")), "{module:#?}");
+    }
+}
