@@ -114,7 +114,7 @@ fn words(missing: &Missing, graph: &Graph) -> Option<String> {
     let name = &missing.name;
     match missing.reason.kind {
         Kind::Needed | Kind::LazyNeeded | Kind::Filtee => {
-            let program = program_of(from, graph);
+            let program = program_of(from, graph)?;
             let program = escaped(program.file_name());
             Some(format!("ld.so.1: {program}: fatal: {name}: open failed: No such file or directory"))
         }
@@ -123,8 +123,9 @@ fn words(missing: &Missing, graph: &Graph) -> Option<String> {
     }
 }
 
-/// A program that loads an object: the first one on the way up that nothing else loads.
-fn program_of(object: &RootPath, graph: &Graph) -> RootPath {
+/// A program that loads an object: the first one on the way up that nothing else loads; `None` when it is a library by
+/// its name, which waits for a program that is not here.
+fn program_of(object: &RootPath, graph: &Graph) -> Option<RootPath> {
     let mut waiting = vec![object.clone()];
     let mut next = 0;
     while let Some(path) = waiting.get(next).cloned() {
@@ -137,8 +138,8 @@ fn program_of(object: &RootPath, graph: &Graph) -> RootPath {
             .filter(|(_, reason)| is_loaded(reason))
             .filter_map(|(from, _)| from)
             .collect();
-        if loaders.is_empty() {
-            return path;
+        if loaders.is_empty() && memchr::memmem::find(path.file_name(), b".so").is_none() {
+            return Some(path);
         }
         for loader in loaders {
             if !waiting.contains(&loader) {
@@ -147,7 +148,7 @@ fn program_of(object: &RootPath, graph: &Graph) -> RootPath {
         }
         next += 1;
     }
-    object.clone()
+    None
 }
 
 /// `start_init_common` of the kernel's os/main.c sets up a process of 32 bits, whatever the kernel's own.

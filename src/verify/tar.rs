@@ -108,7 +108,11 @@ impl<'m, 'd> Reader<'m, 'd> {
         let header = entry.header();
         let (mode, uid, gid) = (header.mode()? & 0o7777, header.uid()?, header.gid()?);
         let kind = header.entry_type();
-        let device = (header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0));
+        // Other members may have anything in these fields.
+        let device = match kind {
+            EntryType::Char | EntryType::Block => (header.device_major()?, header.device_minor()?),
+            _ => (None, None),
+        };
         let link = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let mut member = Member {
             name: path.relative().to_vec(),
@@ -140,7 +144,9 @@ impl<'m, 'd> Reader<'m, 'd> {
                 self.inodes.insert(path, member.inode);
             }
             EntryType::Symlink => member.link_target = link,
-            EntryType::Char | EntryType::Block => member.device = device,
+            EntryType::Char | EntryType::Block => {
+                member.device = (device.0.unwrap_or_default(), device.1.unwrap_or_default());
+            }
             _ => {}
         }
         self.members.add(&member, &mut entry)

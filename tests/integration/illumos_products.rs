@@ -3,8 +3,9 @@
 use crate::model_root::{generator::Year, shared};
 use crate::support::{run, scratch, tool};
 use minroot::manifest::{Content, Entry, Manifest, json};
+use minroot::recipe::System;
 use minroot::text::Style;
-use minroot::verify::{Severity, Subject, Verdict, verify};
+use minroot::verify::{Finding, Severity, Subject, Verdict, verify, verify_as};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,8 +50,13 @@ impl Product {
     }
 }
 
+/// All findings but suggestions, and but libraries that are loaded on first use and that the tables do not have.
 fn lines(verdict: &Verdict) -> Vec<String> {
-    let findings = verdict.findings.iter().filter(|finding| finding.severity != Severity::Suggestion);
+    let is_lazy = |finding: &Finding| {
+        finding.severity == Severity::Warning && finding.hint.as_deref().is_some_and(|hint| hint.contains(": lazy; "))
+    };
+    let findings =
+        verdict.findings.iter().filter(|finding| finding.severity != Severity::Suggestion && !is_lazy(finding));
     findings.map(|f| format!("{} {}: {}", f.severity.letter(), f.component, f.message)).collect()
 }
 
@@ -143,7 +149,9 @@ fn a_compressed_zone_is_read_as_the_plain_one() {
         let whole = std::fs::read(&zone.file).unwrap();
         std::fs::write(&zone.file, &whole[..whole.len() / 2]).unwrap();
         let verdict = zone.verdict(&zone.manifest);
-        assert!(!verdict.starts() && lines(&verdict)[0].starts_with("P image: tar: "), "{:?}", lines(&verdict));
+        // Of a block that is not whole zstd gives nothing, so that it is not even known to be tar.
+        let words = if compression == "zstd" { "ZSTD-compressed data is truncated" } else { "P image: tar: " };
+        assert!(!verdict.starts() && lines(&verdict)[0].contains(words), "{:?}", lines(&verdict));
     }
 }
 
@@ -160,7 +168,8 @@ fn zone_without(paths: &[&str]) -> Verdict {
     };
     let out = zone.directory.path().join("less.tar");
     minroot::pack::write_archive(&manifest, &minroot::pack::Contents::new(&root), &options, &out).unwrap();
-    verify(&out, None, &minroot::rules::RuleSet::load(&[]).unwrap()).unwrap()
+    // Without its C library nothing in the tree says which system it is for.
+    verify_as(Some(System::Illumos), &out, None, &minroot::rules::RuleSet::load(&[]).unwrap()).unwrap()
 }
 
 #[test]
@@ -181,11 +190,16 @@ fn what_a_zone_lacks_is_told_in_the_words_of_who_fails() {
 fn another_file_than_the_manifest_says_is_told() {
     let mut zone = product(Year::Y2025, "illumos-zone", "zone.tar", &["--compress", "none"]);
     let entry = zone.manifest.entries.iter_mut().find(|entry| entry.path.as_bytes() == b"/usr/bin/getent").unwrap();
-    entry.mode = 0o500;
-    entry.gid = 77;
+    let (mode, gid) = (entry.mode, entry.gid);
+    (entry.mode, entry.gid) = (0o700, 77);
     let found = lines(&zone.verdict(&zone.manifest));
-    assert!(found[0].starts_with("W manifest: `/usr/bin/getent` has mode 0555, the manifest says 0500"), "{found:#?}");
-    assert!(found[1].starts_with("W manifest: `/usr/bin/getent` belongs to 0:2, the manifest says 0:77"), "{found:#?}");
+    assert_eq!(
+        found,
+        [
+            format!("W manifest: `/usr/bin/getent` has mode {mode:04o}, the manifest says 0700"),
+            format!("W manifest: `/usr/bin/getent` belongs to 0:{gid}, the manifest says 0:77"),
+        ]
+    );
 }
 
 #[test]
