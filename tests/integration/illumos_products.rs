@@ -177,7 +177,7 @@ fn what_a_zone_lacks_is_told_in_the_words_of_who_fails() {
     for (path, expected) in [
         ("/sbin/init", "P kernel: the zone cannot boot: /sbin/init is not in the image"),
         ("/lib/libc.so.1", "ld.so.1: init: fatal: libc.so.1: open failed: No such file or directory"),
-        ("/usr/bin/sh", "H program: No shell"),
+        ("/sbin/sh", "H program: No shell"),
         ("/usr/bin/getent", "zlogin: the user is unknown to the zone"),
     ] {
         let verdict = zone_without(&[path]);
