@@ -4,8 +4,9 @@
 #   benches/commands.sh            everything
 #   benches/commands.sh trace      the trace of all executables against libtree and against the floor
 #   benches/commands.sh build      the archive and the ISO of the node recipe
+#   benches/commands.sh ufs        the boot archive of illumos against makefs, and its compression against gzip
 #
-# Needs hyperfine, libtree, gcc, python3 and for `build` the network once. The method is in benches/README.md.
+# Needs hyperfine, libtree, gcc, python3, for `ufs` makefs, and for `build` and `ufs` the network once. The method is in benches/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-all}
@@ -81,4 +82,27 @@ if [ "$what" = all ] || [ "$what" = build ]; then
         wc -c < "$work/node.iso" | sed "s/$/ bytes: ISO with the same kernel, both at zstd -3/"
         ratio build-zstd-3 mkinitramfs-list
     fi
+fi
+
+if [ "$what" = all ] || [ "$what" = ufs ]; then
+    recipe=rules/recipes/debian-node.toml
+    root=$("$minroot" fetch "$recipe" 2>/dev/null)
+    runs=${RUNS:-10}
+    "$minroot" trace "$recipe" --root "$root" -o "$work/node.json" 2>/dev/null
+    pack="$minroot pack -m $work/node.json --root $root"
+    # makefs reads a tree, so there is one with the same files. Its image is for 4.4BSD: only time and size compare.
+    $pack --format dir -o "$work/tree" 2>/dev/null
+    time_it pack-ufs "$pack --format ufs --compress none -o $work/node.ufs"
+    time_it makefs-ffs "makefs -t ffs -B le -o version=1,bsize=8192,fsize=1024 $work/node.ffs $work/tree"
+    ratio pack-ufs makefs-ffs
+    wc -c < "$work/node.ufs" | sed "s/$/ bytes: ours/"
+    wc -c < "$work/node.ffs" | sed "s/$/ bytes: image of makefs/"
+    for level in 6 9; do
+        time_it "pack-ufs-gzip-$level" "$pack --format ufs --compress gzip --level $level -o $work/node.ufs.gz"
+        # What gzip has to read is there already, and nothing has to write what it prints.
+        time_it "gzip-$level" "gzip -$level -n -c $work/node.ufs"
+        ratio "gzip-$level" "pack-ufs-gzip-$level"
+        wc -c < "$work/node.ufs.gz" | sed "s/$/ bytes: ours at level $level/"
+        gzip -"$level" -n -c "$work/node.ufs" | wc -c | sed "s/$/ bytes: gzip -$level/"
+    done
 fi

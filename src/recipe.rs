@@ -111,9 +111,12 @@ pub struct RecipeFile {
 pub struct Startup {
     /// A command line. Plain words are started directly; shell syntax needs `/bin/sh` in the root.
     pub run: String,
-    /// The machine goes on when the command ends, instead of powering off.
+    /// The next command does not wait for this one; on Linux the machine goes on when it ends, instead of powering off.
     #[serde(default)]
     pub background: bool,
+    /// After the commands of all other recipes: the shell on the console, which would keep them waiting.
+    #[serde(default)]
+    pub last: bool,
 }
 
 /// A static address for one interface.
@@ -273,6 +276,7 @@ impl Recipe {
             self.file.push(new);
         }
         self.startup.extend(startup);
+        self.startup.sort_by_key(|command| command.last);
         replace(&mut self.network, network);
         let BootOptions { kernel_args, kernel, memory, compress, level } = boot;
         replace(&mut self.boot.kernel_args, kernel_args);
@@ -346,6 +350,14 @@ mod tests {
         assert_eq!(first.source.apt, ["a", "b"]);
         assert_eq!(first.trace.targets, ["/a", "/b"]);
         assert_eq!((first.boot.memory, first.boot.level), (Some(512), Some(3)));
+    }
+
+    #[test]
+    fn the_shell_of_an_earlier_recipe_waits_for_the_commands_of_a_later_one() {
+        let mut first = recipe("[[startup]]\nrun='mount'\n[[startup]]\nrun='sh'\nlast=true");
+        first.merge(recipe("[[startup]]\nrun='plumb'\n[[startup]]\nrun='up'")).unwrap();
+        let order: Vec<&str> = first.startup.iter().map(|command| command.run.as_str()).collect();
+        assert_eq!(order, ["mount", "plumb", "up", "sh"]);
     }
 
     #[test]

@@ -230,7 +230,7 @@ mod tests {
     use crate::init::plan::{Directive, Lines};
 
     fn startup(run: &str, background: bool) -> Startup {
-        Startup { run: run.to_owned(), background }
+        Startup { run: run.to_owned(), background, last: false }
     }
 
     fn network(interface: &str, address: &str, gateway: Option<&str>) -> Network {

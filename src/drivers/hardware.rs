@@ -20,8 +20,8 @@ pub struct Binding {
     pub node: String,
     /// The names that were tried, in the kernel's order.
     pub candidates: Vec<String>,
-    /// The driver that takes the node; two if it depends on the slot, conventional PCI first; none if no driver of the
-    /// root does.
+    /// The driver that takes the node; two if it depends on the slot, conventional PCI first, and more if it depends on
+    /// the revision; none if no driver of the root does.
     pub chosen: Vec<Chosen>,
 }
 
@@ -62,6 +62,11 @@ impl DriverDatabases {
                     chosen.push(found);
                 }
             }
+            for found in self.bound_to_a_revision(&pci) {
+                if chosen.iter().all(|other| other.driver != found.driver) {
+                    chosen.push(found);
+                }
+            }
             return Some((pci.names(Bus::Express), chosen));
         }
         let name = match node.split_once(':') {
@@ -76,6 +81,21 @@ impl DriverDatabases {
         };
         let chosen = self.first_bound(vec![name.clone()]).into_iter().collect();
         Some((vec![name], chosen))
+    }
+
+    /// The drivers that take the function if it has a certain revision, which no profile knows.
+    fn bound_to_a_revision(&self, pci: &PciDevice) -> Vec<Chosen> {
+        let mut found = Vec::new();
+        for stem in pci.before_revision() {
+            for (alias, driver) in self.aliases.range(stem.clone()..).take_while(|(alias, _)| alias.starts_with(&stem))
+            {
+                let revision = alias[stem.len()..].strip_prefix('.');
+                if revision.is_some_and(|revision| u8::from_str_radix(revision, 16).is_ok()) {
+                    found.push(Chosen { driver: driver.clone(), name: alias.clone() });
+                }
+            }
+        }
+        found
     }
 
     fn first_bound(&self, names: Vec<String>) -> Option<Chosen> {
@@ -171,6 +191,28 @@ mod tests {
         ]);
         let (_, chosen) = found.bind("pci:v00001B36d0000000Csv00001AF4sd00000000bc06sc04i00").unwrap();
         assert_eq!(chosen.iter().map(|c| &c.driver[..]).collect::<Vec<_>>(), ["pci_pci", "pcieb"]);
+    }
+
+    #[test]
+    fn a_driver_for_one_revision_of_a_device_is_kept_beside_that_of_the_others() {
+        let found = databases(&[
+            ("/etc/name_to_major", "e1000g 1\nold 2\nother 3\nboard 4\nexpress 5\n"),
+            (
+                "/etc/driver_aliases",
+                "e1000g \"pci8086,100f\"\nold \"pci8086,100f.1\"\nother \"pci8086,100f.15ad.751\"\n\
+                 board \"pci8086,100f.15ad.750.a0\"\nother \"pci8086,100f1.2\"\nexpress \"pciex8086,100f.3\"\n\
+                 other \"pci8086,100f.100\"\n",
+            ),
+        ]);
+        let (_, chosen) = found.bind("pci:v00008086d0000100Fsv000015ADsd00000750bc02sc00i00").unwrap();
+        let pairs: Vec<_> = chosen.iter().map(|c| (&c.driver[..], &c.name[..])).collect();
+        let expected = [
+            ("e1000g", "pci8086,100f"),
+            ("express", "pciex8086,100f.3"),
+            ("board", "pci8086,100f.15ad.750.a0"),
+            ("old", "pci8086,100f.1"),
+        ];
+        assert_eq!(pairs, expected);
     }
 
     #[test]

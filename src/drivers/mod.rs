@@ -71,6 +71,8 @@ const CONF_DIRECTORIES: [&str; 3] = ["/platform/i86pc/kernel/drv", "/kernel/drv"
 pub struct DriverDatabases {
     pub name_to_major: Option<Table<MajorNumber>>,
     pub driver_aliases: Option<Table<DriverAlias>>,
+    /// `/etc/ppt_aliases`: the devices that bhyve passes through to its machines, as aliases of the driver `ppt`.
+    pub ppt_aliases: Option<Table<DriverAlias>>,
     pub driver_classes: Option<Table<DriverClass>>,
     pub minor_perm: Option<Table<MinorPermission>>,
     pub name_to_sysnum: Option<Table<SystemCall>>,
@@ -107,6 +109,7 @@ impl DriverDatabases {
         system.extend(table(read, "/etc/system", system::read_line));
         let confs = majors.keys().filter_map(|driver| Some((driver.clone(), read_conf(read, driver)?))).collect();
         DriverDatabases {
+            ppt_aliases: table(read, "/etc/ppt_aliases", driver_aliases::read_line),
             driver_classes: table(read, "/etc/driver_classes", driver_classes::read_line),
             minor_perm: table(read, "/etc/minor_perm", minor_perm::read_line),
             name_to_sysnum: table(read, "/etc/name_to_sysnum", name_to_sysnum::read_line),
@@ -163,6 +166,7 @@ impl DriverDatabases {
         }
         of(&self.name_to_major)
             .chain(of(&self.driver_aliases))
+            .chain(of(&self.ppt_aliases))
             .chain(of(&self.driver_classes))
             .chain(of(&self.minor_perm))
             .chain(of(&self.name_to_sysnum))
@@ -304,7 +308,7 @@ mod tests {
             text in "([a-c]|[ \t\r\n;,:=]|[*#\"\\\\/&|]|-?[0-9]|0x|pseudo|parent|class|name|set|exclude|drv/){0,80}",
         ) {
             let paths = [
-                "/etc/driver_aliases", "/etc/driver_classes", "/etc/minor_perm", "/etc/name_to_sysnum", "/etc/dacf.conf",
+                "/etc/driver_aliases", "/etc/ppt_aliases", "/etc/driver_classes", "/etc/minor_perm", "/etc/name_to_sysnum", "/etc/dacf.conf",
                 "/etc/iu.ap", "/etc/path_to_inst", "/etc/mach", "/etc/security/device_policy", "/etc/sock2path.d/x",
                 "/etc/security/extra_privs", "/etc/system", "/etc/system.d/x", "/kernel/drv/a.conf",
             ];

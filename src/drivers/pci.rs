@@ -8,8 +8,8 @@
 //! The surprise is `pciSSSS,ssss`: the subsystem's numbers look like those of a device, so a card can be taken for
 //! another one. The suffixes `,s` and `,p` of newer gates tell the two apart.
 
-/// The numbers in a function's configuration space that its names are made of. The revision is not known, so there are
-/// no names with one: the two aliases of the gate that have it (marvell88sx) are never met.
+/// The numbers in a function's configuration space that its names are made of. The revision is not known: names that end
+/// in one are asked for by what stands before it ([`PciDevice::before_revision`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PciDevice {
     pub vendor: u16,
@@ -60,6 +60,16 @@ impl PciDevice {
         self.compatible("pci", &mut names);
         names.extend(self.node_name().map(str::to_owned));
         names
+    }
+
+    /// What stands before the revision, a hexadecimal number after a dot, in the names that have one.
+    pub(super) fn before_revision(&self) -> Vec<String> {
+        let PciDevice { vendor, device, subsystem_vendor, subsystem, .. } = self;
+        let of_bus = |prefix| {
+            let whole = format!("{prefix}{vendor:x},{device:x}.{subsystem_vendor:x}.{subsystem:x}");
+            [(*subsystem_vendor != 0).then_some(whole), Some(format!("{prefix}{vendor:x},{device:x}"))]
+        };
+        ["pciex", "pci"].into_iter().flat_map(of_bus).flatten().collect()
     }
 
     fn compatible(&self, prefix: &str, names: &mut Vec<String>) {

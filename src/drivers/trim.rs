@@ -22,6 +22,7 @@ impl DriverDatabases {
         let mut trimmed = Vec::new();
         add(&mut trimmed, &self.name_to_major, |entry| is_kept(&entry.driver));
         add(&mut trimmed, &self.driver_aliases, |entry| is_kept(&entry.driver));
+        add(&mut trimmed, &self.ppt_aliases, |entry| is_kept(&entry.driver));
         add(&mut trimmed, &self.driver_classes, |entry| is_kept(&entry.driver));
         add(&mut trimmed, &self.minor_perm, |entry| {
             is_kept(&entry.driver) && MinorPermission::cloned(entry).is_none_or(stays)
@@ -71,11 +72,12 @@ mod tests {
     use proptest::prelude::*;
 
     const FILES: &[(&str, &str)] = &[
-        ("/etc/name_to_major", "# numbers\ncn 0\nclone 5\nasy 8\ne1000g 20\nptm 30\ntl 31\ntcp 32\nohci 40\n"),
+        ("/etc/name_to_major", "# numbers\ncn 0\nclone 5\nasy 8\ne1000g 20\nppt 25\nptm 30\ntl 31\ntcp 32\nohci 40\n"),
         (
             "/etc/driver_aliases",
             "asy \"pci11c1,480\"\ne1000g \"pci8086,100e\"\nghost \"pci1,1\"\nohci \"pciclass,0c0310\"\n",
         ),
+        ("/etc/ppt_aliases", "ppt \"/pci@0,0/pci8086,6f08@3/pci10de,11d7@0\"\n"),
         ("/etc/driver_classes", "# classes\nata\tscsi\nohci usb\n"),
         (
             "/etc/minor_perm",
@@ -115,6 +117,8 @@ mod tests {
     fn aliases_and_classes_of_unknown_drivers_go_too() {
         assert_eq!(trimmed(&["asy"], "/etc/driver_aliases"), "asy \"pci11c1,480\"\n");
         assert_eq!(trimmed(&["asy"], "/etc/driver_classes"), "# classes\n");
+        assert_eq!(trimmed(&["asy"], "/etc/ppt_aliases"), "");
+        assert!(trimmed(&["ppt"], "/etc/ppt_aliases").starts_with("ppt \"/pci@0,0/"));
     }
 
     #[test]
@@ -165,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_entry_is_left_of_others_and_none_is_lost_of_kept(keep in proptest::collection::vec(any::<bool>(), 8)) {
+        fn no_entry_is_left_of_others_and_none_is_lost_of_kept(keep in proptest::collection::vec(any::<bool>(), 9)) {
             let full = databases(FILES);
             let kept: BTreeSet<String> =
                 full.drivers().zip(&keep).filter(|(_, keep)| **keep).map(|(driver, _)| driver.to_owned()).collect();

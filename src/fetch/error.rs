@@ -35,6 +35,8 @@ pub enum FetchError {
     Damaged { path: PathBuf, part: String, source: io::Error },
     #[error("cannot unpack `{}`: `{part}` is compressed in a way that minroot does not know", path.display())]
     Compression { path: PathBuf, part: String },
+    #[error("cannot unpack `{}`: the files of `{package}` are in `{part}`, which minroot does not read", path.display())]
+    ClassArchive { path: PathBuf, package: String, part: String },
     #[error("refused to unpack `{}` of the package `{package}`: {refusal}", escaped(member))]
     Refused { package: String, member: Vec<u8>, refusal: Refusal },
     #[error("`{}` is both in the package `{first}` and in the package `{second}`", escaped(path))]
@@ -108,6 +110,9 @@ impl FetchError {
                 Some("the cache needs about five times the size of the packages; set XDG_CACHE_HOME".to_owned())
             }
             FetchError::Compression { .. } => Some("gz, xz, zst and no compression are known".to_owned()),
+            FetchError::ClassArchive { package, .. } => Some(format!(
+                "install it where pkgadd is, with `pkgadd -R DIR -d . {package}`, and make DIR the recipe's [source] root"
+            )),
             FetchError::Digest { path } => Some(format!("remove `{}` and try again", path.display())),
             FetchError::TwoVersions { .. } => Some("leave one of the two out".to_owned()),
             _ => None,

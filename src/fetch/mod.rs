@@ -30,7 +30,7 @@ mod tree;
 mod unpack;
 
 pub use error::{FetchError, Refusal};
-pub use illumos::{DriverAction, DriverDatabases};
+pub use illumos::{DatabaseTexts, DriverAction};
 
 use crate::path::RootPath;
 use crate::recipe::Source;

@@ -49,7 +49,7 @@ impl Root {
 
     /// The directory and all directories below it.
     fn below(&self, directory: &RootPath) -> Vec<RootPath> {
-        let inside = self.walk(directory).filter_map(Result::ok);
+        let inside = self.walk(directory).into_iter().filter_map(Result::ok);
         let directories = inside.filter(|found| found.info.kind == FileKind::Directory).map(|found| found.path);
         std::iter::once(directory.clone()).chain(directories).collect()
     }

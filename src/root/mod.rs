@@ -12,7 +12,6 @@ mod walk;
 
 pub use glob::is_pattern;
 pub use metadata::{METADATA_PATH, Metadata, Override};
-pub use walk::Walk;
 
 use crate::path::RootPath;
 use foldhash::HashMap;
@@ -279,9 +278,10 @@ impl Root {
         Ok(names)
     }
 
-    /// Everything below `directory` in sorted order, symlinks not followed.
-    pub fn walk(&self, directory: &RootPath) -> Walk<'_> {
-        Walk::new(self, directory)
+    /// Everything below `directory` in byte order of the paths, symlinks not followed; read on all threads. What cannot
+    /// be read comes last.
+    pub fn walk(&self, directory: &RootPath) -> Vec<Result<Found, LookupError>> {
+        walk::below(self, directory)
     }
 
     /// Extended attributes of a file that a look-up found, sorted by name: capabilities, ACLs, `user.*`.

@@ -36,6 +36,7 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "illumos/console/serial",
     "illumos/drivers/crypto-providers",
     "illumos/drivers/disk-targets",
+    "illumos/drivers/pci-passthrough",
     "illumos/drivers/pseudo-conf",
     "illumos/drivers/usb-devices",
     "illumos/loader/files",

@@ -25,7 +25,7 @@ pub fn files(commands: &[Startup], exists: impl Fn(&str) -> bool) -> [GeneratedF
     let script_line = format!("smf::sysinit:{SCRIPT}");
     let inittab: String = lines.chain([&script_line[..]]).map(|line| format!("{line}\n")).collect();
     let mut script = "#!/sbin/sh\nexec </dev/console >/dev/console 2>&1\n".to_owned();
-    for Startup { run, background } in commands {
+    for Startup { run, background, last: _ } in commands {
         script.push_str(run);
         script.push_str(if *background { " &\n" } else { "\n" });
     }
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn the_script_has_the_commands_in_order_and_the_inittab_what_the_root_can_run() {
-        let startup = |run: &str, background| Startup { run: run.to_owned(), background };
+        let startup = |run: &str, background| Startup { run: run.to_owned(), background, last: false };
         let commands = [startup("/sbin/ifconfig e1000g0 plumb", false), startup("/usr/bin/node /srv/x.js", true)];
         let [inittab, script] = files(&commands, |path| !path.starts_with("/etc/sock2path") || path.ends_with("path"));
         let text = |file: &GeneratedFile| String::from_utf8(file.bytes.clone()).unwrap();

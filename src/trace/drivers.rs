@@ -3,8 +3,7 @@
 //! A hardware profile becomes drivers through `driver_aliases`, as the kernel would bind them. When the set of drivers
 //! stands, the databases that are in the image are made anew, with the entries of those drivers and no others.
 
-use super::add::probed;
-use super::illumos::KERNEL_64;
+use super::illumos_kernel::NamedModule;
 use super::{Item, TraceError, Tracer};
 use crate::drivers::{Binding, DriverDatabases, Severity, SystemCommand};
 use crate::manifest::Probed;
@@ -12,7 +11,7 @@ use crate::modules::hardware;
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::System;
-use crate::resolve::krtld::{self, ModulePlace};
+use crate::resolve::krtld::ModulePlace;
 use crate::startup::GeneratedFile;
 use std::collections::BTreeSet;
 
@@ -30,7 +29,7 @@ impl Tracer<'_> {
         }
         for name in &options.modules {
             let reason = Reason::new(Evidence::Target, Kind::Target, format!("module {name}"));
-            self.need_kernel_module(name, reason, Priority::Required);
+            self.want_module(name.clone(), reason);
         }
         self.need_forced_modules(&databases);
         Ok(Some(databases))
@@ -38,16 +37,16 @@ impl Tracer<'_> {
 
     /// Modules that `/etc/system` has the kernel load, in an image with a kernel.
     fn need_forced_modules(&mut self, databases: &DriverDatabases) {
-        let is_kernel = |path: &RootPath| ModulePlace::of(path).is_some_and(|place| place.name == b"unix");
-        if !self.graph.paths().iter().any(is_kernel) {
-            return;
-        }
         for table in &databases.system {
             for (line, command) in table.entries() {
                 if let SystemCommand::ForceLoad(module) = command {
                     let detail = format!("forceload, line {line} of {}", table.path());
-                    let reason = Reason::new(Evidence::Declared, Kind::Module, detail);
-                    self.need_kernel_module(module, reason, Priority::Recommended);
+                    self.illumos_modules.want_named(NamedModule {
+                        name: module.clone(),
+                        reason: Reason::new(Evidence::Declared, Kind::Module, detail),
+                        priority: Priority::Recommended,
+                        without_kernel: false,
+                    });
                 }
             }
         }
@@ -79,19 +78,14 @@ impl Tracer<'_> {
         for driver in chosen {
             let detail = format!("hardware/{profile}: {device} is {}, the driver's", driver.name);
             let reason = Reason::new(Evidence::Rule, Kind::Alias, detail);
-            self.need_kernel_module(&format!("drv/{}", driver.driver), reason, Priority::Required);
+            self.want_module(format!("drv/{}", driver.driver), reason);
         }
     }
 
-    /// Adds a module by its name in the kernel's words: `drv/e1000g`.
-    fn need_kernel_module(&mut self, name: &str, reason: Reason, priority: Priority) {
-        let bits = if self.input.root.has(KERNEL_64) { 64 } else { 32 };
-        match krtld::find(self.input.root, None, bits, name.as_bytes()) {
-            Ok(found) => {
-                self.need_found(None, found, reason);
-            }
-            Err(probes) => self.note_missing(None, name.to_owned(), reason, priority, probed(&probes)),
-        }
+    /// Takes down a module that the user wants, by name or by the hardware.
+    fn want_module(&mut self, name: String, reason: Reason) {
+        let module = NamedModule { name, reason, priority: Priority::Required, without_kernel: true };
+        self.illumos_modules.want_named(module);
     }
 
     /// Writes the databases that are in the image anew, for the drivers that are in it, and tells what does not fit.

@@ -175,7 +175,9 @@ impl Tracer<'_> {
         }
         let bits = elf.identity.bits;
         let names: Vec<Vec<u8>> = krtld::needed(elf).map(<[u8]>::to_vec).collect();
-        self.illumos_modules.add_kernel(path, place, bits);
+        if !self.forbidden.contains_key(path) {
+            self.illumos_modules.add_kernel(path, place, bits);
+        }
         for name in names {
             let text = escaped(&name).to_string();
             let reason = Reason::new(Evidence::Proven, Kind::Module, text.clone());

@@ -23,6 +23,7 @@ mod wishes;
 
 pub(crate) use illumos::system_of;
 pub use kernel::KernelError;
+pub(crate) use processes::VERSION_STEP;
 pub use snapshot::SnapshotError;
 
 use crate::graph::Graph;

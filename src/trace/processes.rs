@@ -14,6 +14,9 @@ const PRELOAD_FILE: &str = "/etc/ld.so.preload";
 /// Functions that load a library by a name that no entry of the object holds. The last pattern of the symbol scan.
 pub(super) const DLOPEN: &str = "dlopen|dlmopen";
 
+/// The step of a search that ended with a library which lacks a version.
+pub(crate) const VERSION_STEP: &str = "symbol version";
+
 impl Tracer<'_> {
     /// Objects that load libraries by name, as far as no rule speaks for them: which, cannot be known.
     pub(super) fn list_dlopen_callers(&mut self) {
@@ -159,7 +162,7 @@ impl Tracer<'_> {
         let (name, version) = (escaped(name), escaped(version));
         let reason = Reason::new(Evidence::Proven, Kind::Needed, name.to_string());
         let outcome = format!("version `{version}' not found");
-        let probes = vec![Probed { path: library.to_string(), step: "symbol version".into(), outcome }];
+        let probes = vec![Probed { path: library.to_string(), step: VERSION_STEP.into(), outcome }];
         let name = format!("{name} ({version})");
         self.note_missing(Some(from), name, reason, Priority::Required, probes);
     }

@@ -7,9 +7,11 @@ use crate::objects::script::Script;
 use crate::objects::shell::{Role, ShellWord, words};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Reason};
-use crate::root::FileKind;
+use crate::root::{FileKind, Root};
 use crate::startup::PROGRAM_DIRECTORIES;
+use foldhash::HashMap;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 
 /// Interpreters whose scripts are read, by file name.
 const SHELLS: [&[u8]; 8] = [b"sh", b"bash", b"dash", b"ash", b"ksh", b"ksh93", b"ksh88", b"jsh"];
@@ -33,8 +35,14 @@ impl Tracer<'_> {
             (path, words(&bytes))
         });
         let found: Vec<(RootPath, Vec<ShellWord>)> = found.collect();
-        let words = found.iter().flat_map(|(path, words)| words.iter().map(move |word| (path, word)));
-        for (role, omission) in words.filter_map(|(path, word)| self.suspicion(path, word)).collect::<Vec<_>>() {
+        let words = || found.iter().flat_map(|(path, words)| words.iter().map(move |word| (path, word)));
+        // Each is looked up once: the same few are in all scripts.
+        let commands: BTreeSet<&[u8]> =
+            words().filter(|(_, word)| word.role == Role::Command).map(|(_, word)| &word.text[..]).collect();
+        let programs: HashMap<&[u8], RootPath> =
+            commands.into_par_iter().filter_map(|word| Some((word, program(root, word)?))).collect();
+        let suspicions = words().filter_map(|(path, word)| self.suspicion(path, word, &programs));
+        for (role, omission) in suspicions.collect::<Vec<_>>() {
             match role {
                 Role::Unknown => self.unknown.insert(omission),
                 Role::Command | Role::Path => self.dropped.insert(omission),
@@ -55,7 +63,12 @@ impl Tracer<'_> {
         is_of_a_shell(&script).then_some((path, None))
     }
 
-    fn suspicion(&self, script: &RootPath, word: &ShellWord) -> Option<(Role, Omission)> {
+    fn suspicion(
+        &self,
+        script: &RootPath,
+        word: &ShellWord,
+        programs: &HashMap<&[u8], RootPath>,
+    ) -> Option<(Role, Omission)> {
         let ShellWord { line, role, text } = word;
         let reason = Reason::new(Evidence::Suspected, Kind::Script, escaped(text).to_string());
         let from = Some(script.clone());
@@ -65,25 +78,24 @@ impl Tracer<'_> {
                 Some((*role, Omission { from, reason, to: None, why }))
             }
             Role::Command => {
-                let to = self.command_path(text).filter(|path| !self.graph.contains(path))?;
+                let to = programs.get(&text[..]).filter(|path| !self.graph.contains(path))?.clone();
                 let why = format!("line {line}: a command of the script, which may never come to it");
                 Some((*role, Omission { from, reason, to: Some(to), why }))
             }
             Role::Path => None,
         }
     }
+}
 
-    /// The program that a command word means, without symlinks.
-    fn command_path(&self, word: &[u8]) -> Option<RootPath> {
-        let root = self.input.root;
-        let file = |path: Vec<u8>| {
-            let found = root.lookup(&RootPath::new(path).ok()?).ok()?;
-            (found.info.kind == FileKind::File).then_some(found.path)
-        };
-        match word.first()? {
-            b'/' => file(word.to_vec()),
-            _ if word.contains(&b'/') => None,
-            _ => PROGRAM_DIRECTORIES.iter().find_map(|directory| file([directory.as_bytes(), b"/", word].concat())),
-        }
+/// The program that a command word means, without symlinks.
+fn program(root: &Root, word: &[u8]) -> Option<RootPath> {
+    let file = |path: Vec<u8>| {
+        let found = root.lookup(&RootPath::new(path).ok()?).ok()?;
+        (found.info.kind == FileKind::File).then_some(found.path)
+    };
+    match word.first()? {
+        b'/' => file(word.to_vec()),
+        _ if word.contains(&b'/') => None,
+        _ => PROGRAM_DIRECTORIES.iter().find_map(|directory| file([directory.as_bytes(), b"/", word].concat())),
     }
 }

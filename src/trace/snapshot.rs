@@ -46,22 +46,28 @@ impl Trace {
         let kept = self.kept();
         let packages = Packages::load(root).map_err(SnapshotError::Packages)?;
         let names: HashSet<&RootPath> = kept.iter().collect();
-        let first_names = first_names(root, &kept, &self.items);
+        let look_up = |path| (!self.items.contains_key(path)).then(|| root.lookup_nofollow(path)).transpose();
+        let found: Vec<Option<Found>> = kept.par_iter().map(look_up).collect::<Result<_, LookupError>>()?;
+        let first_names = first_names(&found);
         let described: Result<Vec<(Entry, Vec<Omission>)>, SnapshotError> = kept
             .par_iter()
-            .map(|path| {
-                let mut suspects = BTreeSet::new();
-                let mut entry = self.describe(root, path, first_names.get(path), &mut suspects)?;
-                entry.package = packages.owner(root, path).map(str::to_owned);
-                entry.reasons = self
-                    .graph
-                    .reasons(path)
-                    .into_iter()
-                    .filter(|(from, _)| from.as_ref().is_none_or(|from| names.contains(from)))
-                    .map(|(from, reason)| Because { from, reason })
-                    .collect();
-                Ok((entry, suspected(root, path, suspects, &names)))
-            })
+            .zip(&found)
+            .map_init(
+                || vec![0; CHUNK],
+                |buffer, (path, found)| {
+                    let (mut entry, suspects) = match found {
+                        Some(found) => describe_file(root, found, first_names.get(path), buffer)?,
+                        None => (self.describe_item(root, path)?, BTreeSet::new()),
+                    };
+                    entry.package = packages.owner(root, path).map(str::to_owned);
+                    let reasons = self.graph.reasons(path).into_iter();
+                    entry.reasons = reasons
+                        .filter(|(from, _)| from.as_ref().is_none_or(|from| names.contains(from)))
+                        .map(|(from, reason)| Because { from, reason })
+                        .collect();
+                    Ok((entry, suspected(root, path, suspects, &names)))
+                },
+            )
             .collect();
         let (entries, suspected): (Vec<Entry>, Vec<Vec<Omission>>) = described?.into_iter().unzip();
         let mut dropped = self.dropped.clone();
@@ -84,49 +90,46 @@ impl Trace {
         })
     }
 
-    /// The entry of a path, without package and reasons.
-    fn describe(
-        &self,
-        root: &Root,
-        path: &RootPath,
-        first: Option<&RootPath>,
-        suspects: &mut BTreeSet<Vec<u8>>,
-    ) -> Result<Entry, SnapshotError> {
-        let made = |content, mode| Entry {
-            path: path.clone(),
-            content,
-            mode,
-            uid: 0,
-            gid: 0,
-            xattrs: Vec::new(),
-            package: None,
-            reasons: Vec::new(),
-        };
-        match self.items.get(path) {
-            Some(Item::Generated(file)) => {
+    /// The entry of a path that is not simply a file of the root, without package and reasons.
+    fn describe_item(&self, root: &Root, path: &RootPath) -> Result<Entry, SnapshotError> {
+        Ok(match &self.items[path] {
+            Item::Generated(file) => {
                 let content = Content::Generated {
                     size: file.bytes.len() as u64,
                     sha256: Sha256::digest(&file.bytes).into(),
                     bytes: Some(file.bytes.clone()),
                 };
-                return Ok(made(content, file.mode));
+                made(path, content, file.mode)
             }
-            Some(Item::Directory) => return Ok(made(Content::Directory, 0o755)),
-            Some(Item::Link { target }) => return Ok(made(Content::Symlink { target: target.clone() }, 0o777)),
-            Some(Item::Unpacked(found)) => {
-                let entry = made(unpacked(root, found)?, found.info.mode);
-                return Ok(Entry { uid: found.info.uid, gid: found.info.gid, ..entry });
+            Item::Directory => made(path, Content::Directory, 0o755),
+            Item::Link { target } => made(path, Content::Symlink { target: target.clone() }, 0o777),
+            Item::Unpacked(found) => {
+                let entry = made(path, unpacked(root, found)?, found.info.mode);
+                Entry { uid: found.info.uid, gid: found.info.gid, ..entry }
             }
-            None => {}
-        }
-        let found = root.lookup_nofollow(path)?;
-        let content = match first {
-            Some(first) => Content::Hardlink { to: first.clone() },
-            None => content(root, &found, suspects)?,
-        };
-        let xattrs = root.xattrs(&found).map_err(|source| SnapshotError::Read { path: path.clone(), source })?;
-        Ok(Entry { uid: found.info.uid, gid: found.info.gid, xattrs, ..made(content, found.info.mode) })
+        })
     }
+}
+
+fn made(path: &RootPath, content: Content, mode: u32) -> Entry {
+    Entry { path: path.clone(), content, mode, uid: 0, gid: 0, xattrs: Vec::new(), package: None, reasons: Vec::new() }
+}
+
+/// The entry of a file of the root, without package and reasons, and the paths among its strings. `first` is the name
+/// that it is a hard link to.
+fn describe_file(
+    root: &Root,
+    found: &Found,
+    first: Option<&RootPath>,
+    buffer: &mut [u8],
+) -> Result<(Entry, BTreeSet<Vec<u8>>), SnapshotError> {
+    let (content, suspects) = match first {
+        Some(first) => (Content::Hardlink { to: first.clone() }, BTreeSet::new()),
+        None => content(root, found, buffer)?,
+    };
+    let xattrs = root.xattrs(found).map_err(|source| SnapshotError::Read { path: found.path.clone(), source })?;
+    let entry = made(&found.path, content, found.info.mode);
+    Ok((Entry { uid: found.info.uid, gid: found.info.gid, xattrs, ..entry }, suspects))
 }
 
 /// Where the kernel or the running system makes the files: what is there in a root that is this machine's own says
@@ -154,13 +157,12 @@ fn suspected(root: &Root, object: &RootPath, strings: BTreeSet<Vec<u8>>, kept: &
 }
 
 /// For each further name of an inode, the first one in sorted order.
-fn first_names(root: &Root, kept: &[RootPath], items: &HashMap<RootPath, Item>) -> HashMap<RootPath, RootPath> {
+fn first_names(found: &[Option<Found>]) -> HashMap<RootPath, RootPath> {
     let mut inodes: HashMap<(u64, u64), &RootPath> = HashMap::new();
     let mut further = HashMap::new();
-    for path in kept.iter().filter(|path| !items.contains_key(path)) {
-        let Ok(found) = root.lookup_nofollow(path) else { continue };
-        if found.info.kind == FileKind::File && found.info.links > 1 {
-            let first = *inodes.entry(found.info.inode).or_insert(path);
+    for Found { path, info, .. } in found.iter().flatten() {
+        if info.kind == FileKind::File && info.links > 1 {
+            let first = *inodes.entry(info.inode).or_insert(path);
             if first != path {
                 further.insert(path.clone(), first.clone());
             }
@@ -169,13 +171,14 @@ fn first_names(root: &Root, kept: &[RootPath], items: &HashMap<RootPath, Item>) 
     further
 }
 
-fn content(root: &Root, found: &Found, suspects: &mut BTreeSet<Vec<u8>>) -> Result<Content, SnapshotError> {
+/// What a file is, and the paths among its strings.
+fn content(root: &Root, found: &Found, buffer: &mut [u8]) -> Result<(Content, BTreeSet<Vec<u8>>), SnapshotError> {
     let read_error = |source| SnapshotError::Read { path: found.path.clone(), source };
-    Ok(match found.info.kind {
+    let content = match found.info.kind {
         FileKind::File => {
-            let read = root.open_file(found).and_then(digest).map_err(read_error)?;
-            *suspects = read.paths;
-            Content::File { size: read.size, sha256: read.sha256, unpacked_from: None }
+            let read = root.open_file(found).and_then(|file| digest(file, buffer)).map_err(read_error)?;
+            let content = Content::File { size: read.size, sha256: read.sha256, unpacked_from: None };
+            return Ok((content, read.paths));
         }
         FileKind::Directory => Content::Directory,
         FileKind::Symlink => Content::Symlink { target: root.read_link(found).map_err(read_error)? },
@@ -186,7 +189,8 @@ fn content(root: &Root, found: &Found, suspects: &mut BTreeSet<Vec<u8>>) -> Resu
             let message = "a socket cannot be put into an image; leave it out with a rule";
             return Err(read_error(io::Error::new(io::ErrorKind::Unsupported, message)));
         }
-    })
+    };
+    Ok((content, BTreeSet::new()))
 }
 
 /// A compressed file's content, decompressed.
@@ -209,13 +213,12 @@ struct Digested {
     paths: BTreeSet<Vec<u8>>,
 }
 
-fn digest(mut file: impl Read) -> io::Result<Digested> {
+fn digest(mut file: impl Read, buffer: &mut [u8]) -> io::Result<Digested> {
     let mut hasher = Sha256::new();
-    let mut buffer = vec![0; CHUNK];
     let mut size = 0;
     let mut strings: Option<PathStrings> = None;
     loop {
-        match file.read(&mut buffer) {
+        match file.read(buffer) {
             Ok(0) => {
                 let paths = strings.map(PathStrings::finish).unwrap_or_default();
                 return Ok(Digested { size, sha256: hasher.finalize().into(), paths });

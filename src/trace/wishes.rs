@@ -8,7 +8,7 @@ use crate::objects::{Format, sniff};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{Base, RecipeFile, System};
-use crate::root::FileKind;
+use crate::root::{FileKind, Found};
 use crate::startup::{Command, GeneratedFile, command_line, illumos};
 use rayon::prelude::*;
 
@@ -70,7 +70,7 @@ impl Tracer<'_> {
                 self.notes.push(format!("`exclude` of `{pattern}` matches nothing"));
             }
             for path in paths {
-                let below = self.input.root.walk(&path).filter_map(Result::ok).map(|entry| entry.path);
+                let below = self.input.root.walk(&path).into_iter().filter_map(Result::ok).map(|entry| entry.path);
                 let all: Vec<RootPath> = below.chain([path]).collect();
                 self.forbidden.extend(all.into_iter().map(|path| (path, format!("the recipe excludes {pattern}"))));
             }
@@ -99,11 +99,15 @@ impl Tracer<'_> {
         if !self.input.root.lookup(&found).is_ok_and(|f| f.info.kind == FileKind::Directory) {
             return;
         }
-        for entry in self.input.root.walk(&found) {
+        let root = self.input.root;
+        // A symlink found on a walk stays, wherever it leads: a dangling one is told, not followed.
+        let follow = |entry: Found| match entry.info.kind {
+            FileKind::Symlink => root.lookup(&entry.path).unwrap_or(entry),
+            _ => entry,
+        };
+        let entries: Vec<_> = root.walk(&found).into_par_iter().map(|entry| entry.map(follow)).collect();
+        for entry in entries {
             match entry {
-                Ok(entry) if entry.info.kind == FileKind::Symlink => {
-                    self.need_link(from, &entry.path, reason);
-                }
                 Ok(entry) => {
                     self.need_found(from, entry, reason.clone());
                 }
@@ -112,16 +116,6 @@ impl Tracer<'_> {
                     self.note_missing(from, found.to_string(), reason.clone(), priority, probes);
                 }
             }
-        }
-    }
-
-    /// A symlink found on a walk stays, wherever it leads: a dangling one is told, not followed.
-    fn need_link(&mut self, from: Option<&RootPath>, path: &RootPath, reason: &Reason) {
-        match self.input.root.lookup(path) {
-            Ok(found) => {
-                self.need_found(from, found, reason.clone());
-            }
-            Err(_) => self.connect(from, &[], &[], path, reason.clone()),
         }
     }
 

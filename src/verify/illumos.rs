@@ -14,7 +14,7 @@ use crate::recipe::{Base, Recipe, System, TraceOptions};
 use crate::resolve::glibc::Cache;
 use crate::resolve::store::Store;
 use crate::text::count;
-use crate::trace::{Input, Trace, trace};
+use crate::trace::{Input, Trace, VERSION_STEP, trace};
 
 const INIT: &str = "/sbin/init";
 const PASSWD: &str = "/etc/passwd";
@@ -178,6 +178,16 @@ fn check_init(image: &Image<'_>, is_zone: bool, report: &mut Report) {
     }
 }
 
+/// What ld.so.1 prints when a library is there and lacks a version (`MSG_VER_NFOUND` of
+/// usr/src/cmd/sgs/rtld/common/rtld.msg). It begins with the program's name; a library, whichever program brings it,
+/// stands there under its own.
+fn version_message(missing: &Missing) -> Option<String> {
+    let from = missing.from.as_ref().filter(|_| missing.probes.iter().any(|probe| probe.step == VERSION_STEP))?;
+    let (library, version) = missing.name.strip_suffix(')')?.rsplit_once(" (")?;
+    let program = escaped(from.file_name());
+    Some(format!("ld.so.1: {program}: fatal: {library}: version '{version}' not found (required by file {from})"))
+}
+
 /// What a missing reference means.
 fn judge(missing: &Missing, graph: &Graph) -> Finding {
     let severity = match missing.consequence.as_ref().map(|consequence| consequence.severity) {
@@ -201,9 +211,13 @@ fn judge(missing: &Missing, graph: &Graph) -> Finding {
         _ => Component::Rules,
     };
     // A rule has words of its own, which say what the machine makes of it.
-    let finding = match words(missing, graph).filter(|_| missing.consequence.is_none()) {
-        Some(words) => Finding::new(severity, component, words).hint(missing.sentence()),
-        None => Finding::new(severity, component, format!("missing: {}", missing.sentence())),
+    let spoken = words(missing, graph).filter(|_| missing.consequence.is_none());
+    let finding = match version_message(missing) {
+        Some(message) => Finding::new(severity, component, message),
+        None => match spoken {
+            Some(words) => Finding::new(severity, component, words).hint(missing.sentence()),
+            None => Finding::new(severity, component, format!("missing: {}", missing.sentence())),
+        },
     };
     match &missing.from {
         Some(from) => finding.at(from),

@@ -401,7 +401,8 @@ fn trees_of_real_packages_are_those_of_dpkg_deb() {
     // Every file of the root is attributed, except those that minroot made.
     let root = Root::open(&fetched.root).unwrap();
     let packages = Packages::load(&root).unwrap();
-    for found in root.walk(&RootPath::root()).map(Result::unwrap).filter(|f| f.info.kind == FileKind::File) {
+    for found in root.walk(&RootPath::root()).into_iter().map(Result::unwrap).filter(|f| f.info.kind == FileKind::File)
+    {
         let made_here = found.path.as_bytes().starts_with(b"/var/lib/dpkg/")
             || found.path.as_bytes().starts_with(b"/var/lib/minroot/");
         assert_eq!(packages.owner(&root, &found.path).is_none(), made_here, "{}", found.path);

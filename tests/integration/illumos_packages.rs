@@ -272,7 +272,7 @@ fn an_entry_that_would_leave_the_root_is_refused_with_its_package() {
     let error = svr4_refusal("1 f none $NOT/a 0644 root sys 2 120 1", Some("reloc/a"));
     assert!(error.ends_with("`pkginfo` has no value for `$NOT`"), "{error}");
     let error = svr4_refusal("1 f none a 0644 root sys 1 120 1", Some("archive/none.7z"));
-    assert!(error.contains("`archive/none.7z` is compressed in a way that minroot does not know"), "{error}");
+    assert!(error.contains("are in `archive/none.7z`, which minroot does not read"), "{error}");
     let error = svr4_refusal("1 f none a 0644 root", None);
     assert!(
         error.contains("`pkgmap of hostile`") && error.contains("line 3 of `pkgmap`: the group is missing"),

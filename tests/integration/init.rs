@@ -210,11 +210,11 @@ fn host(rustc: &Path) -> String {
 }
 
 fn foreground(run: &str) -> Startup {
-    Startup { run: run.to_owned(), background: false }
+    Startup { run: run.to_owned(), background: false, last: false }
 }
 
 fn background(run: &str) -> Startup {
-    Startup { run: run.to_owned(), background: true }
+    Startup { run: run.to_owned(), background: true, last: false }
 }
 
 /// What the images are made of.

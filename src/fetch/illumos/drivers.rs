@@ -26,7 +26,7 @@ pub struct DriverAction {
 
 /// The texts of the databases.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DriverDatabases {
+pub struct DatabaseTexts {
     pub name_to_major: String,
     pub driver_aliases: String,
     pub driver_classes: String,
@@ -36,8 +36,8 @@ pub struct DriverDatabases {
     pub devlink_tab: String,
 }
 
-impl DriverDatabases {
-    /// Where the texts belong, in the order of [`DriverDatabases::into_texts`].
+impl DatabaseTexts {
+    /// Where the texts belong, in the order of [`DatabaseTexts::into_texts`].
     pub const FILES: [&str; 7] = [
         "/etc/name_to_major",
         "/etc/driver_aliases",
@@ -48,11 +48,11 @@ impl DriverDatabases {
         "/etc/devlink.tab",
     ];
 
-    /// Texts in the order of [`DriverDatabases::FILES`].
-    pub fn from_texts(texts: [String; 7]) -> DriverDatabases {
+    /// Texts in the order of [`DatabaseTexts::FILES`].
+    pub fn from_texts(texts: [String; 7]) -> DatabaseTexts {
         let [name_to_major, driver_aliases, driver_classes, minor_perm, device_policy, extra_privs, devlink_tab] =
             texts;
-        DriverDatabases {
+        DatabaseTexts {
             name_to_major,
             driver_aliases,
             driver_classes,
@@ -63,7 +63,7 @@ impl DriverDatabases {
         }
     }
 
-    /// The texts in the order of [`DriverDatabases::FILES`].
+    /// The texts in the order of [`DatabaseTexts::FILES`].
     pub fn into_texts(self) -> [String; 7] {
         [
             self.name_to_major,
@@ -196,11 +196,11 @@ mod tests {
 
     #[test]
     fn a_driver_is_added_to_each_database_once() {
-        let mut databases = DriverDatabases {
+        let mut databases = DatabaseTexts {
             name_to_major: "# cn 3\ncn 0\nrootnex 1\nzfs 3".to_owned(),
             driver_aliases: "vnet pci1,2\n".to_owned(),
             minor_perm: "vnet:*  0666 root\tsys\n".to_owned(),
-            ..DriverDatabases::default()
+            ..DatabaseTexts::default()
         };
         databases.add(&driver()).unwrap();
         let once = databases.clone();
@@ -221,12 +221,12 @@ mod tests {
             (once.extra_privs.as_str(), once.devlink_tab.as_str()),
             ("vnet:sys_vnet\n", "type=ddi_pseudo;name=vnet\t\\D\n")
         );
-        assert_eq!(DriverDatabases::from_texts(once.clone().into_texts()), once);
+        assert_eq!(DatabaseTexts::from_texts(once.clone().into_texts()), once);
     }
 
     #[test]
     fn a_field_that_would_damage_a_database_is_refused() {
-        let mut databases = DriverDatabases::default();
+        let mut databases = DatabaseTexts::default();
         for bad in [
             DriverAction { name: "a b".to_owned(), ..driver() },
             DriverAction { name: String::new(), ..driver() },
@@ -238,6 +238,6 @@ mod tests {
         ] {
             assert!(databases.add(&bad).is_err(), "{bad:?}");
         }
-        assert_eq!(databases, DriverDatabases::default());
+        assert_eq!(databases, DatabaseTexts::default());
     }
 }

@@ -7,7 +7,7 @@ mod drivers;
 mod records;
 
 pub use accounts::Account;
-pub use drivers::{DriverAction, DriverDatabases};
+pub use drivers::{DatabaseTexts, DriverAction};
 pub use records::{Database, MediatedLink, PendingLink, Records};
 
 use super::error::FetchError;
@@ -185,8 +185,8 @@ fn add_drivers(packages: &mut [Package], added: &mut Vec<Member>) -> Result<(), 
     if packages.iter().filter_map(records).all(|records| records.drivers.is_empty()) {
         return Ok(());
     }
-    let texts = Texts::load(packages, &DriverDatabases::FILES)?;
-    let mut databases = DriverDatabases::from_texts(std::array::from_fn(|index| texts.take(index)));
+    let texts = Texts::load(packages, &DatabaseTexts::FILES)?;
+    let mut databases = DatabaseTexts::from_texts(std::array::from_fn(|index| texts.take(index)));
     for package in packages.iter_mut() {
         for driver in records(package).map(|records| records.drivers.clone()).unwrap_or_default() {
             if let Err(problem) = databases.add(&driver) {

@@ -39,7 +39,7 @@ pub fn build(
     let (parts, entries) = parse_map(&map).map_err(|problem| damaged("pkgmap", &problem))?;
     let pkginfo = pieces.read(b"pkginfo")?.unwrap_or_default();
     let mut building =
-        Building { info: &info, parts, members: Vec::new(), contents: Vec::new(), records: Records::default() };
+        Building { source, info: &info, parts, members: Vec::new(), contents: Vec::new(), records: Records::default() };
     for entry in entries.iter().filter(|entry| entry.kind != EntryKind::Information) {
         building.add(entry, &mut pieces)?;
     }
@@ -82,6 +82,8 @@ fn class_notes(package: &str, entries: &[Entry], pieces: &Pieces) -> Vec<String>
 }
 
 struct Building<'a> {
+    /// The package file or directory, for messages.
+    source: &'a Path,
     info: &'a PackageInfo,
     parts: u32,
     members: Vec<Member>,
@@ -170,8 +172,9 @@ impl Building<'_> {
         let Some(piece) = names.iter().find_map(|name| pieces.take(name.as_bytes())) else {
             return Err(match pieces.any_below(b"archive/") {
                 // Content by class in an archive of its own, as Solaris has it.
-                Some(part) => FetchError::Compression {
-                    path: self.info.name.clone().into(),
+                Some(part) => FetchError::ClassArchive {
+                    path: self.source.to_owned(),
+                    package: self.info.name.clone(),
                     part: String::from_utf8_lossy(part).into_owned(),
                 },
                 None => problem(format!("there is no `{}`", names[0])),

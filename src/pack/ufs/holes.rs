@@ -26,14 +26,17 @@ static ZEROS: [u8; BLOCK_SIZE as usize] = [0; BLOCK_SIZE as usize];
 /// # Errors
 /// The file cannot be opened or read. That it changes afterwards is found when it is written.
 pub(super) fn data_blocks(contents: &Contents<'_>, entry: &Entry) -> Result<Vec<Range<u32>>, PackError> {
-    let whole = Range { start: 0, end: n_blocks(entry.size()) };
-    if entry.size() < LEAST_SIZE {
-        return Ok(vec![whole]);
-    }
-    match contents.plain_file(entry)? {
+    let file = if entry.size() < LEAST_SIZE { None } else { contents.plain_file(entry)? };
+    match file {
         Some(file) => scan(&file, entry.size()).map_err(|source| PackError::Read { path: entry.path.clone(), source }),
-        None => Ok(vec![whole]),
+        None => Ok(all_blocks(entry.size())),
     }
+}
+
+/// The blocks of content without holes.
+pub(super) fn all_blocks(size: u64) -> Vec<Range<u32>> {
+    let blocks = 0..n_blocks(size);
+    vec![blocks]
 }
 
 /// Blocks that so many bytes begin. The limit on file sizes keeps them within 32 bits.

@@ -150,6 +150,7 @@ fn count_runs(mut bits: u8, runs: &mut [u32; FRAGMENTS_PER_BLOCK as usize]) {
 #[cfg(test)]
 mod tests {
     use super::super::geometry::tests::newfs;
+    use super::super::holes::all_blocks;
     use super::super::nodes::nodes;
     use super::*;
     use crate::pack::testing::manifest;
@@ -159,7 +160,7 @@ mod tests {
     fn empty(geometry: &Geometry) -> Groups {
         let made = manifest(Vec::new());
         let nodes = nodes(&made).unwrap();
-        let whole = |node: &Node<'_>| Ok::<_, Infallible>(vec![0..super::super::holes::n_blocks(node.size)]);
+        let whole = |node: &Node<'_>| Ok::<_, Infallible>(all_blocks(node.size));
         let placement = Placement::new(&nodes, 100, whole).unwrap().unwrap();
         Groups::new(geometry, &nodes, &placement, 7)
     }

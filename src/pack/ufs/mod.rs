@@ -65,7 +65,7 @@ pub struct Plan<'m> {
 }
 
 impl Default for Reserve {
-    /// 1 MiB and 256 inodes: a start writes a few small files, such as `/etc/mnttab`'s mount point or `utmpx`.
+    /// 1 MiB and 256 inodes: a start writes a few small files, such as `utmpx` and the state of `init` and `ipmgmtd`.
     fn default() -> Reserve {
         Reserve { free: 1 << 20, free_inodes: 256 }
     }
@@ -91,7 +91,7 @@ impl<'m> Plan<'m> {
         let nodes = nodes::nodes(manifest)?;
         let blocks = |node: &Node<'_>| match node.kind {
             Kind::File(entry) => holes::data_blocks(contents, entry),
-            _ => Ok(std::iter::once(0..holes::n_blocks(node.size)).collect()),
+            _ => Ok(holes::all_blocks(node.size)),
         };
         let too_large = || PackError::image_too_large(manifest);
         let placement = Placement::new(&nodes, MAX_FRAGMENTS / FRAGMENTS_PER_BLOCK, blocks)?.ok_or_else(too_large)?;

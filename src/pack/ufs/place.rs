@@ -245,6 +245,7 @@ fn used(ends: &[End]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::holes::all_blocks;
     use super::super::nodes::Kind;
     use super::*;
     use std::convert::Infallible;
@@ -258,7 +259,7 @@ mod tests {
 
     fn placed(sizes: &[u64]) -> Placement {
         let nodes: Vec<_> = sizes.iter().map(|size| node(*size)).collect();
-        let whole = |node: &Node<'_>| Ok::<_, Infallible>(vec![0..blocks_of(node.size)]);
+        let whole = |node: &Node<'_>| Ok::<_, Infallible>(all_blocks(node.size));
         Placement::new(&nodes, u32::MAX, whole).unwrap().unwrap()
     }
 
@@ -331,7 +332,7 @@ mod tests {
                 }
             }
             if let Some(end) = placed.end {
-                let bits = ((1_u32 << end.n_fragments) - 1 << end.fragment) as u8;
+                let bits = (((1_u32 << end.n_fragments) - 1) << end.fragment) as u8;
                 assert_eq!(used[end.block as usize] & bits, 0);
                 used[end.block as usize] |= bits;
             }
@@ -345,7 +346,7 @@ mod tests {
     #[test]
     fn too_many_blocks_are_no_placement() {
         let nodes = [node(10 * BLOCK), node(BLOCK)];
-        let whole = |node: &Node<'_>| Ok::<_, Infallible>(vec![0..blocks_of(node.size)]);
+        let whole = |node: &Node<'_>| Ok::<_, Infallible>(all_blocks(node.size));
         assert!(Placement::new(&nodes, 11, whole).unwrap().is_some());
         assert!(Placement::new(&nodes, 10, whole).unwrap().is_none());
     }

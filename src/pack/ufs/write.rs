@@ -176,7 +176,11 @@ impl<'p, 'm> ContentWriter<'p, 'm> {
         open.position = extent.logical + extent.n_blocks;
         let placed = &self.plan.placement.nodes[node];
         let last = placed.extents.last().is_none_or(|last| last.logical + last.n_blocks == open.position);
-        if last { self.close(open) } else { Ok(self.open = Some(open)) }
+        if last {
+            return self.close(open);
+        }
+        self.open = Some(open);
+        Ok(())
     }
 
     /// Keeps the end of a file for the block it is in, and lets the reader see that there is no more.

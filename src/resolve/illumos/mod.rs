@@ -143,7 +143,7 @@ impl Illumos {
         let mut answers = Vec::new();
         for directory in tokens::expand(directory, origin(path)) {
             let Ok(found) = store.root().lookup_spelled(&directory) else { continue };
-            let entries = store.root().walk(&found.path).filter_map(Result::ok);
+            let entries = store.root().walk(&found.path).into_iter().filter_map(Result::ok);
             for entry in entries.filter(|entry| entry.info.kind == FileKind::File).collect::<Vec<_>>() {
                 let spelled = entry.path.as_bytes().to_vec();
                 let (outcome, object) = judge(store, elf.identity, &entry);

@@ -82,6 +82,32 @@ fn a_runpath_serves_its_own_object_only() {
     assert!(missing.probes[2].outcome.contains("on no search path"), "{:?}", missing.probes[2]);
 }
 
+/// The finding about the runtime linker of a zone with a program that needs a version of a library, which defines others.
+fn version_finding(defines: &[&'static str]) -> Option<String> {
+    let root = root();
+    let root = root.path();
+    let entries = [Entry::Needed("libc.so.1"), Entry::Needed("libx.so.1")];
+    let needs = [("libc.so.1", "SUNW_1.1"), ("libx.so.1", "X_2.0")];
+    Object { entries: &entries, needs: &needs, ..PROGRAM }.write(root, "usr/bin/app");
+    Object { is_32: true, soname: Some("libx.so.1"), defines, ..Object::default() }.write(root, "lib/libx.so.1");
+    let traced = trace(root, &["/usr/bin/app"]).0;
+    assert_eq!(traced.status.code(), Some(i32::from(!defines.is_empty() && !defines.contains(&"X_2.0"))));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_minroot"));
+    let output = command.arg("verify").arg(root).output().unwrap();
+    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let line = told.lines().find(|line| line.contains("ld.so.1:"))?;
+    Some(line[line.find("ld.so.1:").unwrap()..].to_owned())
+}
+
+#[test]
+fn a_version_that_a_library_lacks_is_told_in_the_words_of_the_runtime_linker() {
+    let expected = "ld.so.1: app: fatal: libx.so.1: version 'X_2.0' not found (required by file /usr/bin/app)";
+    assert_eq!(version_finding(&["X_1.0", "X_1.1"]).as_deref(), Some(expected));
+    assert_eq!(version_finding(&["X_1.0", "X_2.0"]), None);
+    // A library without any versions has them all, as far as ld.so.1 is concerned.
+    assert_eq!(version_finding(&[]), None);
+}
+
 #[test]
 fn a_library_of_the_other_class_is_passed_over_and_told() {
     let root = root();

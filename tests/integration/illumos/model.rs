@@ -53,6 +53,27 @@ fn recipes_compose_and_each_brings_what_it_is_for() {
     assert!(zone.entries.iter().all(|entry| !entry.path.as_bytes().starts_with(b"/kernel")));
 }
 
+/// Until 2018 a root has a kernel of each class: what the machine has is wanted for each that is in the image.
+#[test]
+fn hardware_brings_the_drivers_of_each_kernel_in_the_image() {
+    let root = shared(Year::Y2015);
+    let base = recipe("illumos-base");
+    let both = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    let text = "system = \"illumos\"\n[trace]\ntargets = [\"/platform/i86pc/kernel/unix\"]\n";
+    std::fs::write(both.path(), text).unwrap();
+    for (recipes, of_32, of_64) in [
+        (&[&base[..]][..], false, true),
+        (&[&base, &recipe("illumos-32bit")], true, false),
+        (&[&base, both.path().to_str().unwrap()], true, true),
+    ] {
+        let manifest = traced(root, recipes);
+        for driver in ["e1000g", "ahci", "kb8042"] {
+            assert_eq!(has(&manifest, &format!("/kernel/drv/{driver}")), of_32, "{driver} of {recipes:?}");
+            assert_eq!(has(&manifest, &format!("/kernel/drv/amd64/{driver}")), of_64, "{driver} of {recipes:?}");
+        }
+    }
+}
+
 #[test]
 fn startup_lines_replace_the_services_of_the_systems_own_inittab() {
     let root = shared(Year::Y2015);

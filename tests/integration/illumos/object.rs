@@ -15,6 +15,10 @@ const DT_SONAME: u64 = 14;
 const DT_RUNPATH: u64 = 29;
 const DT_POSFLAG_1: u64 = 0x6fff_fdfd;
 const DT_SYMINSZ: u64 = 0x6fff_fdfe;
+const DT_VERDEF: u64 = 0x6fff_fffc;
+const DT_VERDEFNUM: u64 = 0x6fff_fffd;
+const DT_VERNEED: u64 = 0x6fff_fffe;
+const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
 const DT_SYMINFO: u64 = 0x6fff_feff;
 const DT_FLAGS_1: u64 = 0x6fff_fffb;
 
@@ -61,6 +65,10 @@ pub struct Object<'a> {
     pub soname: Option<&'static str>,
     pub entries: &'a [Entry],
     pub symbols: &'a [Symbol],
+    /// Versions that it defines.
+    pub defines: &'a [&'static str],
+    /// A library, and the version that it needs of it.
+    pub needs: &'a [(&'static str, &'static str)],
 }
 
 pub const PROGRAM: Object<'static> = Object {
@@ -69,6 +77,8 @@ pub const PROGRAM: Object<'static> = Object {
     soname: None,
     entries: &[Entry::Needed("libc.so.1")],
     symbols: &[],
+    defines: &[],
+    needs: &[],
 };
 
 impl Object<'_> {
@@ -105,6 +115,9 @@ impl Object<'_> {
             });
         }
         dynamic.extend(self.soname.map(|soname| (DT_SONAME, string(soname))));
+        let defined: Vec<u64> = self.defines.iter().map(|version| string(version)).collect();
+        let needed: Vec<(u64, u64)> =
+            self.needs.iter().map(|(library, version)| (string(library), string(version))).collect();
         let names: Vec<u64> = self.symbols.iter().map(|symbol| string(symbol.name)).collect();
 
         let symbol_size = if self.is_32 { 16 } else { 24 };
@@ -155,6 +168,13 @@ impl Object<'_> {
             let (start, size) = place(&syminfo);
             dynamic.extend([(DT_SYMINFO, start), (DT_SYMINSZ, size)]);
         }
+        if !defined.is_empty() {
+            dynamic
+                .extend([(DT_VERDEF, place(&version_definitions(&defined)).0), (DT_VERDEFNUM, defined.len() as u64)]);
+        }
+        if !needed.is_empty() {
+            dynamic.extend([(DT_VERNEED, place(&version_needs(&needed)).0), (DT_VERNEEDNUM, needed.len() as u64)]);
+        }
         if !relocations.is_empty() {
             let (start, size) = place(&relocations);
             dynamic.extend([(DT_RELA, start), (DT_RELASZ, size)]);
@@ -190,6 +210,27 @@ impl Object<'_> {
         file.extend(body);
         file
     }
+}
+
+/// `Verdef` records with one `Verdaux` each.
+fn version_definitions(names: &[u64]) -> Vec<u8> {
+    let record = |(number, name): (usize, &u64)| {
+        let next = if number + 1 == names.len() { 0u32 } else { 28 };
+        let halves = [1, 0, number as u16 + 2, 1].map(u16::to_le_bytes).concat();
+        [halves, [0, 20, next, *name as u32, 0].map(u32::to_le_bytes).concat()].concat()
+    };
+    names.iter().enumerate().flat_map(record).collect()
+}
+
+/// `Verneed` records with one `Vernaux` each, whose index is in the upper half of the second word.
+fn version_needs(needs: &[(u64, u64)]) -> Vec<u8> {
+    let record = |(number, (library, version)): (usize, &(u64, u64))| {
+        let next = if number + 1 == needs.len() { 0u32 } else { 32 };
+        let halves = [1u16, 1].map(u16::to_le_bytes).concat();
+        let words = [*library as u32, 16, next, 0, (number as u32 + 2) << 16, *version as u32, 0];
+        [halves, words.map(u32::to_le_bytes).concat()].concat()
+    };
+    needs.iter().enumerate().flat_map(record).collect()
 }
 
 fn put(bytes: &mut Vec<u8>, value: u64, word: usize) {

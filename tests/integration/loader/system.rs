@@ -50,7 +50,7 @@ fn dynamic_executables(root: &Root, scan: &SymbolScan) -> Vec<Found> {
     let mut store = Store::new(root, scan);
     let mut executables = Vec::new();
     for directory in ["/usr/bin", "/usr/sbin"] {
-        for found in root.walk(&RootPath::new(directory).unwrap()).filter_map(Result::ok) {
+        for found in root.walk(&RootPath::new(directory).unwrap()).into_iter().filter_map(Result::ok) {
             if found.info.kind == FileKind::File
                 && found.info.mode & 0o111 != 0
                 && let id = store.read(&found)
