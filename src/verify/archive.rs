@@ -3,7 +3,7 @@
 //! What breaks off or cannot be decompressed is told in the words of `init/initramfs.c` and of the kernel's decompressors
 //! (`lib/decompress_*.c`), which print behind `Initramfs unpacking failed: `.
 
-use super::members::{Job, Members};
+use super::members::{Finished, Job, Members};
 use super::tree::Tree;
 use super::{Component, Finding, Report, Severity, VerifyError};
 use crate::iso::Blob;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 /// How much the compressed parts of an archive may unpack to. A machine would need as much memory; more than this is
 /// meant to fill the disk.
-const MAX_UNPACKED: u64 = 8 << 30;
+pub(super) const MAX_UNPACKED: u64 = 8 << 30;
 
 /// Pieces of data that wait to be written: with [`super::members::CHUNK`], 4 MiB.
 const QUEUE: usize = 16;
@@ -74,20 +74,28 @@ impl Archive {
         Vec::new()
     }
 
-    fn reader(&self) -> impl io::BufRead + '_ {
+    /// The parts one behind the other.
+    pub(super) fn reader(&self) -> impl io::BufRead + '_ {
         let mut whole: Box<dyn Read> = Box::new(io::empty());
         for part in &self.parts {
             let padding = part.len().next_multiple_of(ALIGN) - part.len();
-            let reader = BlobReader { blob: part, position: 0 };
+            let reader = BlobReader::new(part);
             whole = Box::new(whole.chain(reader).chain(io::repeat(0).take(padding)));
         }
         BufReader::with_capacity(BUFFER, whole)
     }
 }
 
-struct BlobReader<'a> {
+/// Reads a blob from its beginning.
+pub(super) struct BlobReader<'a> {
     blob: &'a Blob,
     position: u64,
+}
+
+impl<'a> BlobReader<'a> {
+    pub(super) fn new(blob: &'a Blob) -> BlobReader<'a> {
+        BlobReader { blob, position: 0 }
+    }
 }
 
 impl Read for BlobReader<'_> {
@@ -105,30 +113,20 @@ impl Read for BlobReader<'_> {
 /// # Errors
 /// What this machine refuses: no room, no permission.
 pub(super) fn unpack(archive: &Archive, digests: bool, report: &mut Report) -> Result<Option<Unpacked>, VerifyError> {
-    let temporary = std::env::temp_dir();
-    let failed = |source| VerifyError::Unpack { directory: temporary.clone(), source };
-    let directory = tempfile::Builder::new().prefix("minroot-verify-").tempdir().map_err(failed)?;
-    let (sender, receiver) = sync_channel(QUEUE);
-    let mut members = Members::new(directory.path(), sender);
-    let (outcome, written) = std::thread::scope(|scope| {
-        let writer = scope.spawn(move || write(&receiver, digests));
-        let outcome = read::read(archive.reader(), MAX_UNPACKED, |member, data| members.add(member, data));
-        let finished = members.finish();
-        (outcome.map(|segments| (segments, finished)), writer.join().expect("the writer does not panic"))
-    });
-    // A full disk is noticed by the writer; the reader only notices that nobody takes its data any more.
-    let written = written.map_err(failed)?;
-    let (segments, mut members) = match outcome {
-        Ok(done) => done,
-        Err(ReadError { problem: Problem::Visit(source), .. }) => return Err(failed(source)),
+    let read = |members: &mut Members<'_>| {
+        read::read(archive.reader(), MAX_UNPACKED, |member, data| members.add(member, data))
+    };
+    let (directory, Finished { tree, skipped }, outcome) = fill(Tree::before_archive(), digests, read)?;
+    let segments = match outcome {
+        Ok(segments) => segments,
+        Err(ReadError { problem: Problem::Visit(source), .. }) => {
+            return Err(VerifyError::Unpack { directory: std::env::temp_dir(), source });
+        }
         Err(error) => {
             report.find(unpacking_failed(archive, &error));
             return Ok(None);
         }
     };
-    for (content, sha256) in written {
-        members.tree.contents[content].sha256 = Some(sha256);
-    }
     for segment in &segments {
         let seen = format!(
             "{} in {} of {}",
@@ -141,8 +139,36 @@ pub(super) fn unpack(archive: &Archive, digests: bool, report: &mut Report) -> R
         );
         report.saw(Component::Kernel, format_args!("archive at {}", segment.offset), seen);
     }
-    members.skipped.into_iter().for_each(|finding| report.find(finding));
-    Ok(Some(Unpacked { directory, metadata: members.tree.metadata(), tree: members.tree, segments }))
+    skipped.into_iter().for_each(|finding| report.find(finding));
+    Ok(Some(Unpacked { directory, metadata: tree.metadata(), tree, segments }))
+}
+
+/// Makes a fresh directory in which `start` is there already and to which `read` adds members; gives what `read` gave.
+///
+/// # Errors
+/// What this machine refuses.
+pub(super) fn fill<T>(
+    start: Tree,
+    digests: bool,
+    read: impl FnOnce(&mut Members<'_>) -> T,
+) -> Result<(TempDir, Finished, T), VerifyError> {
+    let temporary = std::env::temp_dir();
+    let failed = |source| VerifyError::Unpack { directory: temporary.clone(), source };
+    let directory = tempfile::Builder::new().prefix("minroot-verify-").tempdir().map_err(failed)?;
+    let (sender, receiver) = sync_channel(QUEUE);
+    let mut members = Members::new(directory.path(), sender, start);
+    let (outcome, mut finished, written) = std::thread::scope(|scope| {
+        let writer = scope.spawn(move || write(&receiver, digests));
+        let outcome = read(&mut members);
+        // The writer ends when its queue does.
+        let finished = members.finish();
+        (outcome, finished, writer.join().expect("the writer does not panic"))
+    });
+    // A full disk is noticed by the writer; the reader only notices that nobody takes its data any more.
+    for (content, sha256) in written.map_err(failed)? {
+        finished.tree.contents[content].sha256 = Some(sha256);
+    }
+    Ok((directory, finished, outcome))
 }
 
 /// Writes what the reader sends; gives the digest of each content that was written.

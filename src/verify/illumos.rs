@@ -5,10 +5,11 @@
 
 use super::start::Image;
 use super::{Component, Finding, Report, Severity, VerifyError};
+use crate::graph::Graph;
 use crate::manifest::{Manifest, Missing, Omission};
 use crate::objects::elf::SymbolScan;
 use crate::path::{RootPath, escaped};
-use crate::reason::{self, Kind, Priority};
+use crate::reason::{self, Kind, Priority, Reason};
 use crate::recipe::{Base, Recipe, System, TraceOptions};
 use crate::resolve::glibc::Cache;
 use crate::resolve::store::Store;
@@ -16,6 +17,7 @@ use crate::text::count;
 use crate::trace::{Input, Trace, VERSION_STEP, trace};
 
 const INIT: &str = "/sbin/init";
+const PASSWD: &str = "/etc/passwd";
 const KERNELS: &str = "/platform/*/kernel/{amd64/,}unix";
 /// The kernel that an image has at least, for messages.
 const KERNEL: &str = "/platform/i86pc/kernel/amd64/unix";
@@ -25,23 +27,54 @@ const ZONE: &str = "none";
 /// Traces the image and reports what it lacks.
 pub(super) fn check(image: &Image<'_>, manifest: Option<&Manifest>, report: &mut Report) -> Result<(), VerifyError> {
     let kernels = image.root.glob(KERNELS);
-    let is_zone = !["/kernel", "/platform"].iter().any(|path| image.root.has(path));
+    let is_zone = !["/kernel", "/platform"].iter().any(|path| image.root.has(path)) && !is_no_system(manifest);
     for kernel in &kernels {
         report.saw(Component::Kernel, kernel, "is a kernel");
     }
-    if kernels.is_empty() && !is_zone {
+    if kernels.is_empty() && !is_zone && !is_no_system(manifest) {
         let message = format!("Unable to boot: krtld: could neither locate nor resolve symbols for: {KERNEL}");
         report.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).at(KERNEL));
     }
     check_init(image, is_zone, report);
+    if is_zone {
+        check_shell(image, report);
+    }
     let trace = trace_again(image, targets(image, manifest, &kernels), is_zone)?;
     let dropped = |missing: &Missing| manifest.is_some_and(|manifest| was_dropped(manifest, missing));
     for missing in trace.missing.iter().filter(|missing| !dropped(missing)) {
-        report.find(judge(missing));
+        report.find(judge(missing, &trace.graph));
     }
     let paths = count(trace.graph.paths().len() as u64, "path");
     report.saw(Component::Init, "closure", format_args!("kernel, init, all programs and what they need: {paths}"));
     Ok(())
+}
+
+/// Whether the manifest is of files that nothing starts, such as headers and libraries for a compiler.
+fn is_no_system(manifest: Option<&Manifest>) -> bool {
+    let starts = |path: &RootPath| path.as_bytes() == INIT.as_bytes() || path.as_bytes() == KERNEL.as_bytes();
+    manifest.is_some_and(|manifest| {
+        !manifest.targets.iter().chain(manifest.entries.iter().map(|entry| &entry.path)).any(starts)
+    })
+}
+
+/// zlogin(1) runs login, which runs the shell of /etc/passwd; without one named there it is /usr/bin/sh
+/// (usr/src/cmd/login/login.c).
+fn check_shell(image: &Image<'_>, report: &mut Report) {
+    let text = RootPath::new(PASSWD).ok().and_then(|path| image.root.read_optional(&path).ok().flatten());
+    let Some(text) = text else { return };
+    let text = String::from_utf8_lossy(&text);
+    let Some(shell) = text.lines().find_map(|line| line.strip_prefix("root:")?.split(':').nth(5)) else {
+        let message = "zlogin: the user `root` is unknown to the zone";
+        report.find(Finding::new(Severity::Harmful, Component::Program, message).at(PASSWD));
+        return;
+    };
+    let shell = if shell.is_empty() { "/usr/bin/sh" } else { shell };
+    if image.root.has(shell) {
+        report.saw(Component::Program, format_args!("shell of root, {shell}"), "is there");
+    } else {
+        let hint = format!("the shell of root in {PASSWD} is `{shell}`, which is not in the image");
+        report.find(Finding::new(Severity::Harmful, Component::Program, "No shell").at(PASSWD).hint(hint));
+    }
 }
 
 /// Whether the manifest says that the reference was left out on purpose.
@@ -72,6 +105,50 @@ fn trace_again(image: &Image<'_>, targets: Vec<String>, is_zone: bool) -> Result
     let input =
         Input { root: image.root, rules: image.rules, recipe: &recipe, rule_directories: &[], cache: Cache::AsItIs };
     Ok(trace(input)?)
+}
+
+/// What the runtime linker or the kernel prints (usr/src/cmd/sgs/rtld/common/rtld.msg, `ERR_OPEN` behind the name of the
+/// process; usr/src/uts/common/exec/elf/elf.c); `None` where it is a rule that tells.
+fn words(missing: &Missing, graph: &Graph) -> Option<String> {
+    let from = missing.from.as_ref()?;
+    let name = &missing.name;
+    match missing.reason.kind {
+        Kind::Needed | Kind::LazyNeeded | Kind::Filtee => {
+            let program = program_of(from, graph)?;
+            let program = escaped(program.file_name());
+            Some(format!("ld.so.1: {program}: fatal: {name}: open failed: No such file or directory"))
+        }
+        Kind::Interpreter => Some(format!("{from}: Cannot find {name}")),
+        _ => None,
+    }
+}
+
+/// A program that loads an object: the first one on the way up that nothing else loads; `None` when it is a library by
+/// its name, which waits for a program that is not here.
+fn program_of(object: &RootPath, graph: &Graph) -> Option<RootPath> {
+    let mut waiting = vec![object.clone()];
+    let mut next = 0;
+    while let Some(path) = waiting.get(next).cloned() {
+        let is_loaded = |reason: &Reason| {
+            matches!(reason.kind, Kind::Needed | Kind::LazyNeeded | Kind::Filtee | Kind::Interpreter | Kind::Symlink)
+        };
+        let loaders: Vec<RootPath> = graph
+            .reasons(&path)
+            .into_iter()
+            .filter(|(_, reason)| is_loaded(reason))
+            .filter_map(|(from, _)| from)
+            .collect();
+        if loaders.is_empty() && memchr::memmem::find(path.file_name(), b".so").is_none() {
+            return Some(path);
+        }
+        for loader in loaders {
+            if !waiting.contains(&loader) {
+                waiting.push(loader);
+            }
+        }
+        next += 1;
+    }
+    None
 }
 
 /// `start_init_common` of the kernel's os/main.c sets up a process of 32 bits, whatever the kernel's own.
@@ -112,7 +189,7 @@ fn version_message(missing: &Missing) -> Option<String> {
 }
 
 /// What a missing reference means.
-fn judge(missing: &Missing) -> Finding {
+fn judge(missing: &Missing, graph: &Graph) -> Finding {
     let severity = match missing.consequence.as_ref().map(|consequence| consequence.severity) {
         Some(reason::Severity::Panic | reason::Severity::Hang) => Severity::PreventsStart,
         Some(reason::Severity::Warning) => Severity::Warning,
@@ -133,8 +210,15 @@ fn judge(missing: &Missing) -> Finding {
         (_, Kind::Target) => Component::Program,
         _ => Component::Rules,
     };
-    let message = version_message(missing).unwrap_or_else(|| format!("missing: {}", missing.sentence()));
-    let finding = Finding::new(severity, component, message);
+    // A rule has words of its own, which say what the machine makes of it.
+    let spoken = words(missing, graph).filter(|_| missing.consequence.is_none());
+    let finding = match version_message(missing) {
+        Some(message) => Finding::new(severity, component, message),
+        None => match spoken {
+            Some(words) => Finding::new(severity, component, words).hint(missing.sentence()),
+            None => Finding::new(severity, component, format!("missing: {}", missing.sentence())),
+        },
+    };
     match &missing.from {
         Some(from) => finding.at(from),
         None => finding,

@@ -23,6 +23,12 @@ const BOOT_RECORD: u64 = 17;
 const HYBRID_MAGIC: [u8; 4] = 0x7078_c0fb_u32.to_le_bytes();
 const HYBRID_MAGIC_AT: u64 = 64;
 
+/// What would add the other way to start.
+const LACKING: [&str; 2] = [
+    "it starts with UEFI only; the packages `isolinux` and `syslinux-common` add BIOS",
+    "it starts with a BIOS only; the package `systemd-boot-efi` adds UEFI",
+];
+
 /// How much of two files is compared at a time.
 const CHUNK: u64 = 1 << 20;
 
@@ -57,7 +63,7 @@ pub(super) fn follow(image: &IsoImage, manifest: Option<&Manifest>, report: &mut
     check_length(image, report);
     let bios = image.boot_entries().first().filter(|entry| entry.platform == Platform::Bios);
     let uefi = image.boot_entries().iter().find(|entry| entry.bootable && entry.platform == Platform::Uefi);
-    check_catalog(image, bios, uefi, report);
+    check_catalog(image, bios, uefi, LACKING, report);
     let chains = [
         bios.filter(|entry| entry.bootable).and_then(|entry| isolinux::follow(image, entry, report)),
         uefi.and_then(|entry| systemd_boot::follow(image, entry, report)),
@@ -93,7 +99,7 @@ pub(super) fn with_cause(error: &ReadError) -> String {
     }
 }
 
-fn check_length(image: &IsoImage, report: &mut Report) {
+pub(super) fn check_length(image: &IsoImage, report: &mut Report) {
     let (has, says) = (image.image().len(), image.volume_size());
     report.saw(Component::Image, "ISO 9660 volume", format_args!("`{}`, {}", image.label(), size(says)));
     if has < says {
@@ -104,7 +110,15 @@ fn check_length(image: &IsoImage, report: &mut Report) {
 }
 
 /// What a BIOS says is SeaBIOS's `cdrom_boot` (src/cdrom.c), whose code tells the step that failed.
-fn check_catalog(image: &IsoImage, bios: Option<&CatalogEntry>, uefi: Option<&CatalogEntry>, report: &mut Report) {
+///
+/// `hints` are for an image that starts with UEFI only, and for one that starts with a BIOS only.
+pub(super) fn check_catalog(
+    image: &IsoImage,
+    bios: Option<&CatalogEntry>,
+    uefi: Option<&CatalogEntry>,
+    hints: [&str; 2],
+    report: &mut Report,
+) {
     let failed = |code| format!("Boot failed: Could not read from CDROM (code {code})");
     let entries = image.boot_entries();
     report.saw(Component::Bios, "boot catalog", count(entries.len() as u64, "entry"));
@@ -124,13 +138,12 @@ fn check_catalog(image: &IsoImage, bios: Option<&CatalogEntry>, uefi: Option<&Ca
             Finding::new(Severity::PreventsStart, Component::Bios, failed("000b"))
                 .hint("the default entry of the boot catalog is not marked as bootable"),
         ),
-        (None, Some(_)) => report.find(
-            Finding::new(Severity::Suggestion, Component::Bios, failed("0009"))
-                .hint("it starts with UEFI only; the packages `isolinux` and `syslinux-common` add BIOS"),
-        ),
+        (None, Some(_)) => {
+            report.find(Finding::new(Severity::Suggestion, Component::Bios, failed("0009")).hint(hints[0]))
+        }
         (Some(_), None) => report.find(
             Finding::new(Severity::Suggestion, Component::Uefi, "the boot catalog has no entry for UEFI")
-                .hint("it starts with a BIOS only; the package `systemd-boot-efi` adds UEFI"),
+                .hint(hints[1]),
         ),
         (Some(_), Some(_)) => {}
     }

@@ -53,10 +53,9 @@ pub(super) struct Finished {
 }
 
 impl<'d> Members<'d> {
-    /// Members go into `directory`, which is empty, their data to `jobs`.
-    pub(super) fn new(directory: &'d Path, jobs: SyncSender<Job>) -> Members<'d> {
-        let members =
-            Members { directory, jobs, tree: Tree::before_archive(), linked: HashMap::new(), skipped: Vec::new() };
+    /// Members go into `directory`, which is empty, their data to `jobs`; `tree` is what the archive is unpacked over.
+    pub(super) fn new(directory: &'d Path, jobs: SyncSender<Job>, tree: Tree) -> Members<'d> {
+        let members = Members { directory, jobs, tree, linked: HashMap::new(), skipped: Vec::new() };
         for (path, node) in members.tree.iter() {
             if node.kind == NodeKind::Directory && !path.is_root() {
                 // Fails only where every member fails as well, which tells why.
@@ -68,6 +67,11 @@ impl<'d> Members<'d> {
 
     pub(super) fn finish(self) -> Finished {
         Finished { tree: self.tree, skipped: self.skipped }
+    }
+
+    /// Whether something has this path by now.
+    pub(super) fn has(&self, path: &RootPath) -> bool {
+        self.tree.get(path).is_some()
     }
 
     /// Makes one member.
@@ -214,7 +218,7 @@ mod tests {
     fn unpacked(members: &[(Member, &str)]) -> (Vec<String>, Vec<String>) {
         let directory = tempfile::tempdir().unwrap();
         let (sender, jobs) = sync_channel(1000);
-        let mut all = Members::new(directory.path(), sender);
+        let mut all = Members::new(directory.path(), sender, Tree::before_archive());
         for (member, data) in members {
             all.add(member, &mut data.as_bytes()).unwrap();
         }

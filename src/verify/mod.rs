@@ -19,6 +19,7 @@ mod closure;
 mod contents;
 mod exec;
 mod illumos;
+mod illumos_iso;
 mod iso;
 mod isolinux;
 mod json;
@@ -30,6 +31,7 @@ mod ram;
 mod runtime_linker;
 mod start;
 mod systemd_boot;
+mod tar;
 mod text;
 mod tree;
 
@@ -62,7 +64,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Iso,
-    /// An initramfs: cpio archives, compressed or not, one behind the other.
+    /// An initramfs, which is cpio archives one behind the other, or a tar archive; compressed or not.
     Archive,
     Directory,
 }
@@ -112,6 +114,18 @@ pub enum Component {
     Uefi,
     Isolinux,
     SystemdBoot,
+    /// The boot program of an illumos CD.
+    Cdboot,
+    /// The program in the MBR of an illumos disk, and `isoboot` behind it.
+    Pmbr,
+    /// `/boot/loader` and `loader64.efi` of illumos, with their Forth files.
+    IllumosLoader,
+    /// illumos' GRUB 0.97.
+    GrubLegacy,
+    /// GRUB 2.
+    Grub,
+    /// The part of the illumos kernel that runs first.
+    Dboot,
     Kernel,
     /// `/init`.
     Init,
@@ -131,7 +145,7 @@ pub enum Component {
 pub enum VerifyError {
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("`{}` is neither an ISO image nor an initramfs nor a directory", path.display())]
+    #[error("`{}` is neither an ISO image nor an archive nor a directory", path.display())]
     Unknown { path: PathBuf },
     #[error("cannot unpack the archive into `{}`", directory.display())]
     Unpack { directory: PathBuf, source: io::Error },
@@ -171,11 +185,19 @@ pub fn verify_as(
         }
         Subject::Archive => {
             let archive = Archive::new(vec![open(path)?]);
+            if tar::is_tar(&archive) {
+                verify_tar(&archive, system, manifest, rules, &mut report)?;
+                return Ok(report.verdict(subject, None));
+            }
             let kernel_args = manifest.and_then(|m| m.boot.as_ref()).map(|boot| &boot.kernel_args[..]);
             let arguments = Arguments::parse(kernel_args.unwrap_or_default());
             verify_archive(&archive, &arguments, None, manifest, rules, &mut report)?
         }
         Subject::Iso => match IsoImage::new(open(path)?) {
+            Ok(image) if is_illumos(&image, system) => {
+                verify_illumos_iso(&image, manifest, rules, &mut report)?;
+                None
+            }
             Ok(image) => {
                 let start = iso::follow(&image, manifest, &mut report);
                 let arguments = Arguments::parse(&start.kernel_args);
@@ -192,9 +214,38 @@ pub fn verify_as(
             }
         },
     };
-    let Report { checks, mut findings } = report;
-    findings.sort_by_key(|finding| finding.severity);
-    Ok(Verdict { subject, checks, findings, least_ram_mib })
+    Ok(report.verdict(subject, least_ram_mib))
+}
+
+fn is_illumos(image: &IsoImage, system: Option<System>) -> bool {
+    system.map_or_else(|| illumos_iso::is_illumos(image), |system| system == System::Illumos)
+}
+
+/// The chain of the loaders, then what the archive holds, as in a directory.
+fn verify_illumos_iso(
+    image: &IsoImage,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let Some(start) = illumos_iso::follow(image, report) else { return Ok(()) };
+    if start.is_ufs {
+        let message = "what is in the boot archive was not checked: UFS is not read";
+        report.find(Finding::new(Severity::Warning, Component::Image, message));
+        return Ok(());
+    }
+    let archive = Archive::new(vec![start.archive.clone()]);
+    let unpacked = archive::unpack(&archive, manifest.is_some(), report)?;
+    let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
+    if let Some(manifest) = manifest {
+        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
+    }
+    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
+    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
+    illumos_iso::check_kernel(&root, &start, report);
+    let arguments = Arguments::parse("");
+    let image = start::Image { root: &root, tree: &tree, arguments: &arguments, kernel: None, rules };
+    illumos::check(&image, manifest, report)
 }
 
 /// Gives the least memory in MiB.
@@ -231,8 +282,38 @@ fn verify_directory(
     if let Some(manifest) = manifest {
         contents::compare(&tree, manifest, contents::Owners::AsUnpacked, report);
     }
+    verify_tree(root, &tree, system, manifest, rules, report)
+}
+
+/// A tree of files that is nobody's boot archive: a container's, a zone's, what a compiler needs.
+fn verify_tar(
+    archive: &Archive,
+    system: Option<System>,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let unpacked = tar::unpack(archive, manifest.is_some(), report)?;
+    let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
+    if let Some(manifest) = manifest {
+        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
+    }
+    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
+    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
+    verify_tree(&root, &tree, system, manifest, rules, report)
+}
+
+/// What starts in a tree.
+fn verify_tree(
+    root: &Root,
+    tree: &Tree,
+    system: Option<System>,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
     let arguments = Arguments::parse("");
-    let image = start::Image { root, tree: &tree, arguments: &arguments, kernel: None, rules };
+    let image = start::Image { root, tree, arguments: &arguments, kernel: None, rules };
     match system.unwrap_or_else(|| system_of(root)) {
         System::Linux => start::check(&image, report),
         System::Illumos => illumos::check(&image, manifest, report),
@@ -274,6 +355,9 @@ impl Subject {
         if MAGICS.iter().any(|magic| starts_at(0, magic)) {
             return Ok(Subject::Archive);
         }
+        if starts_at(tar::MAGIC_AT, tar::MAGIC) {
+            return Ok(Subject::Archive);
+        }
         Err(VerifyError::Unknown { path: path.to_owned() })
     }
 }
@@ -295,7 +379,9 @@ impl VerifyError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             VerifyError::Unpack { .. } => Some("set TMPDIR to a directory with more room"),
-            VerifyError::Unknown { .. } => Some("give an ISO, an initramfs (cpio, also compressed) or a directory"),
+            VerifyError::Unknown { .. } => {
+                Some("give an ISO, an initramfs (cpio) or tar archive, also compressed, or a directory")
+            }
             _ => None,
         }
     }
@@ -323,6 +409,12 @@ impl fmt::Display for Component {
             Component::Uefi => "UEFI",
             Component::Isolinux => "isolinux",
             Component::SystemdBoot => "systemd-boot",
+            Component::Cdboot => "cdboot",
+            Component::Pmbr => "pmbr",
+            Component::IllumosLoader => "loader",
+            Component::GrubLegacy => "GRUB 0.97",
+            Component::Grub => "GRUB 2",
+            Component::Dboot => "dboot",
             Component::Kernel => "kernel",
             Component::Init => "/init",
             Component::RuntimeLinker => "ld.so",
@@ -364,5 +456,11 @@ impl Report {
 
     fn find(&mut self, finding: Finding) {
         self.findings.push(finding);
+    }
+
+    fn verdict(self, subject: Subject, least_ram_mib: Option<u64>) -> Verdict {
+        let Report { checks, mut findings } = self;
+        findings.sort_by_key(|finding| finding.severity);
+        Verdict { subject, checks, findings, least_ram_mib }
     }
 }
