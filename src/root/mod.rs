@@ -185,6 +185,10 @@ impl Root {
     /// # Errors
     /// As [`Root::lookup`]; a relative path is taken from the root.
     pub fn lookup_spelled(&self, spelled: &[u8]) -> Result<Found, LookupError> {
+        // Without `..` its directories are remembered like those of any other path.
+        if let Ok(path) = RootPath::new(spelled) {
+            return self.lookup(&path);
+        }
         let mut walk = Following::default();
         let (path, info) = self.descend(RootPath::root(), spelled, true, &mut walk)?;
         Ok(walk.found(path, info))
