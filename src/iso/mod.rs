@@ -20,6 +20,7 @@ mod calendar;
 pub mod eltorito;
 pub mod fat;
 pub mod hybrid;
+pub mod illumos;
 pub mod iso9660;
 mod linux;
 mod loaders;
