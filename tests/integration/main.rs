@@ -6,6 +6,7 @@ mod command;
 mod determinism;
 mod fetch;
 mod illumos;
+mod illumos_iso;
 mod illumos_packages;
 mod init;
 mod iso;

@@ -47,7 +47,7 @@ const MULTIBOOT_BSS_END: usize = 24;
 const MULTIBOOT_HEADER: usize = 32;
 
 /// What the boot sectors are made of.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HybridMbr {
     pmbr: Vec<u8>,
     isoboot: Vec<u8>,

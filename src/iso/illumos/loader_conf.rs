@@ -37,6 +37,11 @@ pub enum LoaderConfError {
     Multiboot,
 }
 
+/// Where a kernel is, inside the archive and on the ISO: krtld opens the name that it was started by once more, inside
+/// the archive (illumos-gate usr/src/uts/common/krtld/kobj.c).
+pub const KERNEL_32: &str = "/platform/i86pc/kernel/unix";
+pub const KERNEL_64: &str = "/platform/i86pc/kernel/amd64/unix";
+
 const ARCHIVE_64: &str = "/platform/i86pc/amd64/boot_archive";
 const ARCHIVE_32: &str = "/platform/i86pc/boot_archive";
 const ARCHIVE_OF_BOTH: &str = "/platform/i86pc/${ISADIR}/boot_archive";
@@ -45,6 +50,26 @@ const ARCHIVE_OF_BOTH: &str = "/platform/i86pc/${ISADIR}/boot_archive";
 const MENU_DELAY: u32 = 5;
 
 impl Kernels {
+    /// The kernels among some paths.
+    pub fn of<'a>(paths: impl IntoIterator<Item = &'a RootPath>) -> Option<Kernels> {
+        let paths: Vec<&[u8]> = paths.into_iter().map(RootPath::as_bytes).collect();
+        match (paths.contains(&KERNEL_32.as_bytes()), paths.contains(&KERNEL_64.as_bytes())) {
+            (true, true) => Some(Kernels::Both),
+            (true, false) => Some(Kernels::Bits32),
+            (false, true) => Some(Kernels::Bits64),
+            (false, false) => None,
+        }
+    }
+
+    /// The variable `kernel`: a kernel that is alone is named, so that a 32-bit image starts on a 64-bit machine too.
+    fn kernel_directory(self) -> &'static str {
+        match self {
+            Kernels::Bits64 => "i86pc/kernel/amd64",
+            Kernels::Bits32 => "i86pc/kernel",
+            Kernels::Both => "i86pc/kernel/${ISADIR}",
+        }
+    }
+
     /// Under which names the archive has to be on the ISO.
     pub fn archive_paths(self) -> Vec<RootPath> {
         let names: &[&str] = match self {
@@ -70,17 +95,10 @@ impl LoaderConf<'_> {
     /// # Errors
     /// [`LoaderConfError`]
     pub fn text(&self) -> Result<String, LoaderConfError> {
-        // `$` would be expanded, and a backslash quotes.
-        let bad = |c: &char| c.is_control() || matches!(c, '"' | '$' | '\\');
-        if let Some(bad) = self.kernel_args.chars().find(bad) {
-            return Err(LoaderConfError::BadCharacter(bad));
-        }
-        // usr/src/uts/i86pc/dboot/dboot_startkern.c takes it for the name of the 32-bit program `multiboot` of old.
-        if self.kernel_args.contains("multiboot") {
-            return Err(LoaderConfError::Multiboot);
-        }
+        check_arguments(self.kernel_args)?;
         let name = self.kernels.archive_name();
         let mut lines = vec![
+            ("kernel", self.kernels.kernel_directory().to_owned()),
             ("boot_archive_load", "YES".to_owned()),
             ("boot_archive_type", "rootfs".to_owned()),
             ("boot_archive_name", name.to_owned()),
@@ -106,6 +124,23 @@ impl LoaderConf<'_> {
         }
         Ok(lines.iter().map(|(variable, value)| format!("{variable}=\"{value}\"\n")).collect())
     }
+}
+
+/// Refuses what the kernel or the configuration of a boot loader cannot take.
+///
+/// # Errors
+/// [`LoaderConfError`]
+pub fn check_arguments(kernel_args: &str) -> Result<(), LoaderConfError> {
+    // `$` would be expanded, and a backslash quotes.
+    let bad = |c: &char| c.is_control() || matches!(c, '"' | '$' | '\\');
+    if let Some(bad) = kernel_args.chars().find(bad) {
+        return Err(LoaderConfError::BadCharacter(bad));
+    }
+    // usr/src/uts/i86pc/dboot/dboot_startkern.c takes it for the name of the 32-bit program `multiboot` of old.
+    if kernel_args.contains("multiboot") {
+        return Err(LoaderConfError::Multiboot);
+    }
+    Ok(())
 }
 
 /// The value of the boot property `console`, so that the loader speaks where the kernel will.
@@ -140,7 +175,8 @@ mod tests {
     #[test]
     fn the_loader_speaks_on_the_console_of_the_kernel() {
         let text = conf(Kernels::Bits64, "-v -B acpi-user-options=2,console=ttya").text().unwrap();
-        let expected = "boot_archive_load=\"YES\"\n\
+        let expected = "kernel=\"i86pc/kernel/amd64\"\n\
+                        boot_archive_load=\"YES\"\n\
                         boot_archive_type=\"rootfs\"\n\
                         boot_archive_name=\"/platform/i86pc/amd64/boot_archive\"\n\
                         boot_archive.hash_load=\"NO\"\n\
