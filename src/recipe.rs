@@ -141,6 +141,20 @@ pub struct BootOptions {
     /// `zstd`, `gzip`, `xz` or `none`.
     pub compress: Option<String>,
     pub level: Option<i32>,
+    /// Which Forth files of the illumos loader go onto the ISO.
+    pub forth: Option<ForthFiles>,
+}
+
+/// Which Forth files of the illumos loader go onto the ISO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForthFiles {
+    /// Everything in `/boot/forth`: the scripts can put names together when they run, and the loader stops at its
+    /// prompt when one is missing. They are small beside the kernel.
+    #[default]
+    All,
+    /// What `/boot/loader.rc` includes by a name that is written in it, and what that includes.
+    Needed,
 }
 
 /// What a booted image must show before it counts as working.
@@ -278,12 +292,13 @@ impl Recipe {
         self.startup.extend(startup);
         self.startup.sort_by_key(|command| command.last);
         replace(&mut self.network, network);
-        let BootOptions { kernel_args, kernel, memory, compress, level } = boot;
+        let BootOptions { kernel_args, kernel, memory, compress, level, forth } = boot;
         replace(&mut self.boot.kernel_args, kernel_args);
         replace(&mut self.boot.kernel, kernel);
         replace(&mut self.boot.memory, memory);
         replace(&mut self.boot.compress, compress);
         replace(&mut self.boot.level, level);
+        replace(&mut self.boot.forth, forth);
         let Check { http, console, timeout } = check;
         replace(&mut self.check.http, http);
         replace(&mut self.check.console, console);

@@ -3,6 +3,8 @@
 use super::args::{Compress, Iso, Pack};
 use super::why::read_manifest;
 use super::{Outcome, report, setting};
+use crate::iso::illumos::loader_conf::{KERNEL_32, KERNEL_64};
+use crate::iso::illumos::{IllumosIso, IllumosLoader, hash_file as sha1_text, write_illumos_iso};
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
 use crate::manifest::{Content, Manifest};
 use crate::output::{self, directory_of};
@@ -14,6 +16,7 @@ use crate::recipe::{BootOptions, Recipe, System};
 use crate::root::Root;
 use crate::text::{count, size};
 use anyhow::Context;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The volume label of every ISO.
@@ -49,9 +52,7 @@ pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
     };
     let written = written.map_err(hinted)?;
     if let (Some(file), Some(sha1)) = (&hash, &written.sha1) {
-        // The form of `digest -a sha1`, which dboot_startkern.c of illumos-gate compares.
-        let digits: String = sha1.iter().map(|byte| format!("{byte:02x}")).collect();
-        report::write_output(file, |out| writeln!(out, "{digits}"))
+        report::write_output(file, |out| write!(out, "{}", sha1_text(sha1)))
             .with_context(|| format!("cannot write `{}`", file.display()))?;
     }
     tell_packed(&written);
@@ -104,6 +105,95 @@ pub fn write_iso(
     compress: &Compress,
     output: &Path,
 ) -> anyhow::Result<(PackReport, IsoReport)> {
+    match manifest.system {
+        System::Linux => write_iso_of_linux(manifest, root, recipe, compress, output),
+        System::Illumos => write_iso_of_illumos(manifest, root, recipe, compress, output),
+    }
+}
+
+fn write_iso_of_illumos(
+    manifest: &Manifest,
+    root: &Root,
+    recipe: &Recipe,
+    compress: &Compress,
+    output: &Path,
+) -> anyhow::Result<(PackReport, IsoReport)> {
+    let contents = contents(root, recipe);
+    let kernels = illumos_kernels(manifest, &contents)?;
+    let loader = IllumosLoader::find(root, recipe.boot.forth.unwrap_or_default()).map_err(|error| {
+        let hint = error.hint();
+        report::with_optional_hint(error.into(), hint)
+    })?;
+    let (packed, archive) = archive_for_iso(Format::Ufs, manifest, &contents, recipe, compress, output)?;
+    let iso = IllumosIso {
+        kernels,
+        archive,
+        sha1: packed.sha1.context("internal error: the archive has no digest")?,
+        kernel_args: recipe.boot.kernel_args.clone().unwrap_or_default(),
+        label: LABEL.to_owned(),
+        loader,
+        epoch: setting::epoch()?.into(),
+    };
+    let written = write_illumos_iso(&iso, output)?;
+    Ok((packed, written))
+}
+
+/// The kernels of the archive, as they are in it: what was traced.
+fn illumos_kernels(manifest: &Manifest, contents: &Contents<'_>) -> anyhow::Result<Vec<(RootPath, Blob)>> {
+    let mut kernels = Vec::new();
+    for path in [KERNEL_32, KERNEL_64] {
+        let path = RootPath::new(path)?;
+        if let Some(entry) = manifest.entry(&path) {
+            let mut bytes = Vec::new();
+            contents
+                .open(entry)
+                .and_then(|mut reader| {
+                    let read = reader.read_to_end(&mut bytes);
+                    read.map_err(|error| {
+                        PackError::from_io(error, |source| PackError::Read { path: path.clone(), source })
+                    })
+                })
+                .map_err(hinted)?;
+            kernels.push((path, Blob::from_bytes(bytes)));
+        }
+    }
+    if kernels.is_empty() {
+        let error = anyhow::anyhow!("the manifest has no kernel: neither `{KERNEL_64}` nor `{KERNEL_32}`");
+        return Err(report::with_hint(error, "trace with rules/recipes/illumos-base.toml, or with a kernel as target"));
+    }
+    Ok(kernels)
+}
+
+/// Packs what an ISO starts, into a file without a name.
+fn archive_for_iso(
+    format: Format,
+    manifest: &Manifest,
+    contents: &Contents<'_>,
+    recipe: &Recipe,
+    compress: &Compress,
+    output: &Path,
+) -> anyhow::Result<(PackReport, Blob)> {
+    let options = PackOptions {
+        format,
+        compression: compression(format, compress, &recipe.boot)?,
+        level: compress.level.or(recipe.boot.level),
+        epoch: setting::epoch()?,
+        sha1: format == Format::Ufs,
+        ..PackOptions::default()
+    };
+    let mut archive =
+        tempfile::tempfile_in(directory_of(output)).with_context(|| format!("cannot write `{}`", output.display()))?;
+    let packed = write_stream(manifest, contents, &options, &mut archive, output).map_err(hinted)?;
+    Ok((packed, Blob::from_file(archive, output)?))
+}
+
+fn write_iso_of_linux(
+    manifest: &Manifest,
+    root: &Root,
+    recipe: &Recipe,
+    compress: &Compress,
+    output: &Path,
+) -> anyhow::Result<(PackReport, IsoReport)> {
     let boot = manifest
         .boot
         .as_ref()
@@ -117,24 +207,14 @@ pub fn write_iso(
     if !missing.is_empty() {
         report::note(&format!("the ISO will not start everywhere: the root lacks {}", missing.join(", ")));
     }
-    let epoch = setting::epoch()?;
-    let options = PackOptions {
-        format: Format::Cpio,
-        compression: compression(Format::Cpio, compress, &recipe.boot)?,
-        level: compress.level.or(recipe.boot.level),
-        epoch,
-        ..PackOptions::default()
-    };
-    let mut archive =
-        tempfile::tempfile_in(directory_of(output)).with_context(|| format!("cannot write `{}`", output.display()))?;
-    let packed = write_stream(manifest, &contents(root, recipe), &options, &mut archive, output).map_err(hinted)?;
+    let (packed, archive) = archive_for_iso(Format::Cpio, manifest, &contents(root, recipe), recipe, compress, output)?;
     let iso = LinuxIso {
         kernel: kernel(root, &boot.kernel)?,
-        archive: Blob::from_file(archive, output)?,
+        archive,
         kernel_args: boot.kernel_args.clone(),
         label: LABEL.to_owned(),
         loaders,
-        epoch: epoch.into(),
+        epoch: setting::epoch()?.into(),
     };
     let written = write_linux_iso(&iso, output)?;
     Ok((packed, written))

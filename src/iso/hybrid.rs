@@ -126,7 +126,7 @@ pub struct MbrPartition {
 }
 
 impl MbrPartition {
-    fn to_bytes(self) -> [u8; 16] {
+    pub(super) fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[0] = if self.active { 0x80 } else { 0 };
         put(&mut bytes, 1, &cylinder_head_sector(self.first_block));

@@ -13,10 +13,10 @@
 use super::eltorito::{self, Platform};
 use super::fat::{FatError, FatFile, FatImage};
 use super::hybrid::{BACKUP_BYTES, BiosBoot, Disk, MAX_BOOT_CODE};
-use super::iso9660::{Attributes, ExtentId, IsoError, IsoLayout, Node, Range, Volume};
+use super::iso9660::{ExtentId, IsoError, IsoLayout, Node, Range, Volume};
 use super::output::{Identity, Piece, write_image};
+use super::parts::{FILE, IsoReport, path, text, whole};
 use super::{Blob, CD_SECTOR, Loaders};
-use crate::path::RootPath;
 use std::path::Path;
 
 /// What a Linux ISO is made of.
@@ -33,24 +33,6 @@ pub struct LinuxIso {
     pub loaders: Loaders,
     /// Seconds since 1970: every date in the image.
     pub epoch: u64,
-}
-
-/// Where the bytes of an ISO went; the fields add up to the size of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IsoReport {
-    pub kernel: u64,
-    pub archive: u64,
-    /// The files of the boot loaders, as far as they are on the image.
-    pub loaders: u64,
-    /// File systems, partition tables, loader configuration, rest of the last sector of files.
-    pub overhead: u64,
-}
-
-impl IsoReport {
-    /// Bytes of the file.
-    pub fn total(&self) -> u64 {
-        self.kernel + self.archive + self.loaders + self.overhead
-    }
 }
 
 /// Why a Linux ISO cannot be made.
@@ -75,8 +57,6 @@ pub enum LinuxIsoError {
 /// The x86 boot protocol takes 2047 bytes (`COMMAND_LINE_SIZE`, arch/x86/include/asm/setup.h); isolinux adds
 /// `BOOT_IMAGE=/boot/vmlinuz initrd=/boot/initrd.img` to the line.
 const MAX_KERNEL_ARGS: usize = 1960;
-
-const FILE: Attributes = Attributes { mode: 0o644, uid: 0, gid: 0 };
 
 /// The boot image that a BIOS loads: its first 2048 bytes, which load the rest.
 const ISOLINUX_BLOCKS: u16 = 4;
@@ -131,7 +111,7 @@ impl<'a> Plan<'a> {
                 volume.add(&path("/isolinux/isolinux.bin"), FILE, whole(extent, bios.isolinux.len() as u64))?;
                 volume.add_boot_image(extent, Platform::Bios, ISOLINUX_BLOCKS);
                 volume.add_file(&path("/isolinux/ldlinux.c32"), FILE, Blob::from_bytes(&bios.ldlinux[..]))?;
-                let config = Blob::from_bytes(isolinux_config(&iso.kernel_args).into_bytes());
+                let config = text(isolinux_config(&iso.kernel_args));
                 volume.add_file(&path("/isolinux/isolinux.cfg"), FILE, config)?;
                 Some((extent, &bios.mbr[..]))
             }
@@ -174,7 +154,6 @@ impl<'a> Plan<'a> {
 /// Adds the FAT image, makes it bootable, and gives the kernel and the archive inside it ISO 9660 names.
 fn add_fat(volume: &mut Volume, iso: &LinuxIso, systemd_boot: &[u8]) -> Result<(ExtentId, FatImage), LinuxIsoError> {
     let file = |path: &str, blob: Blob| FatFile { path: path.to_owned(), blob };
-    let text = |text: String| Blob::from_bytes(text.into_bytes());
     let fat = FatImage::plan(
         vec![
             file("EFI/BOOT/BOOTX64.EFI", Blob::from_bytes(systemd_boot)),
@@ -208,12 +187,4 @@ fn isolinux_config(kernel_args: &str) -> String {
 /// A type 1 entry of the Boot Loader Specification.
 fn boot_entry(title: &str, kernel_args: &str) -> String {
     format!("title {title}\nlinux /{FAT_KERNEL}\ninitrd /{FAT_ARCHIVE}\noptions {kernel_args}\n")
-}
-
-fn whole(extent: ExtentId, size: u64) -> Node {
-    Node::File(Range { extent, offset: 0, size })
-}
-
-fn path(constant: &str) -> RootPath {
-    RootPath::new(constant).expect("internal error: a constant is no path")
 }

@@ -11,6 +11,8 @@
 //! FAT file system that UEFI firmware reads lies inside the ISO with its clusters on CD sectors, and the ISO 9660
 //! directory records of `/boot/vmlinuz` and `/boot/initrd.img` point into it.
 //!
+//! [`illumos`] does the same for the boot archive of illumos, with the loaders of that system.
+//!
 //! All numbers that have to differ between images (FAT serial, disk and partition GUIDs) come from a digest of the
 //! content, all dates from one epoch given by the caller, so that equal inputs give equal bytes.
 
@@ -20,18 +22,21 @@ mod calendar;
 pub mod eltorito;
 pub mod fat;
 pub mod hybrid;
+pub mod illumos;
 pub mod iso9660;
 mod linux;
 mod loaders;
 mod names;
 mod output;
+mod parts;
 mod read;
 mod rock_ridge;
 
 pub use blob::Blob;
-pub use linux::{IsoReport, LinuxIso, LinuxIsoError, write_linux_iso};
+pub use linux::{LinuxIso, LinuxIsoError, write_linux_iso};
 pub use loaders::{BiosLoader, Loaders, LoadersError, UefiLoader};
 pub use output::{Identity, Piece, write_image};
+pub use parts::IsoReport;
 pub(crate) use read::ISOLINUX_DIRECTORIES;
 pub use read::{IsoEntry, IsoImage, IsoKind};
 

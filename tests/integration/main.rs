@@ -7,6 +7,7 @@ mod determinism;
 mod fetch;
 mod illumos;
 mod illumos_chain;
+mod illumos_iso;
 mod illumos_packages;
 mod illumos_products;
 mod init;
