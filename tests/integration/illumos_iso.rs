@@ -190,3 +190,61 @@ fn equal_inputs_give_equal_isos_whatever_the_threads_and_the_time_zone() {
     let second = iso_of_model(Year::Y2025, &[("TZ", "Asia/Tokyo"), ("RAYON_NUM_THREADS", "4")]);
     assert!(first == second);
 }
+
+/// Compiles the stub that stands in for `unix`; its multiboot header has to be in the first 8 KiB of the file.
+fn stub_kernel(gcc: &Path) -> Vec<u8> {
+    let directory = scratch();
+    let out = directory.path().join("unix");
+    let (out, source) = (out.to_str().unwrap().to_owned(), repository("testdata/illumos/stub_unix.c"));
+    let flags = "-m32 -march=i686 -mno-sse -O1 -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -no-pie -static \
+                 -nostdlib -Wl,-n -Wl,-Ttext=0x200000 -Wl,--section-start=.multiboot=0x1ff000 -Wl,--build-id=none";
+    let mut arguments: Vec<&str> = flags.split_whitespace().collect();
+    arguments.extend(["-o", &out, source.to_str().unwrap()]);
+    run(gcc, &args(&arguments));
+    fs::read(out).unwrap()
+}
+
+#[test]
+fn grub_starts_the_kernel_of_the_iso_with_the_archive_as_it_was_packed() {
+    let (Some(gcc), Some(mkimage), Some(qemu)) = (tool("gcc"), tool("grub-mkimage"), tool("qemu-system-x86_64")) else {
+        return;
+    };
+    let recipe = "system = \"illumos\"\n[trace]\ntargets = [\"/etc/motd\"]\ninclude = [\"/platform\"]\n\
+                  [boot]\nkernel_args = \"-v -B console=ttya\"\n";
+    let root = root_of(&[
+        (KERNEL, stub_kernel(&gcc)),
+        ("/etc/motd", b"hello\n".to_vec()),
+        ("/recipe.toml", recipe.into()),
+        ("/boot/grub/eltorito.img", Vec::new()),
+    ]);
+    let at = |name: &str| root.path().join(name);
+    let core = at("boot/grub/eltorito.img");
+    let modules = ["biosdisk", "iso9660", "normal", "multiboot", "gzio"];
+    let options = ["-O", "i386-pc-eltorito", "-p", "/boot/grub", "-o", core.to_str().unwrap()];
+    run(&mkimage, &args(&[&options[..], &modules].concat()));
+
+    // The kernel misses its modules, which is what the trace says; the manifest is written all the same.
+    let mut trace = minroot(["trace", "--root"]);
+    trace.arg(root.path()).arg(at("recipe.toml")).arg("-o").arg(at("m.json")).output().unwrap();
+    let from = |command: &str| {
+        let mut command = minroot([command, "--root"]);
+        command.arg(root.path()).arg("-m").arg(at("m.json")).arg(at("recipe.toml"));
+        command
+    };
+    succeed(from("iso").arg("-o").arg(at("out.iso")));
+    succeed(from("pack").args(["--format", "ufs", "--compress", "none", "-o"]).arg(at("archive")));
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(fs::read(at("archive")).unwrap());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+
+    let iso = at("out.iso");
+    let mut machine = std::process::Command::new("timeout");
+    machine.arg("120").arg(qemu).args(["-nodefaults", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "256"]);
+    machine.args(["-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"]);
+    machine.args(["-device", "isa-debug-exit,iobase=0xf4", "-cdrom", iso.to_str().unwrap()]);
+    let log = text(&machine.output().unwrap().stdout);
+    let expected = format!(
+        "minroot-stub multiboot line=[{KERNEL} -v -B console=ttya] \
+         module=[/platform/i86pc/amd64/boot_archive type=rootfs] ufs sha256={digest} end"
+    );
+    assert!(log.contains(&expected), "{expected}\nis not in\n{log}");
+}
