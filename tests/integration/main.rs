@@ -23,3 +23,4 @@ mod small_root;
 mod support;
 mod verify;
 mod transcripts;
+mod ufs;
