@@ -26,3 +26,4 @@ mod small_root;
 mod support;
 mod verify;
 mod transcripts;
+mod ufs;

@@ -21,18 +21,18 @@ use std::path::{Path, PathBuf};
 const EPOCH: u32 = 1_700_000_000;
 
 /// A root on disk with the manifest that describes it.
-struct Tree {
-    host: tempfile::TempDir,
-    entries: BTreeMap<RootPath, Entry>,
+pub struct Tree {
+    pub host: tempfile::TempDir,
+    pub entries: BTreeMap<RootPath, Entry>,
 }
 
 impl Tree {
-    fn new() -> Tree {
+    pub fn new() -> Tree {
         Tree { host: scratch(), entries: BTreeMap::new() }
     }
 
     /// Files around every border of the format, and all else that an archive can hold.
-    fn mixed() -> Tree {
+    pub fn mixed() -> Tree {
         let mut tree = Tree::new();
         for directory in ["/dev", "/empty", "/sizes", "/deep"] {
             tree.add(directory, Content::Directory);
@@ -61,7 +61,7 @@ impl Tree {
         tree
     }
 
-    fn add(&mut self, at: &str, content: Content) {
+    pub fn add(&mut self, at: &str, content: Content) {
         let reason = Because { from: None, reason: Reason::new(Evidence::Target, Kind::Target, "") };
         let mode = if content == Content::Directory { 0o755 } else { 0o644 };
         let path = RootPath::new(at).unwrap();
@@ -71,7 +71,7 @@ impl Tree {
     }
 
     /// Writes the file to the root as well.
-    fn add_file(&mut self, at: &str, bytes: &[u8]) {
+    pub fn add_file(&mut self, at: &str, bytes: &[u8]) {
         let host = self.host.path().join(&at[1..]);
         fs::create_dir_all(host.parent().unwrap()).unwrap();
         fs::write(host, bytes).unwrap();
@@ -79,7 +79,7 @@ impl Tree {
         self.add(at, Content::File { size, sha256, unpacked_from: None });
     }
 
-    fn manifest(&self) -> Manifest {
+    pub fn manifest(&self) -> Manifest {
         Manifest {
             system: System::Illumos,
             arch: "x86_64".to_owned(),
@@ -93,14 +93,14 @@ impl Tree {
         }
     }
 
-    fn pack(&self, options: PackOptions, out: &Path) -> PackReport {
+    pub fn pack(&self, options: PackOptions, out: &Path) -> PackReport {
         let root = Root::open(self.host.path()).unwrap();
         let options = PackOptions { format: Format::Ufs, epoch: EPOCH, ..options };
         write_archive(&self.manifest(), &Contents::new(&root), &options, out).unwrap()
     }
 }
 
-fn plain() -> PackOptions {
+pub fn plain() -> PackOptions {
     PackOptions { compression: Compression::None, ..PackOptions::default() }
 }
 
