@@ -9,7 +9,7 @@
 //! another one. The suffixes `,s` and `,p` of newer gates tell the two apart.
 
 /// The numbers in a function's configuration space that its names are made of. The revision is not known: names that end
-/// in one are asked for by what stands before it ([`PciDevice::before_revision`]).
+/// in one are asked for by what stands before it (`PciDevice::before_revision`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PciDevice {
     pub vendor: u16,

@@ -5,11 +5,11 @@
 //! What is surprising: the image is as full as asked. It has no spare room but the reserve, which has to hold the log
 //! that illumos makes when the root is mounted read-write.
 //!
-//! 1. [`nodes`]: entries to inodes and directories.
-//! 2. [`holes`]: blocks of large files that are zero.
-//! 3. [`place`]: content to blocks.
-//! 4. [`geometry`]: the smallest file system with these blocks and inodes.
-//! 5. [`maps`] and [`superblock`]: what is free in it.
+//! 1. `nodes`: entries to inodes and directories.
+//! 2. `holes`: blocks of large files that are zero.
+//! 3. `place`: content to blocks.
+//! 4. `geometry`: the smallest file system with these blocks and inodes.
+//! 5. `maps` and `superblock`: what is free in it.
 //! 6. [`write`]: all of it to bytes.
 
 mod geometry;
