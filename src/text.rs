@@ -1,4 +1,4 @@
-//! How sizes, counts and colours look in the output for people.
+//! How sizes, counts, digests and colours look in the output.
 
 use std::fmt::{self, Display};
 
@@ -69,6 +69,17 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|_| "a size is a number with K, M, G or nothing behind it".to_owned())?;
     number.checked_mul(1 << shift).ok_or_else(|| "the size is too large".to_owned())
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 /// A number with its noun, in the plural when it is not one: `1 file`, `12,000 files`.

@@ -82,7 +82,7 @@ pub fn sources_digest() -> String {
             }
         }
     }
-    super::store::hex(&digest.finalize())
+    crate::text::hex(&digest.finalize())
 }
 
 /// Whether `name` is what apt calls a package, with an optional `=VERSION` or `/RELEASE`; options and the `-` and `+`

@@ -226,7 +226,7 @@ impl Wanted {
                 }
             }
         }
-        store::hex(&digest.finalize())[..32].to_owned()
+        crate::text::hex(&digest.finalize())[..32].to_owned()
     }
 }
 

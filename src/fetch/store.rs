@@ -9,6 +9,7 @@ use crate::modules::ModuleIndex;
 use crate::modules::depmod::{self, FileNames};
 use crate::path::RootPath;
 use crate::root::{METADATA_PATH, Root};
+use crate::text::hex;
 use rayon::prelude::*;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
@@ -220,9 +221,4 @@ pub fn file_digest(path: &Path) -> io::Result<String> {
             n => digest.update(&buffer[..n]),
         }
     }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,7 +4,7 @@
 
 use crate::command::{minroot, repository, succeed, text};
 use crate::model_root::{generator::Year, shared};
-use crate::support::{run, scratch, tool};
+use crate::support::{hex, run, scratch, tool};
 use minroot::iso::eltorito::info_table_is_right;
 use minroot::iso::illumos::{IllumosIso, IllumosLoader, write_illumos_iso};
 use minroot::iso::{Blob, IsoImage};
@@ -179,7 +179,7 @@ fn the_model_roots_make_isos_with_the_loaders_of_their_years() {
         let mut archive = Vec::new();
         std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&read(&iso, name)[..]), &mut archive).unwrap();
         assert_eq!(archive[8192 + 1372..8192 + 1376], 0x0001_1954u32.to_le_bytes());
-        let sha1: String = <sha1::Sha1 as sha1::Digest>::digest(&archive).iter().map(|b| format!("{b:02x}")).collect();
+        let sha1 = hex(&<sha1::Sha1 as sha1::Digest>::digest(&archive));
         assert_eq!(text(&read(&iso, &format!("{name}.hash"))), sha1 + "\n");
     }
 }
@@ -233,8 +233,7 @@ fn grub_starts_the_kernel_of_the_iso_with_the_archive_as_it_was_packed() {
     };
     succeed(from("iso").arg("-o").arg(at("out.iso")));
     succeed(from("pack").args(["--format", "ufs", "--compress", "none", "-o"]).arg(at("archive")));
-    let digest = <sha2::Sha256 as sha2::Digest>::digest(fs::read(at("archive")).unwrap());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&<sha2::Sha256 as sha2::Digest>::digest(fs::read(at("archive")).unwrap()));
 
     let iso = at("out.iso");
     let mut machine = std::process::Command::new("timeout");

@@ -2,7 +2,7 @@
 
 use crate::command::{minroot, output_of, repository, succeed, text};
 use crate::model_root::{generator::Year, shared};
-use crate::support::{output, run, scratch, tool};
+use crate::support::{hex, output, run, scratch, tool};
 use minroot::manifest::{Because, Content, Entry, Manifest, json};
 use minroot::pack::{Compression, Contents, Format, PackOptions, PackReport, ufs, write_archive};
 use minroot::path::RootPath;
@@ -279,8 +279,7 @@ fn the_command_writes_the_same_bytes_with_any_number_of_threads_and_into_a_pipe(
     let mut with_hash = pack(&archive("boot_archive"));
     let told = output_of(with_hash.args(["--compress", "none", "--free", "3M", "--free-inodes", "700", "--hash"]));
     assert!(told.status.success(), "{}", text(&told.stderr));
-    let digits: String =
-        Sha1::digest(fs::read(archive("boot_archive")).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = hex(&Sha1::digest(fs::read(archive("boot_archive")).unwrap()));
     assert_eq!(fs::read_to_string(archive("boot_archive.hash")).unwrap(), format!("{digits}\n"));
     for words in ["used, 4.", "of them for the log", "92 inodes used, 804 inodes free", "MiB of memory"] {
         assert!(text(&told.stderr).contains(words), "{words}: {}", text(&told.stderr));

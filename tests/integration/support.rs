@@ -45,3 +45,8 @@ pub fn output(program: &Path, arguments: &[&std::ffi::OsStr]) -> Output {
 pub fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
+
+/// Digits of a digest, made apart from the crate that is under test.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

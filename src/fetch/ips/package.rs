@@ -5,9 +5,9 @@ use crate::fetch::error::{FetchError, Refusal};
 use crate::fetch::illumos::{Account, Database, DriverAction, MediatedLink, PendingLink, Records, relative};
 use crate::fetch::member::{Content, Delivery, Format, Member, MemberKind, Package, inside};
 use crate::fetch::source::Selection;
-use crate::fetch::store;
 use crate::packages::actions::Action;
 use crate::path::RootPath;
+use crate::text::hex;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -51,7 +51,7 @@ pub fn build(
         }
     }
     let Building { members, wants, mut records, .. } = building;
-    let sha256 = store::hex(&Sha256::digest(&subject.manifest));
+    let sha256 = hex(&Sha256::digest(&subject.manifest));
     let (publisher, version) = (subject.publisher.to_owned(), subject.version.to_owned());
     records.database = Database::Ips { publisher, version: version.clone(), manifest: subject.manifest };
     let delivery = Delivery {

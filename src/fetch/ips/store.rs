@@ -12,6 +12,7 @@ use crate::fetch::unpack::write_content;
 use crate::packages::image::{self, Installed, unquote};
 use crate::path::RootPath;
 use crate::root::Root;
+use crate::text::hex;
 use flate2::bufread::GzDecoder;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -261,8 +262,7 @@ fn expand(reader: &mut (impl Read + ?Sized), wants: &[Want]) -> Result<(), Fetch
         let found = if size > promised { "more".to_owned() } else { size.to_string() };
         return Err(first.problem(format!("it has {found} bytes instead of {promised}")));
     }
-    let digest =
-        if is_long { crate::fetch::store::hex(&sha256.finalize()) } else { crate::fetch::store::hex(&sha1.finalize()) };
+    let digest = if is_long { hex(&sha256.finalize()) } else { hex(&sha1.finalize()) };
     if !digest.eq_ignore_ascii_case(&first.digest) {
         return Err(first.problem(format!("its digest is {digest} instead of {}", first.digest)));
     }

@@ -7,10 +7,10 @@ use crate::fetch::archive::invalid;
 use crate::fetch::error::{FetchError, Refusal};
 use crate::fetch::illumos::{Database, PendingLink, Records};
 use crate::fetch::member::{Content, Delivery, Format, Member, MemberKind, Package, inside};
-use crate::fetch::store;
 use crate::fetch::unpack::finish_content;
 use crate::path::RootPath;
 use crate::root::FileKind;
+use crate::text::hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -59,7 +59,7 @@ pub fn build(
         architecture: info.get("ARCH").to_owned(),
         format: Format::Illumos(Box::new(records)),
         file: source.to_owned(),
-        sha256: digest.unwrap_or_else(|| store::hex(&Sha256::digest(&map))),
+        sha256: digest.unwrap_or_else(|| hex(&Sha256::digest(&map))),
         notes,
     };
     Ok(Package { name: info.name, replaces: Vec::new(), members, delivery: Some(delivery) })

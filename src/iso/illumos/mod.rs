@@ -28,6 +28,7 @@ use super::output::{Identity, Piece, write_image};
 use super::parts::{FILE, IsoReport, path, text, whole};
 use super::{Blob, CD_SECTOR};
 use crate::path::RootPath;
+use crate::text::hex;
 use loader_conf::{KERNEL_32, KERNEL_64, Kernels, LoaderConf, LoaderConfError, check_arguments};
 use std::path::Path;
 
@@ -85,8 +86,7 @@ pub fn write_illumos_iso(iso: &IllumosIso, path: &Path) -> Result<IsoReport, Ill
 
 /// The digest beside an archive, as `digest -a sha1` prints it and dboot compares it.
 pub fn hash_file(sha1: &[u8; 20]) -> String {
-    let digits: String = sha1.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits + "\n"
+    hex(sha1) + "\n"
 }
 
 /// The laid-out image, and what is needed for the parts that are written last.

@@ -9,7 +9,6 @@ mod spelling;
 mod write;
 
 pub use read::{ManifestError, read};
-pub use spelling::to_hex;
 pub use write::write;
 pub(crate) use write::{BecauseText, MissingText, OmissionText, PathText, type_name};
 

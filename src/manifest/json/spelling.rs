@@ -1,6 +1,7 @@
 //! Bytes inside JSON: text where they are UTF-8; otherwise an escaped form to read and hexadecimal digits to use.
 
 use crate::path::escaped;
+use crate::text::hex;
 use std::borrow::Cow;
 
 /// How bytes are spelled.
@@ -24,7 +25,7 @@ pub(super) enum SpellingError {
 pub(super) fn spell(bytes: &[u8]) -> Spelled<'_> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Spelled { text: Cow::Borrowed(text), hex: None },
-        Err(_) => Spelled { text: Cow::Owned(escaped(bytes).to_string()), hex: Some(to_hex(bytes)) },
+        Err(_) => Spelled { text: Cow::Owned(escaped(bytes).to_string()), hex: Some(hex(bytes)) },
     }
 }
 
@@ -39,17 +40,6 @@ pub(super) fn bytes<'a>(text: &'a str, hex: Option<&str>) -> Result<Cow<'a, [u8]
         return Err(SpellingError::Differ);
     }
     Ok(Cow::Owned(bytes))
-}
-
-/// Lower-case hexadecimal digits.
-pub fn to_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
 }
 
 /// Reads lower-case hexadecimal digits.

@@ -1,11 +1,12 @@
 //! Writes format 1.
 
 use super::FORMAT;
-use super::spelling::{Spelled, spell, to_hex};
+use super::spelling::{Spelled, spell};
 use crate::manifest::totals::Totals;
 use crate::manifest::{Because, Boot, Content, Entry, Manifest, Missing, Omission};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Severity};
+use crate::text::hex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -24,7 +25,7 @@ pub fn write(manifest: &Manifest, out: impl Write) -> io::Result<()> {
     document.value("system", &manifest.system)?;
     document.value("arch", &manifest.arch)?;
     document.list("targets", manifest.targets.iter().map(PathText::new))?;
-    document.value("rules", &RulesText { digest: to_hex(&manifest.rules_digest) })?;
+    document.value("rules", &RulesText { digest: hex(&manifest.rules_digest) })?;
     if let Some(boot) = &manifest.boot {
         document.value("boot", &BootText::new(boot))?;
     }
@@ -193,13 +194,13 @@ impl<'a> EntryText<'a> {
         match content {
             Content::File { size, sha256, unpacked_from } => {
                 self.size = Some(*size);
-                self.sha256 = Some(to_hex(sha256));
+                self.sha256 = Some(hex(sha256));
                 (self.unpacked_from, self.unpacked_from_hex) =
                     spell_option(unpacked_from.as_ref().map(RootPath::as_bytes));
             }
             Content::Generated { size, sha256, bytes } => {
                 self.size = Some(*size);
-                self.sha256 = Some(to_hex(sha256));
+                self.sha256 = Some(hex(sha256));
                 match bytes.as_deref().map(std::str::from_utf8) {
                     Some(Ok(text)) => self.content = Some(text),
                     Some(Err(_)) => self.content_base64 = bytes.as_ref().map(|bytes| STANDARD.encode(bytes)),

@@ -33,7 +33,7 @@ use crate::iso::eltorito::{CatalogEntry, Platform};
 use crate::iso::{Blob, IsoImage};
 use crate::path::RootPath;
 use crate::root::Root;
-use crate::text::size;
+use crate::text::{hex, size};
 use files::Files;
 use loader::Machine;
 use rootfs::{Kind, RootArchive};
@@ -321,7 +321,7 @@ impl Attempt {
     fn check_hash(&self, files: &Files<'_>, archive: Option<&RootArchive>, report: &mut Report) {
         let (Some(path), Some(archive)) = (self.module("hash", 1), archive) else { return };
         let text = files.text(path).unwrap_or_default();
-        let expected: String = archive.sha1.iter().map(|byte| format!("{byte:02x}")).collect();
+        let expected = hex(&archive.sha1);
         let said = String::from_utf8_lossy(&text).trim().to_ascii_lowercase();
         if said == expected {
             report.saw(Component::Dboot, path, "is the SHA-1 of the archive");

@@ -2,7 +2,7 @@
 //! checked here is the reader. Everything in it can be changed before it is written.
 
 use crate::model_root::{generator::Year, shared};
-use crate::support::scratch;
+use crate::support::{hex, scratch};
 use minroot::iso::eltorito::{Platform, uefi_load_blocks};
 use minroot::iso::fat::{FatFile, FatImage};
 use minroot::iso::iso9660::{Attributes, Node, Range, Volume};
@@ -82,7 +82,7 @@ impl Image {
 
     fn bare(archive: &[u8]) -> Image {
         let unix = fs::read(shared(Year::Y2025).join(&UNIX[1..])).unwrap();
-        let hash: String = Sha1::digest(archive).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha1::digest(archive));
         Image {
             files: BTreeMap::from([
                 (UNIX.to_owned(), unix),
