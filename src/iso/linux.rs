@@ -10,13 +10,12 @@
 //!                                                               └──────►^^^^^^^^^^^^^^
 //! ```
 
-use super::eltorito::{self, Platform};
 use super::fat::{FatError, FatFile, FatImage};
 use super::hybrid::{BACKUP_BYTES, BiosBoot, Disk, MAX_BOOT_CODE};
 use super::iso9660::{ExtentId, IsoError, IsoLayout, Node, Range, Volume};
 use super::output::{Identity, Piece, write_image};
-use super::parts::{FILE, IsoReport, path, text, whole};
-use super::{Blob, CD_SECTOR, Loaders};
+use super::parts::{EfiPartition, FILE, IsoReport, add_boot_program, offset_of, path, text};
+use super::{Blob, Loaders};
 use std::path::Path;
 
 /// What a Linux ISO is made of.
@@ -58,9 +57,6 @@ pub enum LinuxIsoError {
 /// `BOOT_IMAGE=/boot/vmlinuz initrd=/boot/initrd.img` to the line.
 const MAX_KERNEL_ARGS: usize = 1960;
 
-/// The boot image that a BIOS loads: its first 2048 bytes, which load the rest.
-const ISOLINUX_BLOCKS: u16 = 4;
-
 /// The names in the FAT file system.
 const FAT_KERNEL: &str = "vmlinuz";
 const FAT_ARCHIVE: &str = "initrd.img";
@@ -75,8 +71,7 @@ pub fn write_linux_iso(iso: &LinuxIso, path: &Path) -> Result<IsoReport, LinuxIs
     let size = plan.layout.size();
     write_image(path, size, plan.layout.pieces(), |identity| plan.identity_pieces(identity))
         .map_err(|source| LinuxIsoError::Write { path: path.to_owned(), source })?;
-    let (kernel, archive, loaders) = (iso.kernel.len(), iso.archive.len(), iso.loaders.size());
-    Ok(IsoReport { kernel, archive, loaders, overhead: size - kernel - archive - loaders })
+    Ok(IsoReport::new(size, iso.kernel.len(), iso.archive.len(), iso.loaders.size()))
 }
 
 fn check(iso: &LinuxIso) -> Result<(), LinuxIsoError> {
@@ -99,7 +94,7 @@ fn check(iso: &LinuxIso) -> Result<(), LinuxIsoError> {
 struct Plan<'a> {
     layout: IsoLayout,
     isolinux: Option<(ExtentId, &'a [u8])>,
-    fat: Option<(ExtentId, FatImage)>,
+    efi: Option<EfiPartition>,
 }
 
 impl<'a> Plan<'a> {
@@ -107,9 +102,7 @@ impl<'a> Plan<'a> {
         let mut volume = Volume::new(&iso.label, iso.epoch)?;
         let isolinux = match &iso.loaders.bios {
             Some(bios) => {
-                let extent = volume.add_extent_with_info_table(bios.isolinux.clone())?;
-                volume.add(&path("/isolinux/isolinux.bin"), FILE, whole(extent, bios.isolinux.len() as u64))?;
-                volume.add_boot_image(extent, Platform::Bios, ISOLINUX_BLOCKS);
+                let extent = add_boot_program(&mut volume, &path("/isolinux/isolinux.bin"), &bios.isolinux)?;
                 volume.add_file(&path("/isolinux/ldlinux.c32"), FILE, Blob::from_bytes(&bios.ldlinux[..]))?;
                 let config = text(isolinux_config(&iso.kernel_args));
                 volume.add_file(&path("/isolinux/isolinux.cfg"), FILE, config)?;
@@ -117,42 +110,33 @@ impl<'a> Plan<'a> {
             }
             None => None,
         };
-        let fat = match &iso.loaders.uefi {
-            Some(uefi) => Some(add_fat(&mut volume, iso, &uefi.systemd_boot)?),
+        let efi = match &iso.loaders.uefi {
+            Some(uefi) => Some(add_efi(&mut volume, iso, &uefi.systemd_boot)?),
             None => {
                 volume.add_file(&path("/boot/vmlinuz"), FILE, iso.kernel.clone())?;
                 volume.add_file(&path("/boot/initrd.img"), FILE, iso.archive.clone())?;
                 None
             }
         };
-        Ok(Plan { layout: volume.layout()?, isolinux, fat })
-    }
-
-    fn offset_of(&self, extent: ExtentId) -> u64 {
-        u64::from(self.layout.sector_of(extent)) * CD_SECTOR
+        Ok(Plan { layout: volume.layout()?, isolinux, efi })
     }
 
     /// The sectors that carry serial numbers and GUIDs.
     fn identity_pieces(&self, identity: &Identity) -> Vec<Piece> {
-        let program =
-            |(extent, code): &(ExtentId, &[u8])| BiosBoot { code: code.to_vec(), program: self.offset_of(*extent) };
-        let esp = self.fat.as_ref().map(|(extent, fat)| {
-            let start = self.offset_of(*extent);
-            start..start + fat.size()
-        });
+        let program = |(extent, code): &(ExtentId, &[u8])| BiosBoot {
+            code: code.to_vec(),
+            program: offset_of(&self.layout, *extent),
+        };
+        let esp = self.efi.as_ref().map(|efi| efi.range(&self.layout));
         let disk = Disk { size: self.layout.size(), bios: self.isolinux.as_ref().map(program), esp };
         let mut pieces = disk.pieces(identity);
-        if let Some((extent, fat)) = &self.fat {
-            let start = self.offset_of(*extent);
-            let boot_sectors = fat.boot_sectors(identity.fat_serial()).into_iter();
-            pieces.extend(boot_sectors.map(|piece| Piece { offset: start + piece.offset, ..piece }));
-        }
+        pieces.extend(self.efi.iter().flat_map(|efi| efi.boot_sectors(&self.layout, identity)));
         pieces
     }
 }
 
 /// Adds the FAT image, makes it bootable, and gives the kernel and the archive inside it ISO 9660 names.
-fn add_fat(volume: &mut Volume, iso: &LinuxIso, systemd_boot: &[u8]) -> Result<(ExtentId, FatImage), LinuxIsoError> {
+fn add_efi(volume: &mut Volume, iso: &LinuxIso, systemd_boot: &[u8]) -> Result<EfiPartition, LinuxIsoError> {
     let file = |path: &str, blob: Blob| FatFile { path: path.to_owned(), blob };
     let fat = FatImage::plan(
         vec![
@@ -164,16 +148,15 @@ fn add_fat(volume: &mut Volume, iso: &LinuxIso, systemd_boot: &[u8]) -> Result<(
         ],
         iso.epoch,
     )?;
-    let extent = volume.add_extent_of_pieces(fat.size(), fat.pieces());
-    volume.add_boot_image(extent, Platform::Uefi, eltorito::uefi_load_blocks(fat.size()));
+    let efi = EfiPartition::add(volume, fat);
     for (name, in_fat, size) in
         [("/boot/vmlinuz", FAT_KERNEL, iso.kernel.len()), ("/boot/initrd.img", FAT_ARCHIVE, iso.archive.len())]
     {
-        let range = Range { extent, offset: fat.offset_of(in_fat).unwrap_or(0), size };
+        let range = Range { extent: efi.extent, offset: efi.fat.offset_of(in_fat).unwrap_or(0), size };
         volume.add(&path(name), FILE, Node::File(range))?;
     }
     volume.reserve_tail(BACKUP_BYTES);
-    Ok((extent, fat))
+    Ok(efi)
 }
 
 /// isolinux finds this in `/isolinux`; without a prompt and a timeout it starts the default at once.

@@ -21,12 +21,11 @@ pub mod loader_conf;
 
 pub use loader::{IllumosLoader, IllumosLoaderError, LoaderFiles};
 
-use super::eltorito::{self, Platform};
+use super::Blob;
 use super::fat::{FatError, FatFile, FatImage};
-use super::iso9660::{ExtentId, IsoError, IsoLayout, Volume};
+use super::iso9660::{IsoError, IsoLayout, Volume};
 use super::output::{Identity, Piece, write_image};
-use super::parts::{FILE, IsoReport, path, text, whole};
-use super::{Blob, CD_SECTOR};
+use super::parts::{EfiPartition, FILE, IsoReport, add_boot_program, path, text, whole};
 use crate::path::RootPath;
 use crate::text::hex;
 use loader_conf::{KERNEL_32, KERNEL_64, Kernels, LoaderConf, LoaderConfError, check_arguments};
@@ -65,9 +64,6 @@ pub enum IllumosIsoError {
     Write { path: std::path::PathBuf, source: std::io::Error },
 }
 
-/// How much of its boot program a BIOS loads: 2048 bytes, which load the rest.
-const LOAD_BLOCKS: u16 = 4;
-
 const LOADER_CONF: &str = "/boot/loader.conf";
 
 /// Writes the ISO to `path`, which is replaced when the new file is complete.
@@ -79,9 +75,8 @@ pub fn write_illumos_iso(iso: &IllumosIso, path: &Path) -> Result<IsoReport, Ill
     let size = plan.layout.size();
     write_image(path, size, plan.layout.pieces(), |identity| plan.identity_pieces(identity))
         .map_err(|source| IllumosIsoError::Write { path: path.to_owned(), source })?;
-    let (archive, loaders) = (iso.archive.len(), iso.loader.size());
     let kernel = iso.kernels.iter().map(|(_, kernel)| kernel.len()).sum();
-    Ok(IsoReport { kernel, archive, loaders, overhead: size - kernel - archive - loaders })
+    Ok(IsoReport::new(size, kernel, iso.archive.len(), iso.loader.size()))
 }
 
 /// The digest beside an archive, as `digest -a sha1` prints it and dboot compares it.
@@ -98,8 +93,7 @@ struct Plan<'a> {
 /// How the image starts from a disk, and under UEFI.
 struct DiskBoot<'a> {
     files: &'a LoaderFiles,
-    extent: ExtentId,
-    fat: FatImage,
+    efi: EfiPartition,
 }
 
 impl<'a> Plan<'a> {
@@ -118,8 +112,8 @@ impl<'a> Plan<'a> {
                 }
                 let conf = LoaderConf { kernels, kernel_args: &arguments, hash: true, menu: false };
                 volume.add_file(&path(LOADER_CONF), FILE, text(conf.text()?))?;
-                let (extent, fat) = add_fat(&mut volume, files, iso.epoch)?;
-                disk = Some(DiskBoot { files, extent, fat });
+                let efi = EfiPartition::add(&mut volume, efi_programs(files, iso.epoch)?);
+                disk = Some(DiskBoot { files, efi });
             }
             IllumosLoader::Grub2 { path: place, core, directory } => {
                 add_boot_program(&mut volume, place, core)?;
@@ -138,35 +132,21 @@ impl<'a> Plan<'a> {
 
     /// The sectors that carry serial numbers and signatures.
     fn identity_pieces(&self, identity: &Identity) -> Vec<Piece> {
-        let Some(DiskBoot { files, extent, fat }) = &self.disk else { return Vec::new() };
-        let start = u64::from(self.layout.sector_of(*extent)) * CD_SECTOR;
-        let mut pieces = files.hybrid.pieces(Some(&(start..start + fat.size())), identity);
-        let boot_sectors = fat.boot_sectors(identity.fat_serial()).into_iter();
-        pieces.extend(boot_sectors.map(|piece| Piece { offset: start + piece.offset, ..piece }));
+        let Some(DiskBoot { files, efi }) = &self.disk else { return Vec::new() };
+        let mut pieces = files.hybrid.pieces(Some(&efi.range(&self.layout)), identity);
+        pieces.extend(efi.boot_sectors(&self.layout, identity));
         pieces
     }
 }
 
-/// Adds the program that a BIOS starts from CD.
-fn add_boot_program(volume: &mut Volume, place: &RootPath, program: &[u8]) -> Result<(), IsoError> {
-    let extent = volume.add_extent_with_info_table(program.to_vec())?;
-    volume.add(place, FILE, whole(extent, program.len() as u64))?;
-    volume.add_boot_image(extent, Platform::Bios, LOAD_BLOCKS);
-    Ok(())
-}
-
-/// Adds the FAT image with the programs for UEFI firmware and makes it bootable. They find their files on the ISO 9660
-/// volume around it.
-fn add_fat(volume: &mut Volume, files: &LoaderFiles, epoch: u64) -> Result<(ExtentId, FatImage), IllumosIsoError> {
+/// The FAT file system with the programs for UEFI firmware. They find their files on the ISO 9660 volume around it.
+fn efi_programs(files: &LoaderFiles, epoch: u64) -> Result<FatImage, FatError> {
     let programs = [("BOOTX64.EFI", Some(&files.loader64)), ("BOOTIA32.EFI", files.loader32.as_ref())];
     let fat_files = programs.into_iter().filter_map(|(name, bytes)| {
         let blob = Blob::from_bytes(&bytes?[..]);
         Some(FatFile { path: format!("EFI/BOOT/{name}"), blob })
     });
-    let fat = FatImage::plan(fat_files.collect(), epoch)?;
-    let extent = volume.add_extent_of_pieces(fat.size(), fat.pieces());
-    volume.add_boot_image(extent, Platform::Uefi, eltorito::uefi_load_blocks(fat.size()));
-    Ok((extent, fat))
+    FatImage::plan(fat_files.collect(), epoch)
 }
 
 /// Adds the kernels and the archive with its digest, under every name that the loader can ask for.
