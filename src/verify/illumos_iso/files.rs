@@ -55,6 +55,15 @@ impl<'i> Files<'i> {
         self.entries.values().find(|entry| entry.sector == sector && entry.size > 0)
     }
 
+    /// Where files of the path's name are, in words for a hint.
+    pub(super) fn elsewhere(&self, path: &str) -> String {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        match &self.named(name)[..] {
+            [] => format!("no file of the ISO is named `{name}`"),
+            others => format!("the ISO has `{}`", others.join("`, `")),
+        }
+    }
+
     /// Files of the name, for hints.
     pub(super) fn named(&self, name: &str) -> Vec<&str> {
         let suffix = format!("/{name}");
@@ -62,8 +71,25 @@ impl<'i> Files<'i> {
     }
 }
 
+/// A path of GRUB without the device in front, as in `(cd)/boot`.
+pub(super) fn without_device(path: &str) -> &str {
+    path.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(path, |(_, path)| path)
+}
+
 /// A path without empty components and `.`.
 pub(super) fn normal(path: &str) -> String {
     let components = path.split('/').filter(|component| !matches!(*component, "" | "."));
     components.fold(String::new(), |path, component| path + "/" + component)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_in_front_of_a_path_is_left_out() {
+        assert_eq!(without_device("(cd)/a"), "/a");
+        assert_eq!(without_device("/a"), "/a");
+        assert_eq!(without_device("(cd"), "(cd");
+    }
 }

@@ -5,7 +5,7 @@
 //! kernel takes the first word for its own name (`boot-file`), so that the name has to be on the line twice.
 
 use super::super::{Component, Finding, Severity};
-use super::files::Files;
+use super::files::{Files, without_device};
 use super::{Attempt, variables};
 use std::collections::BTreeMap;
 
@@ -58,13 +58,8 @@ pub(super) fn run(files: &Files<'_>) -> Attempt {
         }
         None => {}
     }
-    if attempt.kernel.is_none() && attempt.findings.is_empty() {
-        attempt.find(prevents("error: you need to load the kernel first.").hint("there is no `multiboot2` line"));
-    }
-    if attempt.kernel.is_some() && attempt.modules.is_empty() && attempt.findings.is_empty() {
-        let hint = "there is no `module2` line: the boot archive is missing";
-        attempt.find(Finding::new(Severity::PreventsStart, Component::Dboot, "Too few modules -- 0").hint(hint));
-    }
+    let no_kernel = prevents("error: you need to load the kernel first.").hint("there is no `multiboot2` line");
+    attempt.check_lines(no_kernel, "there is no `module2` line: the boot archive is missing");
     attempt
 }
 
@@ -82,15 +77,11 @@ fn execute(files: &Files<'_>, line: &[String], variables: &mut BTreeMap<String, 
         "multiboot" | "multiboot2" | "module" | "module2" => {
             let mut arguments = arguments.iter().skip_while(|word| word.starts_with("--"));
             let named = arguments.next().map(String::as_str).unwrap_or_default();
-            let path = named.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(named, |(_, path)| path);
+            let path = without_device(named);
             let rest: Vec<&str> = arguments.map(String::as_str).collect();
             let Some(file) = files.open(path) else {
-                let name = path.rsplit('/').next().unwrap_or_default();
-                let hint = match &files.named(name)[..] {
-                    [] => format!("no file of the ISO is named `{name}`"),
-                    others => format!("the ISO has `{}`", others.join("`, `")),
-                };
-                attempt.find(prevents(&format!("error: file `{path}' not found.")).hint(hint));
+                let message = format!("error: file `{path}' not found.");
+                attempt.find(prevents(&message).hint(files.elsewhere(path)));
                 return;
             };
             if command.starts_with("module") {

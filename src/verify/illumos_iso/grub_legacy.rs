@@ -5,7 +5,7 @@
 //! the dollar sign nothing is replaced, and GRUB looks for a directory of that name.
 
 use super::super::{Component, Finding, Severity};
-use super::files::{Files, normal};
+use super::files::{Files, normal, without_device};
 use super::{Attempt, variables};
 
 pub(super) const MENU: &str = "/boot/grub/menu.lst";
@@ -41,14 +41,10 @@ pub(super) fn run(files: &Files<'_>, is_64_bit: bool) -> Attempt {
     for (command, arguments) in &entry.lines {
         execute(files, command, arguments, is_64_bit, &mut attempt);
     }
-    if attempt.kernel.is_none() && attempt.findings.is_empty() {
-        let hint = format!("entry `{}` has no kernel line", entry.title);
-        attempt.find(prevents("Error 8: Kernel must be loaded before booting").hint(hint));
-    }
-    if attempt.kernel.is_some() && attempt.modules.is_empty() && attempt.findings.is_empty() {
-        let hint = format!("entry `{}` has no module line: the boot archive is missing", entry.title);
-        attempt.find(Finding::new(Severity::PreventsStart, Component::Dboot, "Too few modules -- 0").hint(hint));
-    }
+    let title = &entry.title;
+    let no_kernel = prevents("Error 8: Kernel must be loaded before booting");
+    let no_module = format!("entry `{title}` has no module line: the boot archive is missing");
+    attempt.check_lines(no_kernel.hint(format!("entry `{title}` has no kernel line")), &no_module);
     attempt
 }
 
@@ -94,20 +90,12 @@ fn execute(files: &Files<'_>, command: &str, arguments: &str, is_64_bit: bool, a
 
 fn not_found(files: &Files<'_>, command: &str, path: &str, is_64_bit: bool) -> Finding {
     let machine = if is_64_bit { "with" } else { "without" };
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let there = match &files.named(name)[..] {
-        [] => format!("no file of the ISO is named `{name}`"),
-        others => format!("the ISO has `{}`", others.join("`, `")),
-    };
+    let there = files.elsewhere(path);
     let remark = if path.contains("$ISADIR") { format!("; only `{command}$` replaces $ISADIR") } else { String::new() };
     let place = normal(path);
     let hint =
         format!("on a processor {machine} 64 bits `{command}` is {place}, which is not on the ISO; {there}{remark}");
     prevents(NOT_FOUND).hint(hint)
-}
-
-fn without_device(path: &str) -> &str {
-    path.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(path, |(_, path)| path)
 }
 
 fn prevents(message: &str) -> Finding {
@@ -146,12 +134,5 @@ mod tests {
         assert_eq!(entries[0].lines, [("kernel$".to_owned(), "/x/$ISADIR -B a=b".to_owned())]);
         assert_eq!(entries[1].lines, [("module".to_owned(), "/y".to_owned())]);
         assert_eq!(parse("default saved\n"), (0, Vec::new()));
-    }
-
-    #[test]
-    fn a_device_in_front_of_a_path_is_left_out() {
-        assert_eq!(without_device("(cd)/a"), "/a");
-        assert_eq!(without_device("/a"), "/a");
-        assert_eq!(without_device("(cd"), "(cd");
     }
 }

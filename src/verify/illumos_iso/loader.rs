@@ -311,12 +311,7 @@ impl<'f, 'i> Loader<'f, 'i> {
     /// The trap of the seed's `conf.d/livemedia`: a name with the directory of the processor, and a file without.
     fn archive_hint(&self, path: &str, module: &Module) -> String {
         let written = module.file.as_ref().map_or(&module.name[..], |file| &file.text);
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let others = self.files.named(name);
-        let there = match &others[..] {
-            [] => format!("no file of the ISO is named `{name}`"),
-            others => format!("the ISO has `{}`", others.join("`, `")),
-        };
+        let there = self.files.elsewhere(path);
         format!("{}_name is `{written}`, which is {path} here and not on the ISO; {there}", module.name)
     }
 

@@ -303,6 +303,19 @@ impl Attempt {
         self.findings.push(finding);
     }
 
+    /// Tells when a menu entry of GRUB that failed nowhere else loads no kernel, or no archive.
+    fn check_lines(&mut self, no_kernel: Finding, no_module: &str) {
+        if !self.findings.is_empty() {
+            return;
+        }
+        if self.kernel.is_none() {
+            self.find(no_kernel);
+        } else if self.modules.is_empty() {
+            let finding = Finding::new(Severity::PreventsStart, Component::Dboot, "Too few modules -- 0");
+            self.find(finding.hint(no_module));
+        }
+    }
+
     /// The kernel and the archive; one or two modules without a type are the archive and its hash (`fixup_modules` of
     /// usr/src/uts/i86pc/dboot/dboot_startkern.c).
     fn hand_over(&self, files: &Files<'_>) -> Option<(BootFile, BootFile)> {
