@@ -55,14 +55,8 @@ impl DriverDatabases {
     fn bind(&self, node: &str) -> Option<(Vec<String>, Vec<Chosen>)> {
         if let Some(pci) = PciDevice::from_modalias(node) {
             let mut chosen: Vec<Chosen> = Vec::new();
-            for bus in [Bus::Conventional, Bus::Express] {
-                if let Some(found) = self.first_bound(pci.names(bus))
-                    && chosen.iter().all(|other| other.driver != found.driver)
-                {
-                    chosen.push(found);
-                }
-            }
-            for found in self.bound_to_a_revision(&pci) {
+            let by_slot = [Bus::Conventional, Bus::Express].map(|bus| self.first_bound(pci.names(bus)));
+            for found in by_slot.into_iter().flatten().chain(self.bound_to_a_revision(&pci)) {
                 if chosen.iter().all(|other| other.driver != found.driver) {
                     chosen.push(found);
                 }

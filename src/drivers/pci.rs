@@ -64,19 +64,26 @@ impl PciDevice {
 
     /// What stands before the revision, a hexadecimal number after a dot, in the names that have one.
     pub(super) fn before_revision(&self) -> Vec<String> {
-        let PciDevice { vendor, device, subsystem_vendor, subsystem, .. } = self;
-        let of_bus = |prefix| {
-            let whole = format!("{prefix}{vendor:x},{device:x}.{subsystem_vendor:x}.{subsystem:x}");
-            [(*subsystem_vendor != 0).then_some(whole), Some(format!("{prefix}{vendor:x},{device:x}"))]
-        };
+        let of_bus = |prefix| [self.with_subsystem(prefix), Some(self.without_subsystem(prefix))];
         ["pciex", "pci"].into_iter().flat_map(of_bus).flatten().collect()
+    }
+
+    /// `None` where there is no subsystem.
+    fn with_subsystem(&self, prefix: &str) -> Option<String> {
+        let PciDevice { subsystem_vendor, subsystem, .. } = self;
+        let name = self.without_subsystem(prefix);
+        (*subsystem_vendor != 0).then(|| format!("{name}.{subsystem_vendor:x}.{subsystem:x}"))
+    }
+
+    fn without_subsystem(&self, prefix: &str) -> String {
+        format!("{prefix}{:x},{:x}", self.vendor, self.device)
     }
 
     fn compatible(&self, prefix: &str, names: &mut Vec<String>) {
         let conventional = prefix == "pci";
-        let PciDevice { vendor, device, subsystem_vendor, subsystem, .. } = self;
-        if *subsystem_vendor != 0 {
-            names.push(format!("{prefix}{vendor:x},{device:x}.{subsystem_vendor:x}.{subsystem:x}"));
+        let PciDevice { subsystem_vendor, subsystem, .. } = self;
+        if let Some(name) = self.with_subsystem(prefix) {
+            names.push(name);
             if conventional && !self.has_shared_subsystem() {
                 names.push(format!("{prefix}{subsystem_vendor:x},{subsystem:x},s"));
                 if !self.is_bridge() {
@@ -84,10 +91,11 @@ impl PciDevice {
                 }
             }
         }
+        let name = self.without_subsystem(prefix);
         if conventional {
-            names.push(format!("{prefix}{vendor:x},{device:x},p"));
+            names.push(format!("{name},p"));
         }
-        names.push(format!("{prefix}{vendor:x},{device:x}"));
+        names.push(name);
         let PciDevice { class, subclass, interface, .. } = self;
         names.push(format!("{prefix}class,{class:02x}{subclass:02x}{interface:02x}"));
         names.push(format!("{prefix}class,{class:02x}{subclass:02x}"));
