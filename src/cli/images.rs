@@ -3,7 +3,6 @@
 use super::args::{Compress, Iso, Pack};
 use super::why::read_manifest;
 use super::{Outcome, report, setting};
-use crate::iso::illumos::loader_conf::{KERNEL_32, KERNEL_64};
 use crate::iso::illumos::{IllumosIso, IllumosLoader, hash_file as sha1_text, write_illumos_iso};
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
 use crate::manifest::{Content, Manifest};
@@ -13,6 +12,7 @@ use crate::pack::{
 };
 use crate::path::RootPath;
 use crate::recipe::{BootOptions, Recipe, System};
+use crate::resolve::krtld::{UNIX_32, UNIX_64};
 use crate::root::Root;
 use crate::text::{count, size};
 use anyhow::Context;
@@ -141,7 +141,7 @@ fn write_iso_of_illumos(
 /// The kernels of the archive, as they are in it: what was traced.
 fn illumos_kernels(manifest: &Manifest, contents: &Contents<'_>) -> anyhow::Result<Vec<(RootPath, Blob)>> {
     let mut kernels = Vec::new();
-    for path in [KERNEL_32, KERNEL_64] {
+    for path in [UNIX_32, UNIX_64] {
         let path = RootPath::new(path)?;
         if let Some(entry) = manifest.entry(&path) {
             let mut bytes = Vec::new();
@@ -158,7 +158,7 @@ fn illumos_kernels(manifest: &Manifest, contents: &Contents<'_>) -> anyhow::Resu
         }
     }
     if kernels.is_empty() {
-        let error = anyhow::anyhow!("the manifest has no kernel: neither `{KERNEL_64}` nor `{KERNEL_32}`");
+        let error = anyhow::anyhow!("the manifest has no kernel: neither `{UNIX_64}` nor `{UNIX_32}`");
         return Err(report::with_hint(error, "trace with rules/recipes/illumos-base.toml, or with a kernel as target"));
     }
     Ok(kernels)

@@ -14,6 +14,11 @@ use crate::root::{Found, Root};
 /// The platform when nothing tells which: a PC.
 const PLATFORM: &[u8] = b"i86pc";
 
+/// Where the kernel of each class is, on an ISO and in the archive that it starts: the linker opens the name that it was
+/// started by once more, inside the archive.
+pub const UNIX_32: &str = "/platform/i86pc/kernel/unix";
+pub const UNIX_64: &str = "/platform/i86pc/kernel/amd64/unix";
+
 /// Modules that the linker has built in or passes over: `unix` names the second.
 const SKIPPED: [&[u8]; 1] = [b"dtracestubs"];
 

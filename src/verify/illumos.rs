@@ -12,6 +12,7 @@ use crate::path::{RootPath, escaped};
 use crate::reason::{self, Kind, Priority, Reason};
 use crate::recipe::{Base, Recipe, System, TraceOptions};
 use crate::resolve::glibc::Cache;
+use crate::resolve::krtld::UNIX_64;
 use crate::resolve::store::Store;
 use crate::text::count;
 use crate::trace::{Input, Trace, VERSION_STEP, trace};
@@ -19,21 +20,20 @@ use crate::trace::{Input, Trace, VERSION_STEP, trace};
 const INIT: &str = "/sbin/init";
 const PASSWD: &str = "/etc/passwd";
 const KERNELS: &str = "/platform/*/kernel/{amd64/,}unix";
-/// The kernel that an image has at least, for messages.
-const KERNEL: &str = "/platform/i86pc/kernel/amd64/unix";
 /// The hardware profile of a zone.
 const ZONE: &str = "none";
 
 /// Traces the image and reports what it lacks.
 pub(super) fn check(image: &Image<'_>, manifest: Option<&Manifest>, report: &mut Report) -> Result<(), VerifyError> {
     let kernels = image.root.glob(KERNELS);
-    let is_zone = !["/kernel", "/platform"].iter().any(|path| image.root.has(path)) && !is_no_system(manifest);
+    let is_system = is_system(manifest);
+    let is_zone = is_system && !["/kernel", "/platform"].iter().any(|path| image.root.has(path));
     for kernel in &kernels {
         report.saw(Component::Kernel, kernel, "is a kernel");
     }
-    if kernels.is_empty() && !is_zone && !is_no_system(manifest) {
-        let message = format!("Unable to boot: krtld: could neither locate nor resolve symbols for: {KERNEL}");
-        report.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).at(KERNEL));
+    if is_system && !is_zone && kernels.is_empty() {
+        let message = format!("Unable to boot: krtld: could neither locate nor resolve symbols for: {UNIX_64}");
+        report.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).at(UNIX_64));
     }
     check_init(image, is_zone, report);
     if is_zone {
@@ -49,11 +49,12 @@ pub(super) fn check(image: &Image<'_>, manifest: Option<&Manifest>, report: &mut
     Ok(())
 }
 
-/// Whether the manifest is of files that nothing starts, such as headers and libraries for a compiler.
-fn is_no_system(manifest: Option<&Manifest>) -> bool {
-    let starts = |path: &RootPath| path.as_bytes() == INIT.as_bytes() || path.as_bytes() == KERNEL.as_bytes();
-    manifest.is_some_and(|manifest| {
-        !manifest.targets.iter().chain(manifest.entries.iter().map(|entry| &entry.path)).any(starts)
+/// Whether something starts the image's files; nothing does with headers and libraries for a compiler, as their manifest
+/// says.
+fn is_system(manifest: Option<&Manifest>) -> bool {
+    let starts = |path: &RootPath| path.as_bytes() == INIT.as_bytes() || path.as_bytes() == UNIX_64.as_bytes();
+    manifest.is_none_or(|manifest| {
+        manifest.targets.iter().chain(manifest.entries.iter().map(|entry| &entry.path)).any(starts)
     })
 }
 

@@ -6,8 +6,9 @@
 //! The core image must have `biosdisk`, `iso9660`, `normal`, `multiboot` and `gzio` built in, and `cpuid` for a root
 //! with both kernels: no module files go onto the ISO.
 
-use super::loader_conf::{KERNEL_32, KERNEL_64, Kernels};
+use super::loader_conf::Kernels;
 use crate::path::RootPath;
+use crate::resolve::krtld::{UNIX_32, UNIX_64};
 
 /// Where a core image for CDs is, as `grub-mkimage -O i386-pc-eltorito` and `grub-mkrescue` make it; GRUB's own
 /// directory, which has its `grub.cfg`, comes second.
@@ -23,10 +24,10 @@ pub fn config(title: &str, kernels: Kernels, archive: &RootPath, arguments: &str
     let words: String = arguments.split_whitespace().map(|word| format!(" {}", quoted(word))).collect();
     let kernel = |path: &str| format!("multiboot {path} {path}{words}\n");
     let start = match kernels {
-        Kernels::Bits32 => kernel(KERNEL_32),
-        Kernels::Bits64 => kernel(KERNEL_64),
+        Kernels::Bits32 => kernel(UNIX_32),
+        Kernels::Bits64 => kernel(UNIX_64),
         Kernels::Both => {
-            format!("insmod cpuid\nif cpuid -l; then\n{}else\n{}fi\n", kernel(KERNEL_64), kernel(KERNEL_32))
+            format!("insmod cpuid\nif cpuid -l; then\n{}else\n{}fi\n", kernel(UNIX_64), kernel(UNIX_32))
         }
     };
     let hash = format!("{archive}.hash");

@@ -3,8 +3,9 @@
 //! The root's own menu is for its disk and is not taken. `kernel$` replaces `$ISADIR` by `amd64` on a processor with 64
 //! bits and by nothing on others (illumos-gate usr/src/grub/grub-0.97/stage2/expand.c).
 
-use super::loader_conf::{KERNEL_32, KERNEL_64, Kernels};
+use super::loader_conf::Kernels;
 use crate::path::RootPath;
+use crate::resolve::krtld::{UNIX_32, UNIX_64};
 
 pub const STAGE2: &str = "/boot/grub/stage2_eltorito";
 pub const MENU: &str = "/boot/grub/menu.lst";
@@ -12,8 +13,8 @@ pub const MENU: &str = "/boot/grub/menu.lst";
 /// The menu, with one entry that starts at once; `archive` is the name of the archive on the ISO.
 pub fn menu(title: &str, kernels: Kernels, archive: &RootPath, arguments: &str) -> String {
     let kernel = match kernels {
-        Kernels::Bits32 => format!("kernel {KERNEL_32}"),
-        Kernels::Bits64 => format!("kernel {KERNEL_64}"),
+        Kernels::Bits32 => format!("kernel {UNIX_32}"),
+        Kernels::Bits64 => format!("kernel {UNIX_64}"),
         Kernels::Both => "kernel$ /platform/i86pc/kernel/$ISADIR/unix".to_owned(),
     };
     let kernel = format!("{kernel} {arguments}");

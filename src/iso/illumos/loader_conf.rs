@@ -5,13 +5,14 @@
 //! names. A name without the variable is right only where there is one kernel.
 
 use crate::path::RootPath;
+use crate::resolve::krtld::{UNIX_32, UNIX_64};
 
 /// Which kernels an image has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernels {
-    /// `/platform/i86pc/kernel/amd64/unix`.
+    /// [`UNIX_64`].
     Bits64,
-    /// `/platform/i86pc/kernel/unix`.
+    /// [`UNIX_32`].
     Bits32,
     Both,
 }
@@ -37,11 +38,6 @@ pub enum LoaderConfError {
     Multiboot,
 }
 
-/// Where a kernel is, inside the archive and on the ISO: krtld opens the name that it was started by once more, inside
-/// the archive (illumos-gate usr/src/uts/common/krtld/kobj.c).
-pub const KERNEL_32: &str = "/platform/i86pc/kernel/unix";
-pub const KERNEL_64: &str = "/platform/i86pc/kernel/amd64/unix";
-
 const ARCHIVE_64: &str = "/platform/i86pc/amd64/boot_archive";
 const ARCHIVE_32: &str = "/platform/i86pc/boot_archive";
 const ARCHIVE_OF_BOTH: &str = "/platform/i86pc/${ISADIR}/boot_archive";
@@ -53,7 +49,7 @@ impl Kernels {
     /// The kernels among some paths.
     pub fn of<'a>(paths: impl IntoIterator<Item = &'a RootPath>) -> Option<Kernels> {
         let paths: Vec<&[u8]> = paths.into_iter().map(RootPath::as_bytes).collect();
-        match (paths.contains(&KERNEL_32.as_bytes()), paths.contains(&KERNEL_64.as_bytes())) {
+        match (paths.contains(&UNIX_32.as_bytes()), paths.contains(&UNIX_64.as_bytes())) {
             (true, true) => Some(Kernels::Both),
             (true, false) => Some(Kernels::Bits32),
             (false, true) => Some(Kernels::Bits64),

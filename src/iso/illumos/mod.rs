@@ -27,14 +27,15 @@ use super::iso9660::{IsoError, IsoLayout, Volume};
 use super::output::{Identity, Piece, write_image};
 use super::parts::{EfiPartition, FILE, IsoReport, add_boot_program, path, text, whole};
 use crate::path::RootPath;
+use crate::resolve::krtld::{UNIX_32, UNIX_64};
 use crate::text::hex;
-use loader_conf::{KERNEL_32, KERNEL_64, Kernels, LoaderConf, LoaderConfError, check_arguments};
+use loader_conf::{Kernels, LoaderConf, LoaderConfError, check_arguments};
 use std::path::Path;
 
 /// What an illumos ISO is made of.
 #[derive(Debug, Clone)]
 pub struct IllumosIso {
-    /// The kernels that the archive has, each at [`KERNEL_32`] or [`KERNEL_64`].
+    /// The kernels that the archive has, each at [`UNIX_32`] or [`UNIX_64`].
     pub kernels: Vec<(RootPath, Blob)>,
     /// What the kernel mounts as its root: a UFS, compressed with gzip or not.
     pub archive: Blob,
@@ -52,7 +53,7 @@ pub struct IllumosIso {
 /// Why an illumos ISO cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum IllumosIsoError {
-    #[error("there is no kernel: neither `{KERNEL_64}` nor `{KERNEL_32}`")]
+    #[error("there is no kernel: neither `{UNIX_64}` nor `{UNIX_32}`")]
     NoKernel,
     #[error(transparent)]
     Arguments(#[from] LoaderConfError),

@@ -32,6 +32,7 @@ use super::{Component, Finding, Report, Severity};
 use crate::iso::eltorito::{CatalogEntry, Platform};
 use crate::iso::{Blob, IsoImage};
 use crate::path::RootPath;
+use crate::resolve::krtld::{UNIX_32, UNIX_64};
 use crate::root::Root;
 use crate::text::{hex, size};
 use files::Files;
@@ -46,10 +47,6 @@ const SIGNS: [&str; 5] = [
     "/boot/grub/stage2_eltorito",
     "/boot/grub/menu.lst",
 ];
-
-/// The kernels of the only platform there is.
-const KERNEL_64: &str = "/platform/i86pc/kernel/amd64/unix";
-const KERNEL_32: &str = "/platform/i86pc/kernel/unix";
 
 /// What an image hands to the kernel.
 pub(super) struct Start {
@@ -78,7 +75,7 @@ struct Attempt {
 /// Whether the image is one of illumos.
 pub(super) fn is_illumos(image: &IsoImage) -> bool {
     let has = |path: &&str| RootPath::new(path).is_ok_and(|path| image.find(&path).is_ok());
-    SIGNS.iter().chain(&[KERNEL_64, KERNEL_32]).any(has)
+    SIGNS.iter().chain(&[UNIX_64, UNIX_32]).any(has)
 }
 
 /// Walks from the firmware to the kernel.
@@ -182,7 +179,7 @@ fn report_findings(attempts: &mut [(bool, Attempt)], files: &Files<'_>, report: 
     };
     for (is_64_bit, attempt) in attempts {
         let findings = std::mem::take(&mut attempt.findings);
-        if *is_64_bit || files.has(KERNEL_32) {
+        if *is_64_bit || files.has(UNIX_32) {
             findings.into_iter().for_each(|finding| tell(finding, report));
         } else if let Some(finding) = findings.into_iter().find(|f| f.severity == Severity::PreventsStart) {
             let message = format!("on a processor without 64 bits: {}", finding.message);
