@@ -16,7 +16,6 @@ use crate::resolve::krtld::{UNIX_32, UNIX_64};
 use crate::root::Root;
 use crate::text::{count, size};
 use anyhow::Context;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The volume label of every ISO.
@@ -144,16 +143,7 @@ fn illumos_kernels(manifest: &Manifest, contents: &Contents<'_>) -> anyhow::Resu
     for path in [UNIX_32, UNIX_64] {
         let path = RootPath::new(path)?;
         if let Some(entry) = manifest.entry(&path) {
-            let mut bytes = Vec::new();
-            contents
-                .open(entry)
-                .and_then(|mut reader| {
-                    let read = reader.read_to_end(&mut bytes);
-                    read.map_err(|error| {
-                        PackError::from_io(error, |source| PackError::Read { path: path.clone(), source })
-                    })
-                })
-                .map_err(hinted)?;
+            let bytes = contents.read(entry).map_err(hinted)?;
             kernels.push((path, Blob::from_bytes(bytes)));
         }
     }

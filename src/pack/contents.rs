@@ -93,6 +93,17 @@ impl<'r> Contents<'r> {
         Ok(reader)
     }
 
+    /// The whole content of a file entry.
+    ///
+    /// # Errors
+    /// As [`Contents::open`]; the file cannot be read, or has changed since it was traced.
+    pub fn read(&self, entry: &Entry) -> Result<Vec<u8>, PackError> {
+        let mut bytes = Vec::new();
+        let read = self.open(entry)?.read_to_end(&mut bytes);
+        read.map(|_| bytes)
+            .map_err(|error| PackError::from_io(error, |source| PackError::Read { path: entry.path.clone(), source }))
+    }
+
     /// Copies the content of an entry to `out` in pieces of the size of `buffer`.
     ///
     /// # Errors
@@ -193,13 +204,6 @@ mod tests {
     use crate::pack::testing::{entry, file, path};
     use std::fs;
 
-    fn read(contents: &Contents<'_>, entry: &Entry) -> Result<Vec<u8>, PackError> {
-        let mut bytes = Vec::new();
-        let read = contents.open(entry)?.read_to_end(&mut bytes);
-        read.map(|_| bytes)
-            .map_err(|error| PackError::from_io(error, |source| PackError::Read { path: entry.path.clone(), source }))
-    }
-
     /// An entry for a file of the root that held `bytes` when it was traced.
     fn traced(at: &str, bytes: &[u8], unpacked_from: Option<&str>) -> Entry {
         let (size, sha256) = (bytes.len() as u64, Sha256::digest(bytes).into());
@@ -216,14 +220,14 @@ mod tests {
             [(&b"hell"[..], Change::Shorter), (b"hello!", Change::Longer), (b"hallo", Change::Digest)]
         {
             fs::write(host.path().join("f"), now).unwrap();
-            let error = read(&contents, &traced).unwrap_err();
+            let error = contents.read(&traced).unwrap_err();
             assert!(matches!(&error, PackError::Changed { change, .. } if *change == expected), "{error}");
             assert!(error.hint().is_some());
         }
         fs::write(host.path().join("f"), "hello").unwrap();
-        assert_eq!(read(&contents, &traced).unwrap(), b"hello");
+        assert_eq!(contents.read(&traced).unwrap(), b"hello");
         fs::remove_file(host.path().join("f")).unwrap();
-        assert!(matches!(read(&contents, &traced), Err(PackError::Read { .. })));
+        assert!(matches!(contents.read(&traced), Err(PackError::Read { .. })));
     }
 
     #[test]
@@ -236,10 +240,10 @@ mod tests {
             let level = compression.default_level();
             let packed = crate::pack::compress::tests::compressed(&module, compression, level, 2);
             fs::write(host.path().join("x.ko.xz"), &packed).unwrap();
-            assert!(read(&contents, &traced("/x.ko", &module, Some("/x.ko.xz"))).unwrap() == module, "{compression}");
+            assert!(contents.read(&traced("/x.ko", &module, Some("/x.ko.xz"))).unwrap() == module, "{compression}");
             if compression != Compression::None {
                 fs::write(host.path().join("x.ko.xz"), &packed[..packed.len() - 9]).unwrap();
-                let error = read(&contents, &traced("/x.ko", &module, Some("/x.ko.xz"))).unwrap_err();
+                let error = contents.read(&traced("/x.ko", &module, Some("/x.ko.xz"))).unwrap_err();
                 assert_eq!(error.to_string(), "cannot decompress `/x.ko.xz` of the root", "{compression}");
             }
         }
@@ -254,10 +258,10 @@ mod tests {
         if let Content::Generated { bytes, .. } = &mut large.content {
             *bytes = None;
         }
-        assert!(matches!(read(&contents, &large), Err(PackError::NotGiven { .. })));
+        assert!(matches!(contents.read(&large), Err(PackError::NotGiven { .. })));
         let given = host.path().join("somewhere");
         fs::write(&given, "many bytes").unwrap();
         contents.give(path("/srv/data"), given);
-        assert_eq!(read(&contents, &large).unwrap(), b"many bytes");
+        assert_eq!(contents.read(&large).unwrap(), b"many bytes");
     }
 }

@@ -5,6 +5,7 @@
 //! it is whole. What is surprising: content that changed since it was traced is found *while* it is written, and ends
 //! the run.
 
+mod archive;
 pub mod compress;
 mod contents;
 pub mod cpio;
@@ -21,11 +22,11 @@ pub use plan::{Warning, plan};
 use crate::manifest::{Entry, Manifest};
 use crate::output;
 use crate::path::RootPath;
-use compress::{Encoder, Expected, LevelError};
-use sha1::{Digest, Sha1};
+use archive::{Archive, Written};
+use compress::LevelError;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -159,16 +160,10 @@ pub fn write_stream(
     name: &Path,
 ) -> Result<PackReport, PackError> {
     let level = options.compression.level(options.level)?;
-    let archive = Archive::plan(manifest, contents, options)?;
-    let warnings = match &archive {
-        Archive::Ufs(plan) => plan.warnings().to_vec(),
-        _ => plan(manifest, options.format)?,
-    };
-    let usage = match &archive {
-        Archive::Ufs(plan) => Some(plan.usage()),
-        _ => None,
-    };
-    let written = compress_archive(&archive, contents, options, level, out)
+    let (archive, warnings) = Archive::plan(manifest, contents, options)?;
+    let usage = archive.usage();
+    let written = archive
+        .write_compressed(contents, options, level, out)
         .map_err(|error| PackError::from_io(error, |source| PackError::Write { file: name.to_owned(), source }))?;
     let least_ram_mib = match &archive {
         Archive::Cpio(_) => Some(least_ram_mib(manifest, written.packed, options.compression, level)),
@@ -198,74 +193,6 @@ pub fn least_ram_for(sizes: impl Iterator<Item = u64>, packed: u64, decoder_memo
     const PAGE: u64 = 4096;
     let content: u64 = sizes.map(|size| size.next_multiple_of(PAGE)).sum();
     (packed + content + decoder_memory + KERNEL).div_ceil(1 << 20)
-}
-
-/// An archive with all that has to be known before its first byte.
-enum Archive<'m> {
-    Cpio(&'m Manifest),
-    Tar(&'m Manifest),
-    Ufs(Box<ufs::Plan<'m>>),
-}
-
-struct Written {
-    /// Bytes before and after compression.
-    unpacked: u64,
-    packed: u64,
-    sha1: Option<[u8; 20]>,
-}
-
-impl<'m> Archive<'m> {
-    fn plan(manifest: &'m Manifest, contents: &Contents<'_>, options: &PackOptions) -> Result<Archive<'m>, PackError> {
-        Ok(match options.format {
-            Format::Cpio | Format::Dir => Archive::Cpio(manifest),
-            Format::Tar => Archive::Tar(manifest),
-            Format::Ufs => {
-                if !matches!(options.compression, Compression::None | Compression::Gzip) {
-                    return Err(PackError::CompressedUfs(options.compression));
-                }
-                Archive::Ufs(Box::new(ufs::Plan::new(manifest, contents, options.reserve, options.epoch)?))
-            }
-        })
-    }
-
-    /// Its size, where that is known.
-    fn size(&self) -> Option<u64> {
-        match self {
-            Archive::Cpio(manifest) => Some(cpio::size(manifest)),
-            Archive::Tar(_) => None,
-            Archive::Ufs(plan) => Some(plan.usage().size),
-        }
-    }
-
-    fn is_x86(&self) -> bool {
-        matches!(self, Archive::Cpio(manifest) | Archive::Tar(manifest) if manifest.arch == "x86_64")
-    }
-
-    fn write(&self, contents: &Contents<'_>, epoch: u32, out: &mut impl Write) -> io::Result<u64> {
-        match self {
-            Archive::Cpio(manifest) => cpio::write(manifest, contents, epoch, out),
-            Archive::Tar(manifest) => tar::write(manifest, contents, epoch, out),
-            Archive::Ufs(plan) => plan.write(contents, out),
-        }
-    }
-}
-
-fn compress_archive(
-    archive: &Archive<'_>,
-    contents: &Contents<'_>,
-    options: &PackOptions,
-    level: i32,
-    out: &mut impl Write,
-) -> io::Result<Written> {
-    let expected = Expected { size: archive.size(), x86: archive.is_x86() };
-    let counted = Counted { out: BufWriter::with_capacity(contents::BUFFER, out), n_bytes: 0 };
-    let encoder = Encoder::new(counted, options.compression, level, expected, rayon::current_num_threads())?;
-    let mut digested = Digested { out: encoder, sha1: options.sha1.then(Sha1::new) };
-    let unpacked = archive.write(contents, options.epoch, &mut digested)?;
-    let mut counted = digested.out.finish()?;
-    counted.out.flush()?;
-    let sha1 = digested.sha1.map(|sha1| sha1.finalize().into());
-    Ok(Written { unpacked, packed: counted.n_bytes, sha1 })
 }
 
 fn write_directory(
@@ -330,44 +257,6 @@ impl FromStr for Format {
     fn from_str(text: &str) -> Result<Format, UnknownFormat> {
         let all = [Format::Cpio, Format::Tar, Format::Ufs, Format::Dir];
         all.into_iter().find(|f| f.to_string() == text).ok_or_else(|| UnknownFormat(text.to_owned()))
-    }
-}
-
-/// Counts what passes.
-struct Counted<W> {
-    out: W,
-    n_bytes: u64,
-}
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.out.write(bytes)?;
-        self.n_bytes += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-/// Digests what passes, when it is asked to.
-struct Digested<W> {
-    out: W,
-    sha1: Option<Sha1>,
-}
-
-impl<W: Write> Write for Digested<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.out.write(bytes)?;
-        if let Some(sha1) = &mut self.sha1 {
-            sha1.update(&bytes[..n]);
-        }
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }
 

@@ -1,0 +1,138 @@
+//! A manifest to one stream of bytes: the format, its digest and its compressor one behind the other.
+
+use super::compress::{Encoder, Expected};
+use super::contents::BUFFER;
+use super::{Compression, Contents, Format, PackError, PackOptions, Warning, cpio, plan, tar, ufs};
+use crate::manifest::Manifest;
+use sha1::{Digest, Sha1};
+use std::io::{self, BufWriter, Write};
+
+/// An archive with all that has to be known before its first byte.
+pub(super) enum Archive<'m> {
+    Cpio(&'m Manifest),
+    Tar(&'m Manifest),
+    Ufs(Box<ufs::Plan<'m>>),
+}
+
+/// What became of an archive.
+pub(super) struct Written {
+    /// Bytes before and after compression.
+    pub unpacked: u64,
+    pub packed: u64,
+    /// Of the bytes before compression, when asked for.
+    pub sha1: Option<[u8; 20]>,
+}
+
+impl<'m> Archive<'m> {
+    /// Plans an archive, and tells what of the manifest it will not have.
+    ///
+    /// # Errors
+    /// What the format cannot hold; for a UFS, also a large file that cannot be read.
+    pub(super) fn plan(
+        manifest: &'m Manifest,
+        contents: &Contents<'_>,
+        options: &PackOptions,
+    ) -> Result<(Archive<'m>, Vec<Warning>), PackError> {
+        Ok(match options.format {
+            Format::Cpio | Format::Dir => (Archive::Cpio(manifest), plan(manifest, options.format)?),
+            Format::Tar => (Archive::Tar(manifest), plan(manifest, options.format)?),
+            Format::Ufs => {
+                if !matches!(options.compression, Compression::None | Compression::Gzip) {
+                    return Err(PackError::CompressedUfs(options.compression));
+                }
+                let plan = ufs::Plan::new(manifest, contents, options.reserve, options.epoch)?;
+                let warnings = plan.warnings().to_vec();
+                (Archive::Ufs(Box::new(plan)), warnings)
+            }
+        })
+    }
+
+    /// How full the file system is, for a UFS.
+    pub(super) fn usage(&self) -> Option<ufs::Usage> {
+        match self {
+            Archive::Ufs(plan) => Some(plan.usage()),
+            Archive::Cpio(_) | Archive::Tar(_) => None,
+        }
+    }
+
+    /// Its size, where that is known.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Archive::Cpio(manifest) => Some(cpio::size(manifest)),
+            Archive::Tar(_) => None,
+            Archive::Ufs(plan) => Some(plan.usage().size),
+        }
+    }
+
+    fn is_x86(&self) -> bool {
+        matches!(self, Archive::Cpio(manifest) | Archive::Tar(manifest) if manifest.arch == "x86_64")
+    }
+
+    fn write(&self, contents: &Contents<'_>, epoch: u32, out: &mut impl Write) -> io::Result<u64> {
+        match self {
+            Archive::Cpio(manifest) => cpio::write(manifest, contents, epoch, out),
+            Archive::Tar(manifest) => tar::write(manifest, contents, epoch, out),
+            Archive::Ufs(plan) => plan.write(contents, out),
+        }
+    }
+
+    /// Writes the archive through its compressor.
+    ///
+    /// # Errors
+    /// About reading they hold a [`PackError`], about writing they are those of `out`.
+    pub(super) fn write_compressed(
+        &self,
+        contents: &Contents<'_>,
+        options: &PackOptions,
+        level: i32,
+        out: &mut impl Write,
+    ) -> io::Result<Written> {
+        let expected = Expected { size: self.size(), x86: self.is_x86() };
+        let counted = Counted { out: BufWriter::with_capacity(BUFFER, out), n_bytes: 0 };
+        let encoder = Encoder::new(counted, options.compression, level, expected, rayon::current_num_threads())?;
+        let mut digested = Digested { out: encoder, sha1: options.sha1.then(Sha1::new) };
+        let unpacked = self.write(contents, options.epoch, &mut digested)?;
+        let mut counted = digested.out.finish()?;
+        counted.out.flush()?;
+        let sha1 = digested.sha1.map(|sha1| sha1.finalize().into());
+        Ok(Written { unpacked, packed: counted.n_bytes, sha1 })
+    }
+}
+
+/// Counts what passes.
+struct Counted<W> {
+    out: W,
+    n_bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        self.n_bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Digests what passes, when it is asked to.
+struct Digested<W> {
+    out: W,
+    sha1: Option<Sha1>,
+}
+
+impl<W: Write> Write for Digested<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.update(&bytes[..n]);
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
