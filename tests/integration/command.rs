@@ -36,8 +36,13 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// A recipe of the repository, by its name.
+pub fn recipe(name: &str) -> PathBuf {
+    repository(&format!("rules/recipes/{name}.toml"))
+}
+
 pub fn node_recipe() -> PathBuf {
-    repository("rules/recipes/debian-node.toml")
+    recipe("debian-node")
 }
 
 /// Where packages stay from one run of the tests to the next: `MINROOT_TEST_CACHE`, else `target/test-cache`.

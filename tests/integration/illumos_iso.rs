@@ -2,7 +2,7 @@
 //!
 //! No kernel of illumos can be had here. What is started is a stub in its place, which judges what GRUB hands over.
 
-use crate::command::{minroot, repository, succeed, text};
+use crate::command::{minroot, recipe, repository, succeed, text};
 use crate::model_root::{generator::Year, shared};
 use crate::support::{hex, run, scratch, tool};
 use minroot::iso::eltorito::info_table_is_right;
@@ -156,13 +156,7 @@ fn other_tools_see_both_boot_images_the_partitions_and_names_without_rock_ridge(
 fn iso_of_model(year: Year, more: &[(&str, &str)]) -> Vec<u8> {
     let directory = scratch();
     let (manifest, file) = (directory.path().join("m.json"), directory.path().join("out.iso"));
-    succeed(
-        minroot(["trace", "--root"])
-            .arg(shared(year))
-            .arg(repository("rules/recipes/illumos-base.toml"))
-            .arg("-o")
-            .arg(&manifest),
-    );
+    succeed(minroot(["trace", "--root"]).arg(shared(year)).arg(recipe("illumos-base")).arg("-o").arg(&manifest));
     let mut iso = minroot(["iso", "--root"]);
     iso.arg(shared(year)).arg("-m").arg(&manifest).arg("-o").arg(&file).envs(more.iter().copied());
     succeed(&mut iso);

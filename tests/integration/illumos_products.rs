@@ -20,7 +20,7 @@ struct Product {
 fn product(year: Year, recipe: &str, file: &str, options: &[&str]) -> Product {
     let directory = scratch();
     let (manifest, out) = (directory.path().join("m.json"), directory.path().join(file));
-    let recipe = PathBuf::from(format!("{}/rules/recipes/{recipe}.toml", env!("CARGO_MANIFEST_DIR")));
+    let recipe = crate::command::recipe(recipe);
     let minroot = Path::new(env!("CARGO_BIN_EXE_minroot"));
     let root = shared(year);
     let mut trace = Command::new(minroot);

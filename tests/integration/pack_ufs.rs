@@ -1,6 +1,6 @@
 //! Boot archives of illumos made by `pack --format ufs`, judged by a reader that is not ours: GRUB's.
 
-use crate::command::{minroot, output_of, repository, succeed, text};
+use crate::command::{minroot, output_of, recipe, succeed, text};
 use crate::model_root::{generator::Year, shared};
 use crate::support::{hex, output, run, scratch, tool};
 use minroot::manifest::{Because, Content, Entry, Manifest, json};
@@ -297,9 +297,7 @@ fn grub_reads_the_boot_archive_of_the_model_root() {
     let directory = scratch();
     let (manifest, image) = (directory.path().join("m.json"), directory.path().join("boot_archive"));
     let mut trace = minroot(["trace", "--root"]);
-    trace
-        .arg(root)
-        .args(["illumos-base", "illumos-vboxnet"].map(|name| repository(&format!("rules/recipes/{name}.toml"))));
+    trace.arg(root).args(["illumos-base", "illumos-vboxnet"].map(recipe));
     succeed(trace.arg("-o").arg(&manifest));
     let mut pack = minroot(["pack", "--compress", "none", "--root"]);
     succeed(pack.arg(root).arg("-m").arg(&manifest).arg("-o").arg(&image));

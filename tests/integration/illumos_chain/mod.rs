@@ -244,7 +244,7 @@ mod contents {
         static MANIFEST: OnceLock<Manifest> = OnceLock::new();
         MANIFEST.get_or_init(|| {
             let file = tempfile::NamedTempFile::new().unwrap();
-            let recipe = format!("{}/rules/recipes/illumos-base.toml", env!("CARGO_MANIFEST_DIR"));
+            let recipe = crate::command::recipe("illumos-base");
             let mut trace = Command::new(env!("CARGO_BIN_EXE_minroot"));
             trace.arg("trace").arg("--root").arg(shared(Year::Y2025)).arg(recipe).arg("-o").arg(file.path());
             let output = trace.output().unwrap();

@@ -2,7 +2,7 @@
 
 mod recount;
 
-use crate::command::{minroot, repository, succeed};
+use crate::command::{minroot, recipe, succeed};
 use crate::model_root::{generator::Year, shared};
 use crate::pack_ufs::{Tree, plain};
 use crate::support::scratch;
@@ -64,7 +64,7 @@ fn every_figure_of_the_boot_archive_of_the_model_root_is_as_counted() {
     let root = shared(Year::Y2025);
     let directory = scratch();
     let (manifest, image) = (directory.path().join("m.json"), directory.path().join("boot_archive"));
-    let recipes = ["illumos-base", "illumos-vboxnet"].map(|name| repository(&format!("rules/recipes/{name}.toml")));
+    let recipes = ["illumos-base", "illumos-vboxnet"].map(recipe);
     succeed(minroot(["trace", "--root"]).arg(root).args(recipes).arg("-o").arg(&manifest));
     let mut pack = minroot(["pack", "--compress", "none", "--root"]);
     succeed(pack.arg(root).arg("-m").arg(&manifest).arg("-o").arg(&image));
