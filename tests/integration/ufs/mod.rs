@@ -1,5 +1,7 @@
-//! Boot archives of illumos made by `pack --format ufs`: every figure in them is counted again.
+//! Boot archives of illumos made by `pack --format ufs`: every figure in them is counted again, here by code that shares
+//! nothing with the crate.
 
+mod linux;
 mod recount;
 
 use crate::command::{minroot, recipe, succeed};
