@@ -4,6 +4,7 @@
 //! image is itself a blob, and a file inside it a slice of that.
 
 use super::ReadError;
+use crate::ufs::read::ReadAt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -119,6 +120,16 @@ impl Blob {
             ReadError::damaged(structure, problem)
         })?;
         slice.read().map_err(|source| ReadError::Io { structure, source })
+    }
+}
+
+impl ReadAt for Blob {
+    fn length(&self) -> u64 {
+        self.len()
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        Blob::read_exact_at(self, offset, buffer)
     }
 }
 

@@ -1,6 +1,7 @@
 //! UFS as illumos has it on i86pc: the structures of the disk, each as a type that is read and written.
 //!
-//! Facts only, shared by the writer (`pack::ufs`) and by readers: offsets, units, constants. What is
+//! Facts shared by the writer (`pack::ufs`) and the reader: offsets, units, constants. [`read`] makes files of an image
+//! again, [`check`] says what in it does not add up. What is
 //! surprising: block numbers on the disk count *fragments* of 1 KiB, not blocks of 8 KiB, and nearly everything that
 //! 4.4BSD calls UFS1 differs in just the fields that decide whether illumos mounts it (`fs_state`, `fs_version`, the
 //! length of names, device numbers, short symlinks).
@@ -8,10 +9,12 @@
 //! Sources are files of illumos-gate: `usr/src/uts/common/sys/fs/ufs_fs.h`, `ufs_inode.h` and `ufs_fsdir.h` for the
 //! structures, `usr/src/cmd/fs.d/ufs/mkfs/mkfs.c` for what a new file system holds.
 
+pub mod check;
 mod directory;
 mod fields;
 mod group;
 mod inode;
+pub mod read;
 mod superblock;
 
 pub use directory::{DirectoryError, Record, record_length};

@@ -8,13 +8,14 @@ use super::tree::Tree;
 use super::{Component, Finding, Report, Severity, VerifyError};
 use crate::iso::Blob;
 use crate::pack::Compression;
+use crate::pack::compress::decoder;
 use crate::pack::cpio::read::{self, Segment};
 use crate::pack::cpio::{Problem, ReadError};
 use crate::root::Metadata;
 use crate::text::{count, size};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 use tempfile::TempDir;
 
@@ -83,6 +84,13 @@ impl Archive {
             whole = Box::new(whole.chain(reader).chain(io::repeat(0).take(padding)));
         }
         BufReader::with_capacity(BUFFER, whole)
+    }
+
+    /// What is in an archive that is compressed as a whole, or not.
+    pub(super) fn decompressed(&self) -> io::Result<(Compression, Box<dyn Read + '_>)> {
+        let mut input = self.reader();
+        let compression = Compression::detect(input.fill_buf()?).unwrap_or(Compression::None);
+        Ok((compression, decoder(compression, input)?))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::recipe::{Base, Recipe, System, TraceOptions};
 use crate::resolve::glibc::Cache;
 use crate::resolve::krtld::UNIX_64;
 use crate::resolve::store::Store;
+use crate::root::Root;
 use crate::text::count;
 use crate::trace::{Input, Trace, VERSION_STEP, trace};
 
@@ -27,13 +28,12 @@ const ZONE: &str = "none";
 pub(super) fn check(image: &Image<'_>, manifest: Option<&Manifest>, report: &mut Report) -> Result<(), VerifyError> {
     let kernels = image.root.glob(KERNELS);
     let is_system = is_system(manifest);
-    let is_zone = is_system && !["/kernel", "/platform"].iter().any(|path| image.root.has(path));
+    let is_zone = is_system && !has_kernel_directories(image.root);
     for kernel in &kernels {
         report.saw(Component::Kernel, kernel, "is a kernel");
     }
     if is_system && !is_zone && kernels.is_empty() {
-        let message = format!("Unable to boot: krtld: could neither locate nor resolve symbols for: {UNIX_64}");
-        report.find(Finding::new(Severity::PreventsStart, Component::Kernel, message).at(UNIX_64));
+        report.find(no_kernel());
     }
     check_init(image, is_zone, report);
     if is_zone {
@@ -47,6 +47,22 @@ pub(super) fn check(image: &Image<'_>, manifest: Option<&Manifest>, report: &mut
     let paths = count(trace.graph.paths().len() as u64, "path");
     report.saw(Component::Init, "closure", format_args!("kernel, init, all programs and what they need: {paths}"));
     Ok(())
+}
+
+/// What [`check`] would take for the image of a zone is no boot archive, unless the manifest says that it is neither.
+pub(super) fn check_boot_archive(root: &Root, manifest: Option<&Manifest>, report: &mut Report) {
+    if is_system(manifest) && !has_kernel_directories(root) {
+        report.find(no_kernel());
+    }
+}
+
+fn has_kernel_directories(root: &Root) -> bool {
+    ["/kernel", "/platform"].iter().any(|path| root.has(path))
+}
+
+fn no_kernel() -> Finding {
+    let message = format!("Unable to boot: krtld: could neither locate nor resolve symbols for: {UNIX_64}");
+    Finding::new(Severity::PreventsStart, Component::Kernel, message).at(UNIX_64)
 }
 
 /// Whether something starts the image's files; nothing does with headers and libraries for a compiler, as their manifest

@@ -34,6 +34,7 @@ mod systemd_boot;
 mod tar;
 mod text;
 mod tree;
+mod ufs;
 
 use crate::iso::{Blob, IsoImage};
 use crate::manifest::Manifest;
@@ -64,7 +65,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Iso,
-    /// An initramfs, which is cpio archives one behind the other, or a tar archive; compressed or not.
+    /// An initramfs, which is cpio archives one behind the other, a tar archive, or a UFS image; compressed or not.
     Archive,
     Directory,
 }
@@ -176,7 +177,11 @@ pub fn verify_as(
 ) -> Result<Verdict, VerifyError> {
     let system = system.or_else(|| manifest.map(|manifest| manifest.system));
     let mut report = Report::default();
-    let subject = Subject::of(path)?;
+    let subject = match Subject::of(path) {
+        // A boot archive whose magic number is damaged.
+        Err(VerifyError::Unknown { .. }) if system == Some(System::Illumos) => Subject::Archive,
+        subject => subject?,
+    };
     let least_ram_mib = match subject {
         Subject::Directory => {
             let root = Root::open(path).map_err(|source| VerifyError::Read { path: path.to_owned(), source })?;
@@ -187,6 +192,10 @@ pub fn verify_as(
             let archive = Archive::new(vec![open(path)?]);
             if tar::is_tar(&archive) {
                 verify_tar(&archive, system, manifest, rules, &mut report)?;
+                return Ok(report.verdict(subject, None));
+            }
+            if ufs::is_ufs(&archive, system == Some(System::Illumos)) {
+                verify_ufs(&archive, system, manifest, rules, &mut report)?;
                 return Ok(report.verdict(subject, None));
             }
             let kernel_args = manifest.and_then(|m| m.boot.as_ref()).map(|boot| &boot.kernel_args[..]);
@@ -229,13 +238,11 @@ fn verify_illumos_iso(
     report: &mut Report,
 ) -> Result<(), VerifyError> {
     let Some(start) = illumos_iso::follow(image, report) else { return Ok(()) };
-    if start.is_ufs {
-        let message = "what is in the boot archive was not checked: UFS is not read";
-        report.find(Finding::new(Severity::Warning, Component::Image, message));
-        return Ok(());
-    }
     let archive = Archive::new(vec![start.archive.clone()]);
-    let unpacked = archive::unpack(&archive, manifest.is_some(), report)?;
+    let unpacked = match start.is_ufs {
+        true => ufs::unpack(&archive, manifest, report)?,
+        false => archive::unpack(&archive, manifest.is_some(), report)?,
+    };
     let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
     if let Some(manifest) = manifest {
         contents::compare(&tree, manifest, contents::Owners::Recorded, report);
@@ -303,6 +310,28 @@ fn verify_tar(
     verify_tree(&root, &tree, system, manifest, rules, report)
 }
 
+/// The boot archive of illumos, whose files the kernel would see.
+fn verify_ufs(
+    archive: &Archive,
+    system: Option<System>,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let unpacked = ufs::unpack(archive, manifest, report)?;
+    let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
+    if let Some(manifest) = manifest {
+        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
+    }
+    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
+    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
+    let system = system.unwrap_or(System::Illumos);
+    if system == System::Illumos {
+        illumos::check_boot_archive(&root, manifest, report);
+    }
+    verify_tree(&root, &tree, Some(system), manifest, rules, report)
+}
+
 /// What starts in a tree.
 fn verify_tree(
     root: &Root,
@@ -355,7 +384,7 @@ impl Subject {
         if MAGICS.iter().any(|magic| starts_at(0, magic)) {
             return Ok(Subject::Archive);
         }
-        if starts_at(tar::MAGIC_AT, tar::MAGIC) {
+        if starts_at(tar::MAGIC_AT, tar::MAGIC) || starts_at(ufs::MAGIC_AT, &ufs::MAGIC_BYTES) {
             return Ok(Subject::Archive);
         }
         Err(VerifyError::Unknown { path: path.to_owned() })
@@ -380,7 +409,7 @@ impl VerifyError {
         match self {
             VerifyError::Unpack { .. } => Some("set TMPDIR to a directory with more room"),
             VerifyError::Unknown { .. } => {
-                Some("give an ISO, an initramfs (cpio) or tar archive, also compressed, or a directory")
+                Some("give an ISO, an initramfs (cpio), tar archive or UFS image, also compressed, or a directory")
             }
             _ => None,
         }

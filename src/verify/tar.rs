@@ -8,12 +8,11 @@ use super::members::{Finished, Members};
 use super::tree::Tree;
 use super::{Component, Finding, Report, Severity, VerifyError};
 use crate::pack::Compression;
-use crate::pack::compress::decoder;
 use crate::pack::cpio::read::Member;
 use crate::path::{RootPath, escaped};
 use crate::text::{count, size};
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use tar::{Entry, EntryType};
 
 /// Where a header says what it is (POSIX.1-2017 pax, "ustar Header Block").
@@ -31,7 +30,7 @@ const FIFO: u32 = 0o010_000;
 /// Whether an archive is tar, compressed or not.
 pub(super) fn is_tar(archive: &Archive) -> bool {
     let mut header = Vec::new();
-    let read = open(archive).and_then(|(_, input)| input.take(BLOCK as u64).read_to_end(&mut header));
+    let read = archive.decompressed().and_then(|(_, input)| input.take(BLOCK as u64).read_to_end(&mut header));
     read.is_ok() && header.get(MAGIC_AT as usize..).is_some_and(|rest| rest.starts_with(MAGIC))
 }
 
@@ -64,12 +63,6 @@ pub(super) fn unpack(archive: &Archive, digests: bool, report: &mut Report) -> R
     Ok(Some(Unpacked { directory, metadata: tree.metadata(), tree, segments: Vec::new() }))
 }
 
-fn open(archive: &Archive) -> io::Result<(Compression, Box<dyn Read + '_>)> {
-    let mut input = archive.reader();
-    let compression = Compression::detect(input.fill_buf()?).unwrap_or(Compression::None);
-    Ok((compression, decoder(compression, input)?))
-}
-
 /// Members to a tree.
 struct Reader<'m, 'd> {
     members: &'m mut Members<'d>,
@@ -84,7 +77,7 @@ impl<'m, 'd> Reader<'m, 'd> {
 
     /// Gives the compression and the number of members.
     fn read(&mut self, archive: &Archive) -> io::Result<(Compression, u64)> {
-        let (compression, input) = open(archive)?;
+        let (compression, input) = archive.decompressed()?;
         let mut tail = Tail { input: BufReader::new(input.take(MAX_UNPACKED)), n_zeros: 0 };
         let mut n_members = 0;
         let mut entries = tar::Archive::new(&mut tail);

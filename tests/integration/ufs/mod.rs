@@ -1,7 +1,8 @@
 //! Boot archives of illumos made by `pack --format ufs`: every figure in them is counted again, here by code that shares
-//! nothing with the crate.
+//! nothing with the crate, in `damage` by the crate itself; `linux` asks another kernel.
 
 mod linux;
+mod read;
 mod recount;
 
 use crate::command::{minroot, recipe, succeed};
