@@ -1,6 +1,7 @@
 //! Boot archives of illumos made by `pack --format ufs`: every figure in them is counted again, here by code that shares
 //! nothing with the crate, in `damage` by the crate itself; `linux` asks another kernel.
 
+mod damage;
 mod linux;
 mod read;
 mod recount;
