@@ -3,15 +3,17 @@
 //! What breaks off or cannot be decompressed is told in the words of `init/initramfs.c` and of the kernel's decompressors
 //! (`lib/decompress_*.c`), which print behind `Initramfs unpacking failed: `.
 
+use super::contents;
 use super::members::{Finished, Job, Members};
 use super::tree::Tree;
 use super::{Component, Finding, Report, Severity, VerifyError};
 use crate::iso::Blob;
+use crate::manifest::Manifest;
 use crate::pack::Compression;
 use crate::pack::compress::decoder;
 use crate::pack::cpio::read::{self, Segment};
 use crate::pack::cpio::{Problem, ReadError};
-use crate::root::Metadata;
+use crate::root::Root;
 use crate::text::{count, size};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -43,8 +45,19 @@ pub(super) struct Unpacked {
     pub directory: TempDir,
     pub tree: Tree,
     pub segments: Vec<Segment>,
-    /// Owners, modes and device nodes, which the directory does not have.
-    pub metadata: Metadata,
+}
+
+impl Unpacked {
+    /// The files as a root, after they were compared with the manifest.
+    pub(super) fn open(&self, manifest: Option<&Manifest>, report: &mut Report) -> Result<Root, VerifyError> {
+        if let Some(manifest) = manifest {
+            contents::compare(&self.tree, manifest, contents::Owners::Recorded, report);
+        }
+        let path = self.directory.path();
+        // Owners, modes and device nodes are not in the directory.
+        let failed = |source| VerifyError::Read { path: path.to_owned(), source };
+        Root::open_with(path, self.tree.metadata()).map_err(failed)
+    }
 }
 
 impl Archive {
@@ -148,7 +161,7 @@ pub(super) fn unpack(archive: &Archive, digests: bool, report: &mut Report) -> R
         report.saw(Component::Kernel, format_args!("archive at {}", segment.offset), seen);
     }
     skipped.into_iter().for_each(|finding| report.find(finding));
-    Ok(Some(Unpacked { directory, metadata: tree.metadata(), tree, segments }))
+    Ok(Some(Unpacked { directory, tree, segments }))
 }
 
 /// Makes a fresh directory in which `start` is there already and to which `read` adds members; gives what `read` gave.

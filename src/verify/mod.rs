@@ -243,15 +243,11 @@ fn verify_illumos_iso(
         true => ufs::unpack(&archive, manifest, report)?,
         false => archive::unpack(&archive, manifest.is_some(), report)?,
     };
-    let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
-    if let Some(manifest) = manifest {
-        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
-    }
-    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
-    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
+    let Some(unpacked) = unpacked else { return Ok(()) };
+    let root = unpacked.open(manifest, report)?;
     illumos_iso::check_kernel(&root, &start, report);
     let arguments = Arguments::parse("");
-    let image = start::Image { root: &root, tree: &tree, arguments: &arguments, kernel: None, rules };
+    let image = start::Image { root: &root, tree: &unpacked.tree, arguments: &arguments, kernel: None, rules };
     illumos::check(&image, manifest, report)
 }
 
@@ -264,16 +260,12 @@ fn verify_archive(
     rules: &RuleSet,
     report: &mut Report,
 ) -> Result<Option<u64>, VerifyError> {
-    let unpacked = archive::unpack(archive, manifest.is_some(), report)?;
     // Of an archive that breaks off, everything behind the break is missing, which nobody has to be told file by file.
-    let Some(archive::Unpacked { directory, tree, segments, metadata }) = unpacked else { return Ok(None) };
-    if let Some(manifest) = manifest {
-        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
-    }
-    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
-    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
-    start::check(&start::Image { root: &root, tree: &tree, arguments, kernel, rules }, report)?;
-    Ok(Some(ram::least_ram_mib(archive, &tree, &segments, arguments, report)))
+    let Some(unpacked) = archive::unpack(archive, manifest.is_some(), report)? else { return Ok(None) };
+    let root = unpacked.open(manifest, report)?;
+    let archive::Unpacked { tree, segments, .. } = &unpacked;
+    start::check(&start::Image { root: &root, tree, arguments, kernel, rules }, report)?;
+    Ok(Some(ram::least_ram_mib(archive, tree, segments, arguments, report)))
 }
 
 fn verify_directory(
@@ -300,14 +292,9 @@ fn verify_tar(
     rules: &RuleSet,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
-    let unpacked = tar::unpack(archive, manifest.is_some(), report)?;
-    let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
-    if let Some(manifest) = manifest {
-        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
-    }
-    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
-    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
-    verify_tree(&root, &tree, system, manifest, rules, report)
+    let Some(unpacked) = tar::unpack(archive, manifest.is_some(), report)? else { return Ok(()) };
+    let root = unpacked.open(manifest, report)?;
+    verify_tree(&root, &unpacked.tree, system, manifest, rules, report)
 }
 
 /// The boot archive of illumos, whose files the kernel would see.
@@ -318,18 +305,13 @@ fn verify_ufs(
     rules: &RuleSet,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
-    let unpacked = ufs::unpack(archive, manifest, report)?;
-    let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
-    if let Some(manifest) = manifest {
-        contents::compare(&tree, manifest, contents::Owners::Recorded, report);
-    }
-    let failed = |source| VerifyError::Read { path: directory.path().to_owned(), source };
-    let root = Root::open_with(directory.path(), metadata).map_err(failed)?;
+    let Some(unpacked) = ufs::unpack(archive, manifest, report)? else { return Ok(()) };
+    let root = unpacked.open(manifest, report)?;
     let system = system.unwrap_or(System::Illumos);
     if system == System::Illumos {
         illumos::check_boot_archive(&root, manifest, report);
     }
-    verify_tree(&root, &tree, Some(system), manifest, rules, report)
+    verify_tree(&root, &unpacked.tree, Some(system), manifest, rules, report)
 }
 
 /// What starts in a tree.

@@ -60,7 +60,7 @@ pub(super) fn unpack(archive: &Archive, digests: bool, report: &mut Report) -> R
         format_args!("{} in {} of {packed}", count(n_members, "member"), size(archive.len())),
     );
     skipped.into_iter().for_each(|finding| report.find(finding));
-    Ok(Some(Unpacked { directory, metadata: tree.metadata(), tree, segments: Vec::new() }))
+    Ok(Some(Unpacked { directory, tree, segments: Vec::new() }))
 }
 
 /// Members to a tree.

@@ -138,7 +138,7 @@ fn unpack_image(image: Image<'_>, manifest: Option<&Manifest>, report: &mut Repo
             count(cstotal.n_free_inodes.into(), "inode")
         ),
     );
-    Ok(Unpacked { directory, metadata: tree.metadata(), tree, segments: Vec::new() })
+    Ok(Unpacked { directory, tree, segments: Vec::new() })
 }
 
 /// What mount does not notice, and what the remount of the startup does.

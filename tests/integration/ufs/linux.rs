@@ -3,19 +3,17 @@
 //! `ufstype=sunx86` is the layout of illumos. With `44bsd` the same images mount as well, and look empty: so every path is
 //! asked for. The initramfs is minroot's own work; the list comes back on a disk, as a serial line would take minutes.
 
-use super::plain;
-use crate::command::{cache, minroot, output_of, repository, succeed, text};
+use super::add_holes;
+use crate::command::{cache, minroot, output_of, recipe, succeed, text};
 use crate::model_root::{generator::Year, shared};
-use crate::pack_ufs::Tree;
-use crate::support::{run, scratch, tool};
-use minroot::manifest::{Content, Entry, Manifest, json};
+use crate::pack_ufs::{Tree, plain};
+use crate::support::{hex, run, scratch, tool};
+use minroot::manifest::{Content, Manifest, json};
 use minroot::path::RootPath;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The cloud kernel of Debian has no `ufs`. Each disk after the first is mounted; the first takes the list.
@@ -160,83 +158,70 @@ fn absolute(path: &str) -> String {
     }
 }
 
-/// Compares everything that was seen with the manifest; gives the number of files whose content was compared.
-fn compare(seen: &BTreeMap<String, Seen>, manifest: &Manifest) -> usize {
-    let mut n_files = 0;
-    let mut paths: Vec<String> = manifest.entries.iter().map(|entry| entry.path.to_string()).collect();
-    paths.extend(["/".to_owned(), "/lost+found".to_owned()]);
-    paths.sort();
-    paths.dedup();
-    let found: Vec<&String> = seen.keys().collect();
-    assert_eq!(found, paths.iter().collect::<Vec<_>>());
-    let names = |inode: u32| seen.values().filter(|seen| seen.inode == inode).count() as u32;
-    for entry in &manifest.entries {
-        let found = &seen[&entry.path.to_string()];
-        let path = &entry.path;
-        let same = |entry: &Entry, kind: u32| {
-            let mode = if kind == 0o120_000 { found.mode & 0o7777 } else { entry.mode };
-            assert_eq!((found.mode, &found.owner), (kind | mode, &format!("{}:{}", entry.uid, entry.gid)), "{path}");
-        };
-        match &entry.content {
-            Content::File { size, sha256, .. } | Content::Generated { size, sha256, .. } => {
-                same(entry, 0o100_000);
-                let sha256: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-                assert_eq!((found.size, &found.sha256), (*size, &sha256), "{path}");
-                if found.n_links > 1 {
-                    assert_eq!(found.n_links, names(found.inode), "{path}");
-                }
-                n_files += 1;
-            }
-            Content::Hardlink { to } => assert_eq!(found.inode, seen[&to.to_string()].inode, "{path}"),
-            Content::Directory => same(entry, 0o040_000),
-            Content::Symlink { target } => {
-                same(entry, 0o120_000);
-                assert_eq!(found.target.as_bytes(), target, "{path}");
-            }
-            Content::Char { major, minor } => {
-                same(entry, 0o020_000);
-                assert_eq!(found.device, (*major, *minor), "{path}");
-            }
-            Content::Block { major, minor } => {
-                same(entry, 0o060_000);
-                assert_eq!(found.device, (*major, *minor), "{path}");
-            }
-            Content::Fifo => same(entry, 0o010_000),
-        }
+/// How what was seen differs from the manifest.
+fn differences(seen: &BTreeMap<String, Seen>, manifest: &Manifest) -> Vec<String> {
+    let mut expected: BTreeSet<String> = manifest.entries.iter().map(|entry| entry.path.to_string()).collect();
+    expected.extend(["/".to_owned(), "/lost+found".to_owned()]);
+    let mut differences = Vec::new();
+    for path in seen.keys().filter(|path| !expected.contains(*path)) {
+        differences.push(format!("{path}: is there"));
     }
-    n_files
+    for path in expected.iter().filter(|path| !seen.contains_key(*path)) {
+        differences.push(format!("{path}: is not there"));
+    }
+    for entry in &manifest.entries {
+        let Some(found) = seen.get(&entry.path.to_string()) else { continue };
+        let mut same = |what: &str, found: String, expected: String| {
+            if found != expected {
+                differences.push(format!("{}: {what} is {found}, not {expected}", entry.path));
+            }
+        };
+        if let Content::Hardlink { to } = &entry.content {
+            let first = seen.get(&to.to_string()).map(|seen| seen.inode);
+            same("inode", format!("{:?}", Some(found.inode)), format!("{first:?}"));
+            continue;
+        }
+        same("type", format!("{:o}", found.mode & 0o170_000), format!("{:o}", file_type(&entry.content)));
+        same("owner", found.owner.clone(), format!("{}:{}", entry.uid, entry.gid));
+        match &entry.content {
+            Content::Symlink { target } => {
+                same("target", found.target.clone(), String::from_utf8_lossy(target).into_owned());
+                continue;
+            }
+            Content::File { size, sha256, .. } | Content::Generated { size, sha256, .. } => {
+                same("size", found.size.to_string(), size.to_string());
+                same("digest", found.sha256.clone(), hex(sha256));
+                let n_names = seen.values().filter(|other| found.n_links > 1 && other.inode == found.inode).count();
+                same("link count", found.n_links.to_string(), n_names.max(1).to_string());
+            }
+            Content::Char { major, minor } | Content::Block { major, minor } => {
+                same("device", format!("{:?}", found.device), format!("{:?}", (major, minor)));
+            }
+            _ => {}
+        }
+        // That of a symlink means nothing.
+        same("mode", format!("{:o}", found.mode & 0o7777), format!("{:o}", entry.mode));
+    }
+    differences
+}
+
+/// In `st_mode`.
+fn file_type(content: &Content) -> u32 {
+    match content {
+        Content::File { .. } | Content::Generated { .. } | Content::Hardlink { .. } => 0o100_000,
+        Content::Directory => 0o040_000,
+        Content::Symlink { .. } => 0o120_000,
+        Content::Char { .. } => 0o020_000,
+        Content::Block { .. } => 0o060_000,
+        Content::Fifo => 0o010_000,
+    }
 }
 
 /// Files around every border, owners beyond 16 bits, modes, and holes.
 fn mixed() -> Tree {
     let mut tree = Tree::mixed();
-    tree.add_file("/setuid", b"for another");
-    for (at, mode, uid, gid) in
-        [("/setuid", 0o4755, 70_000, 65_535), ("/dev/null", 0o666, 3, 65_536), ("/empty", 0o1777, 65_534, 4)]
-    {
-        let entry = tree.entries.get_mut(&RootPath::new(at).unwrap()).unwrap();
-        (entry.mode, entry.uid, entry.gid) = (mode, uid, gid);
-    }
-    let host = tree.host.path().join("sparse");
-    let file = fs::File::create(&host).unwrap();
-    let size = 40 << 20;
-    file.set_len(size).unwrap();
-    for at in [8192 * 5, 20 << 20, (33 << 20) + 77] {
-        file.write_all_at(b"between holes", at).unwrap();
-    }
-    let sha256 = Sha256::digest(fs::read(&host).unwrap()).into();
-    tree.add("/sparse", Content::File { size, sha256, unpacked_from: None });
-    tree
-}
-
-fn many() -> Tree {
-    let mut tree = Tree::new();
-    tree.add("/many", Content::Directory);
-    for n in 0..40_000 {
-        let bytes = n.to_string().into_bytes();
-        let (size, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
-        tree.add(&format!("/many/{n:05}"), Content::Generated { size, sha256, bytes: Some(bytes) });
-    }
+    tree.add_owners();
+    add_holes(&mut tree);
     tree
 }
 
@@ -244,7 +229,7 @@ fn many() -> Tree {
 fn node(directory: &Path) -> (Manifest, PathBuf) {
     let root = shared(Year::Y2025);
     let (manifest, image) = (directory.join("node.json"), directory.join("node"));
-    let recipes = ["base", "vboxnet", "node"].map(|name| repository(&format!("rules/recipes/illumos-{name}.toml")));
+    let recipes = ["illumos-base", "illumos-vboxnet", "illumos-node"].map(recipe);
     // The tables have no program that is not illumos' own: node itself is missing.
     output_of(minroot(["trace", "--root"]).arg(root).args(&recipes).arg("-o").arg(&manifest));
     let mut pack = minroot(["pack", "--compress", "none", "--root"]);
@@ -258,7 +243,7 @@ fn linux_mounts_every_archive_and_sees_what_the_manifest_says() {
     let (node_manifest, node_image) = node(directory.path());
     let mut images = vec![node_image];
     let mut manifests = vec![node_manifest];
-    for (name, tree) in [("empty", Tree::new()), ("mixed", mixed()), ("many", many())] {
+    for (name, tree) in [("empty", Tree::new()), ("mixed", mixed()), ("many", Tree::many())] {
         let image = directory.path().join(name);
         tree.pack(plain(), &image);
         images.push(image);
@@ -266,7 +251,43 @@ fn linux_mounts_every_archive_and_sees_what_the_manifest_says() {
     }
     let Some(seen) = seen(&images) else { return };
     assert_eq!(seen.len(), images.len());
-    let counts: Vec<usize> = seen.iter().zip(&manifests).map(|(seen, manifest)| compare(seen, manifest)).collect();
+    for (seen, manifest) in seen.iter().zip(&manifests) {
+        assert_eq!(differences(seen, manifest), [""; 0]);
+    }
+    let n_files = |seen: &BTreeMap<String, Seen>| seen.values().filter(|seen| seen.sha256.len() == 64).count();
+    let counts: Vec<usize> = seen.iter().map(n_files).collect();
     assert!(counts[0] > 100 && counts[2] > 15, "{counts:?}");
     assert_eq!((counts[1], counts[3]), (0, 40_000));
+
+    // The comparison can say no.
+    let mut other = mixed();
+    other.add("/absent", Content::Fifo);
+    other.add("/dev/null", Content::Char { major: 13, minor: 3 });
+    other.add("/to-sizes", Content::Symlink { target: b"size".to_vec() });
+    other.add("/sizes/link", Content::Hardlink { to: RootPath::new("/sizes/8192").unwrap() });
+    other.add("/dev/initctl", Content::Directory);
+    other.add_generated("/sizes/1", b"x".to_vec());
+    other.own("/setuid", 0o755, 70_000, 65_536);
+    other.entries.remove(&RootPath::new("/empty").unwrap());
+    let told: Vec<String> = differences(&seen[2], &other.manifest()).iter().map(|line| words(line)).collect();
+    let expected = [
+        "/empty: is",
+        "/absent: is",
+        "/dev/initctl: type",
+        "/dev/initctl: mode",
+        "/dev/null: owner",
+        "/dev/null: device",
+        "/dev/null: mode",
+        "/setuid: owner",
+        "/setuid: mode",
+        "/sizes/1: digest",
+        "/sizes/link: inode",
+        "/to-sizes: target",
+    ];
+    assert_eq!(told, expected);
+}
+
+/// The path, and what of it differs.
+fn words(line: &str) -> String {
+    line.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

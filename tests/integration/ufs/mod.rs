@@ -12,15 +12,18 @@ use crate::pack_ufs::{Tree, plain};
 use crate::support::scratch;
 use minroot::manifest::Content;
 use recount::problems;
-use sha2::{Digest, Sha256};
 use std::fs;
-use std::os::unix::fs::FileExt;
 
 fn image_of(tree: &Tree) -> Vec<u8> {
     let directory = scratch();
     let image = directory.path().join("boot_archive");
     tree.pack(plain(), &image);
     fs::read(image).unwrap()
+}
+
+/// A file with holes below each level of indirect blocks but the last.
+fn add_holes(tree: &mut Tree) {
+    tree.add_sparse(80 << 20, &[8192 * 5, 20 << 20, (64 << 20) + 77].map(|at| (at, &b"between holes"[..])));
 }
 
 fn check_sound(image: &[u8]) {
@@ -39,9 +42,7 @@ fn every_figure_of_an_image_of_40_000_files_is_as_counted() {
     let mut tree = Tree::new();
     tree.add("/many", Content::Directory);
     for n in 0..40_000 {
-        let bytes = vec![b'x'; n % 9000];
-        let (size, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
-        tree.add(&format!("/many/{n:05}"), Content::Generated { size, sha256, bytes: Some(bytes) });
+        tree.add_generated(&format!("/many/{n:05}"), vec![b'x'; n % 9000]);
     }
     check_sound(&image_of(&tree));
 }
@@ -49,15 +50,7 @@ fn every_figure_of_an_image_of_40_000_files_is_as_counted() {
 #[test]
 fn every_figure_of_a_sparse_image_is_as_counted() {
     let mut tree = Tree::new();
-    let host = tree.host.path().join("sparse");
-    let file = fs::File::create(&host).unwrap();
-    let size = 80 << 20;
-    file.set_len(size).unwrap();
-    for at in [8192 * 5, 20 << 20, (64 << 20) + 77] {
-        file.write_all_at(b"between holes", at).unwrap();
-    }
-    let sha256 = Sha256::digest(fs::read(&host).unwrap()).into();
-    tree.add("/sparse", Content::File { size, sha256, unpacked_from: None });
+    add_holes(&mut tree);
     let image = image_of(&tree);
     assert!(image.len() < 4 << 20);
     check_sound(&image);

@@ -1,16 +1,13 @@
 //! `verify` reads boot archives back: each file, owner, device and link is what the manifest says.
 
-use crate::command::{minroot, output_of, repository, succeed, text};
+use super::add_holes;
+use crate::command::{minroot, output_of, recipe, succeed, text};
 use crate::model_root::{generator::Year, shared};
 use crate::pack_ufs::{Tree, plain};
 use crate::support::scratch;
-use minroot::manifest::Content;
-use minroot::path::RootPath;
 use minroot::rules::RuleSet;
 use minroot::verify::{Component, Finding, Subject, verify};
-use sha2::{Digest, Sha256};
 use std::fs;
-use std::os::unix::fs::FileExt;
 
 /// What is wrong with the files of an image of a tree, which has no kernel to start.
 fn differences(packed: &Tree, expected: &Tree) -> Vec<String> {
@@ -25,23 +22,15 @@ fn differences(packed: &Tree, expected: &Tree) -> Vec<String> {
     verdict.findings.iter().filter(is_about_files).map(|finding| finding.message.clone()).collect()
 }
 
-fn own(tree: &mut Tree, at: &str, mode: u32, uid: u32, gid: u32) {
-    let entry = tree.entries.get_mut(&RootPath::new(at).unwrap()).unwrap();
-    (entry.mode, entry.uid, entry.gid) = (mode, uid, gid);
-}
-
 #[test]
 fn a_mixed_tree_comes_back_as_it_was() {
     let mut tree = Tree::mixed();
-    tree.add_file("/setuid", b"for another");
-    own(&mut tree, "/setuid", 0o4755, 70_000, 65_535);
-    own(&mut tree, "/dev/null", 0o666, 3, 65_536);
-    own(&mut tree, "/empty", 0o1777, 65_534, 4);
+    tree.add_owners();
     assert_eq!(differences(&tree, &tree), [""; 0]);
     // What is compared can differ.
     let mut other = Tree::mixed();
     other.add_file("/setuid", b"for another!");
-    own(&mut other, "/dev/null", 0o600, 0, 0);
+    other.own("/dev/null", 0o600, 0, 0);
     let told = differences(&tree, &other);
     for words in
         ["`/setuid` has 11 bytes", "`/setuid` has mode 4755", "`/dev/null` belongs to 3:65536", "`/empty` has mode"]
@@ -52,22 +41,8 @@ fn a_mixed_tree_comes_back_as_it_was() {
 
 #[test]
 fn forty_thousand_files_and_a_sparse_one_come_back_as_they_were() {
-    let mut tree = Tree::new();
-    tree.add("/many", Content::Directory);
-    for n in 0..40_000 {
-        let bytes = n.to_string().into_bytes();
-        let (size, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
-        tree.add(&format!("/many/{n:05}"), Content::Generated { size, sha256, bytes: Some(bytes) });
-    }
-    let host = tree.host.path().join("sparse");
-    let file = fs::File::create(&host).unwrap();
-    let size = 80 << 20;
-    file.set_len(size).unwrap();
-    for at in [8192 * 5, 20 << 20, (64 << 20) + 77] {
-        file.write_all_at(b"between holes", at).unwrap();
-    }
-    let sha256 = Sha256::digest(fs::read(&host).unwrap()).into();
-    tree.add("/sparse", Content::File { size, sha256, unpacked_from: None });
+    let mut tree = Tree::many();
+    add_holes(&mut tree);
     assert_eq!(differences(&tree, &tree), [""; 0]);
 }
 
@@ -77,7 +52,7 @@ fn the_command_says_whether_a_boot_archive_would_start_and_what_is_missing_when_
         let root = shared(year);
         let directory = scratch();
         let (manifest, archive) = (directory.path().join("m.json"), directory.path().join("boot_archive"));
-        let recipe = repository("rules/recipes/illumos-base.toml");
+        let recipe = recipe("illumos-base");
         let mut trace = minroot(["trace", "--root"]);
         succeed(trace.arg(root).arg(&recipe).arg("-o").arg(&manifest));
         succeed(minroot(["pack", "--root"]).arg(root).arg("-m").arg(&manifest).arg("-o").arg(&archive));
