@@ -14,13 +14,19 @@ use crate::resolve::Probe;
 use crate::resolve::krtld::{self, ModulePlace};
 use crate::root::Found;
 use crate::rules::{Effect, Firing};
+use foldhash::HashMap;
 
 /// What is wanted of the kernels, and what has been done about it.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     wishes: Vec<Wish>,
     kernels: Vec<Kernel>,
+    /// What was looked for already: every script wants the module that starts scripts.
+    found: HashMap<ModuleKey, Result<Found, Vec<Probe>>>,
 }
+
+/// The platform, the bits of the kernel, and the module's name.
+type ModuleKey = (Option<Vec<u8>>, u8, String);
 
 #[derive(Debug, Clone)]
 enum Wish {
@@ -77,7 +83,7 @@ impl Tracer<'_> {
             self.illumos_modules.kernels.push(Kernel { path: None, bits, done: 0 });
         }
         for index in 0..self.illumos_modules.kernels.len() {
-            let Wishes { wishes, kernels } = &mut self.illumos_modules;
+            let Wishes { wishes, kernels, .. } = &mut self.illumos_modules;
             let new = wishes[kernels[index].done..].to_vec();
             kernels[index].done = wishes.len();
             let Kernel { path, bits, .. } = kernels[index].clone();
@@ -122,9 +128,11 @@ impl Tracer<'_> {
         }
     }
 
-    fn find_module(&self, kernel: Option<&RootPath>, bits: u8, name: &str) -> Result<Found, Vec<Probe>> {
+    fn find_module(&mut self, kernel: Option<&RootPath>, bits: u8, name: &str) -> Result<Found, Vec<Probe>> {
         let platform = kernel.and_then(ModulePlace::of).and_then(|place| place.platform);
-        krtld::find(self.input.root, platform, bits, name.as_bytes())
+        let find = || krtld::find(self.input.root, platform, bits, name.as_bytes());
+        let key = (platform.map(<[u8]>::to_vec), bits, name.to_owned());
+        self.illumos_modules.found.entry(key).or_insert_with(find).clone()
     }
 
     fn bits_of(&self, path: &RootPath) -> Option<u8> {

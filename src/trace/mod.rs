@@ -196,6 +196,8 @@ struct Tracer<'a> {
 
     /// Paths that the rules have not seen.
     new_paths: Vec<RootPath>,
+    /// By the name in the `#!` line.
+    interpreters: HashMap<Vec<u8>, scripts::Interpreter>,
     /// Links to directories whose directory is in.
     followed: HashSet<RootPath>,
     /// Files that are to be examined, and all that ever were.
@@ -245,6 +247,7 @@ impl<'a> Tracer<'a> {
             missing: BTreeSet::new(),
             notes: Vec::new(),
             new_paths: Vec::new(),
+            interpreters: HashMap::new(),
             followed: HashSet::new(),
             unexamined: Vec::new(),
             examined: HashSet::new(),
