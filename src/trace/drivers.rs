@@ -31,22 +31,30 @@ impl Tracer<'_> {
             let reason = Reason::new(Evidence::Target, Kind::Target, format!("module {name}"));
             self.want_module(name.clone(), reason);
         }
-        self.need_forced_modules(&databases);
+        self.read_system_commands(&databases);
         Ok(Some(databases))
     }
 
-    /// Modules that `/etc/system` has the kernel load, in an image with a kernel.
-    fn need_forced_modules(&mut self, databases: &DriverDatabases) {
+    /// Modules that `/etc/system` has the kernel load, in an image with a kernel; and what of it is not followed.
+    fn read_system_commands(&mut self, databases: &DriverDatabases) {
         for table in &databases.system {
             for (line, command) in table.entries() {
-                if let SystemCommand::ForceLoad(module) = command {
-                    let detail = format!("forceload, line {line} of {}", table.path());
-                    self.illumos_modules.want_named(NamedModule {
+                match command {
+                    SystemCommand::ForceLoad(module) => self.illumos_modules.want_named(NamedModule {
                         name: module.clone(),
-                        reason: Reason::new(Evidence::Declared, Kind::Module, detail),
+                        reason: Reason::new(
+                            Evidence::Declared,
+                            Kind::Module,
+                            format!("forceload, line {line} of {}", table.path()),
+                        ),
                         priority: Priority::Recommended,
                         without_kernel: false,
-                    });
+                    }),
+                    SystemCommand::ModuleDirectories(_) => {
+                        let why = format!("line {line}: moddir; modules are looked for where they are by default");
+                        self.cannot_know(table.path(), why);
+                    }
+                    _ => {}
                 }
             }
         }

@@ -108,8 +108,10 @@ fn a_module_that_etc_system_forces_is_brought_where_there_is_a_kernel() {
         of_packages(Year::Y2015, &["SUNWcs", "SUNWcsd", "system/kernel", "system/kernel/platform", "system/library"]);
     let system = root.path().join("etc/system");
     let text = std::fs::read_to_string(&system).unwrap_or_default();
-    std::fs::write(&system, format!("{text}\n* a comment\nforceload: fs/hsfs\nforceload: misc/nowhere\n")).unwrap();
+    let commands = "forceload: fs/hsfs\nforceload: misc/nowhere\nmoddir: /elsewhere\n";
+    std::fs::write(&system, format!("{text}\n* a comment\n{commands}")).unwrap();
     let manifest = trace(root.path(), &["/platform/i86pc/kernel/amd64/unix"]).1.unwrap();
+    assert!(manifest.unknown.iter().any(|unknown| unknown.why.contains("moddir")), "{:?}", manifest.unknown);
     assert!(has(&manifest, "/kernel/fs/amd64/hsfs"));
     assert!(manifest.missing.iter().any(|missing| missing.name == "misc/nowhere"), "{:?}", manifest.missing);
     let manifest = trace(root.path(), &["/sbin/sh"]).1.unwrap();
