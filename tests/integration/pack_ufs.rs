@@ -257,6 +257,44 @@ impl std::io::Write for HashWriter<'_> {
     }
 }
 
+/// Bytes that a manifest's content takes in blocks and fragments, with indirect blocks, directories and long symlinks.
+fn content_size(tree: &Tree) -> u64 {
+    let (fragment, block) = (1024_u64, 8192_u64);
+    let size = |entry: &Entry| match &entry.content {
+        Content::File { size, .. } | Content::Generated { size, .. } if *size <= 12 * block => {
+            size.next_multiple_of(fragment)
+        }
+        Content::File { size, .. } | Content::Generated { size, .. } => {
+            let blocks = size.div_ceil(block);
+            let indirect = (blocks - 12).div_ceil(2048);
+            (blocks + indirect + u64::from(indirect > 1)) * block
+        }
+        Content::Directory | Content::Symlink { .. } => fragment,
+        _ => 0,
+    };
+    let names: usize = tree.entries.keys().map(|path| 8 + path.file_name().len() + 4).sum();
+    tree.entries.values().map(size).sum::<u64>() + (names as u64).next_multiple_of(block)
+}
+
+#[test]
+fn an_image_is_no_larger_than_one_of_newfs_with_the_same_reserve() {
+    let mut megabytes = Tree::new();
+    for n in 0..20 {
+        megabytes.add_generated(&format!("/{n}"), vec![b'x'; 3_000_000 + n]);
+    }
+    for tree in [Tree::new(), Tree::mixed(), Tree::many(), megabytes] {
+        let directory = scratch();
+        let size = tree.pack(plain(), &directory.path().join("boot_archive")).unpacked;
+        // One inode of 128 bytes for 2048 bytes or for each entry, and in each group of 4808 KiB a superblock and a
+        // group block (what mkfs.c makes of the cylinders of lofi.c); the log and what is free by default.
+        let content = content_size(&tree) + (2 << 20);
+        let inodes = (tree.entries.len() as u64 + 260).max(content / 2048).next_multiple_of(64) * 128;
+        let groups = (content + inodes).div_ceil(4808 << 10) * (16 << 10);
+        let newfs = content + inodes + groups;
+        assert!(size <= newfs, "{size} bytes, of newfs {newfs}");
+    }
+}
+
 #[test]
 fn the_compressed_archive_is_one_gzip_member_of_the_plain_one() {
     let tree = Tree::mixed();
