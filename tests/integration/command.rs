@@ -50,6 +50,22 @@ pub fn cache() -> PathBuf {
     std::env::var_os("MINROOT_TEST_CACHE").map_or_else(|| repository("target/test-cache"), PathBuf::from)
 }
 
+/// The root that `minroot fetch` fills by a recipe; `None` with a message where there is no network to fetch from.
+pub fn fetched(recipe: &Path) -> Option<PathBuf> {
+    let fetch = output_of(minroot(["fetch"]).arg(recipe).arg("--cache").arg(cache()));
+    had_network(&fetch).then(|| PathBuf::from(text(&fetch.stdout).trim_end()))
+}
+
+/// Whether a command that downloads did it; the network is the only thing that may be missing, and not in CI.
+fn had_network(output: &Output) -> bool {
+    if !output.status.success() {
+        let message = text(&output.stderr);
+        assert!(std::env::var_os("CI").is_none() && message.contains("is the network up"), "{message}");
+        eprintln!("skipped: {message}");
+    }
+    output.status.success()
+}
+
 /// The ISO of the node recipe at a fast level of compression, its manifest, and the root both were made from.
 pub struct NodeImage {
     pub iso: PathBuf,
@@ -67,14 +83,10 @@ fn build_node_image() -> Option<NodeImage> {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (iso, manifest) = (out.join("node.iso"), out.join("node.json"));
     let build = output_of(build_node(&iso, &manifest).arg("--cache").arg(cache()));
-    if !build.status.success() {
-        let message = text(&build.stderr);
-        assert!(std::env::var_os("CI").is_none() && message.contains("is the network up"), "{message}");
-        eprintln!("skipped: {message}");
+    if !had_network(&build) {
         return None;
     }
-    let fetch = minroot(["fetch".as_ref(), node_recipe().as_os_str()]).arg("--cache").arg(cache()).output().unwrap();
-    let root = PathBuf::from(text(&fetch.stdout).trim_end());
+    let root = fetched(&node_recipe())?;
     Some(NodeImage { iso, manifest, root })
 }
 

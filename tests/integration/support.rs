@@ -50,3 +50,8 @@ pub fn scratch() -> tempfile::TempDir {
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// Options of unshare(1) for a mount namespace, as root or as an ordinary user who becomes root inside.
+pub fn namespace() -> &'static [&'static str] {
+    if rustix::process::geteuid().is_root() { &["--mount"] } else { &["--map-root-user", "--mount"] }
+}

@@ -3,7 +3,7 @@
 //! [`Fixture::compare`] runs a program in a chroot of its root, asks glibc what it maps, traces the same program with
 //! minroot, and runs it once more in a tree that holds nothing but what the trace kept.
 
-use crate::support;
+use crate::support::{self, namespace};
 use minroot::manifest::{Content, Entry, Manifest, Missing};
 use minroot::path::RootPath;
 use minroot::reason::{Kind, Priority};
@@ -381,9 +381,4 @@ pub fn run_in(root: &Path, command: &[&str], environment: &[&str]) -> Ran {
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ran { success: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
-}
-
-/// Options of unshare(1) for a mount namespace, as root or as an ordinary user who becomes root inside.
-fn namespace() -> &'static [&'static str] {
-    if rustix::process::geteuid().is_root() { &["--mount"] } else { &["--map-root-user", "--mount"] }
 }

@@ -4,7 +4,7 @@
 //! asked for. The initramfs is minroot's own work; the list comes back on a disk, as a serial line would take minutes.
 
 use super::add_holes;
-use crate::command::{cache, minroot, output_of, recipe, succeed, text};
+use crate::command::{fetched, minroot, output_of, recipe, succeed, text};
 use crate::model_root::{generator::Year, shared};
 use crate::pack_ufs::{Tree, plain};
 use crate::support::{hex, run, scratch, tool};
@@ -70,14 +70,7 @@ struct Seen {
 fn guest(directory: &Path) -> Option<(PathBuf, PathBuf)> {
     let (recipe, manifest, initrd) = (directory.join("list.toml"), directory.join("m.json"), directory.join("initrd"));
     fs::write(&recipe, RECIPE).unwrap();
-    let fetch = output_of(minroot(["fetch"]).arg(&recipe).arg("--cache").arg(cache()));
-    if !fetch.status.success() {
-        let message = text(&fetch.stderr);
-        assert!(std::env::var_os("CI").is_none() && message.contains("is the network up"), "{message}");
-        eprintln!("skipped: {message}");
-        return None;
-    }
-    let root = PathBuf::from(text(&fetch.stdout).trim_end());
+    let root = fetched(&recipe)?;
     succeed(minroot(["trace", "--root"]).arg(&root).arg(&recipe).arg("-o").arg(&manifest));
     succeed(minroot(["pack", "--root"]).arg(&root).arg(&recipe).arg("-m").arg(&manifest).arg("-o").arg(&initrd));
     let boot = fs::read_dir(root.join("boot")).unwrap().map(|entry| entry.unwrap().path());
