@@ -9,6 +9,7 @@ pub mod illumos;
 pub mod krtld;
 pub mod lazy;
 pub mod ldconfig;
+pub mod musl;
 pub mod store;
 
 use crate::path::RootPath;
@@ -32,6 +33,8 @@ pub enum Step {
     /// A directory of `ld.so.conf`, which the loader knows through `ld.so.cache`.
     Cache,
     DefaultDirectory,
+    /// A directory of musl's path file.
+    PathFile(RootPath),
     /// The name has a slash and is used as it is.
     Path,
     /// A directory where the illumos kernel looks for its modules.
@@ -67,6 +70,7 @@ impl fmt::Display for Step {
             Step::Runpath(object) => write!(f, "runpath of {object}"),
             Step::Cache => f.write_str("ld.so.conf"),
             Step::DefaultDirectory => f.write_str("default directory"),
+            Step::PathFile(file) => write!(f, "{file}"),
             Step::Path => f.write_str("path"),
             Step::ModulePath => f.write_str("module path"),
         }

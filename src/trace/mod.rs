@@ -36,6 +36,7 @@ use crate::recipe::{Recipe, System};
 use crate::resolve::cpu::{Cpu, UnknownCpu};
 use crate::resolve::glibc::{Cache, Glibc, Request};
 use crate::resolve::illumos::Illumos;
+use crate::resolve::musl::Musl;
 use crate::resolve::store::{ObjectId, Store};
 use crate::root::{Found, Root};
 use crate::rules::{RuleSet, RuleState};
@@ -181,6 +182,7 @@ struct Tracer<'a> {
     input: Input<'a>,
     system: System,
     glibc: Glibc<'a>,
+    musl: Musl,
     illumos: Illumos,
     /// Objects of an illumos root whose dependencies are in.
     linked: HashSet<ObjectId>,
@@ -235,6 +237,7 @@ impl<'a> Tracer<'a> {
             input,
             system,
             glibc,
+            musl: Musl::default(),
             illumos: Illumos::default(),
             linked: HashSet::new(),
             rule_state: RuleState::default(),

@@ -7,7 +7,8 @@ use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::resolve::glibc::{Binding, By, Failure, PlaceId, VersionFailure};
 use crate::resolve::store::{Facts, ObjectId};
-use crate::resolve::{Outcome, Step};
+use crate::resolve::{Outcome, Step, musl};
+use foldhash::HashMap;
 
 const PRELOAD_FILE: &str = "/etc/ld.so.preload";
 
@@ -67,15 +68,16 @@ impl Tracer<'_> {
 
     /// Works out the processes of all executables that are new or have new requests.
     pub(super) fn run_processes(&mut self) {
-        let stale: Vec<ObjectId> = std::mem::take(&mut self.stale).into_iter().collect();
+        let is_of_musl = |id: &ObjectId| self.glibc.store().object(*id).elf().is_some_and(musl::loads);
+        let (of_musl, stale): (Vec<_>, Vec<_>) = std::mem::take(&mut self.stale).into_iter().partition(is_of_musl);
+        for executable in of_musl {
+            self.run_musl_process(executable);
+        }
         self.glibc.prefetch(&stale);
         for executable in stale {
             let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
             for member in self.glibc.run(executable, requests) {
-                let executables = self.runs_in.entry(member).or_default();
-                if executables.last() != Some(&executable) {
-                    executables.push(executable);
-                }
+                note_member(&mut self.runs_in, member, executable);
             }
         }
         let findings = self.glibc.take_findings();
@@ -89,9 +91,27 @@ impl Tracer<'_> {
             let from = self.object_path(referrer);
             self.version_is_missing(&from, library, &name, &version);
         }
-        for executable in findings.foreign {
-            let path = self.object_path(executable);
-            self.cannot_know(&path, "its runtime linker is not glibc's: what that one loads is not traced".to_owned());
+    }
+
+    /// Works out one process of musl, and enters what it maps.
+    fn run_musl_process(&mut self, executable: ObjectId) {
+        let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
+        let process = self.musl.run(self.glibc.store_mut(), executable, requests);
+        for map in &process.maps {
+            note_member(&mut self.runs_in, map.object, executable);
+        }
+        if let Some(file) = &process.path_file {
+            let from = self.object_path(executable);
+            self.need(Some(&from), file, Reason::new(Evidence::Proven, Kind::SearchPath, "musl"), Priority::Required);
+        }
+        for musl::Binding { referrer, name, by, found } in process.bindings {
+            let from = self.object_path(referrer);
+            self.need_data(Some(&from), &found, reason(&by, &name));
+            // Examined as part of the process: it does not run by itself.
+            self.examined.insert(found.path);
+        }
+        for failure in &process.missing {
+            self.add_failure(failure);
         }
     }
 
@@ -165,6 +185,13 @@ impl Tracer<'_> {
         let probes = vec![Probed { path: library.to_string(), step: VERSION_STEP.into(), outcome }];
         let name = format!("{name} ({version})");
         self.note_missing(Some(from), name, reason, Priority::Required, probes);
+    }
+}
+
+fn note_member(runs_in: &mut HashMap<ObjectId, Vec<ObjectId>>, member: ObjectId, executable: ObjectId) {
+    let executables = runs_in.entry(member).or_default();
+    if executables.last() != Some(&executable) {
+        executables.push(executable);
     }
 }
 

@@ -11,8 +11,6 @@ pub struct Findings {
     pub bindings: Vec<Binding>,
     pub missing: Vec<Failure>,
     pub versions: Vec<VersionFailure>,
-    /// Executables whose runtime linker is not glibc's: only the file of the linker itself was looked for.
-    pub foreign: Vec<ObjectId>,
 }
 
 /// A name that led to a file.

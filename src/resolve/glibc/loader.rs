@@ -30,9 +30,6 @@ pub(super) struct Loader {
     pub preload: Vec<Box<[u8]>>,
 }
 
-/// An object that another system's runtime linker has to load.
-pub(super) struct NotGlibc;
-
 impl Loader {
     pub fn tokens<'a>(&'a self, origin: &'a [u8]) -> Tokens<'a> {
         Tokens { origin, lib: &self.built_in.lib, platform: built_in::platform(self.identity) }
@@ -48,13 +45,10 @@ impl Loader {
 
 impl Glibc<'_> {
     /// The loader of an executable, or for a library the one that its kind usually has.
-    pub(super) fn loader(&mut self, interpreter: Option<&[u8]>, identity: Identity) -> Result<Rc<Loader>, NotGlibc> {
+    pub(super) fn loader(&mut self, interpreter: Option<&[u8]>, identity: Identity) -> Rc<Loader> {
         let path = interpreter.or_else(|| built_in::usual_interpreter(identity)).unwrap_or_default();
         if let Some(known) = self.loaders.iter().find(|l| *l.path == *path && same_kind(l.identity, identity)) {
-            return Ok(known.clone());
-        }
-        if memchr::memmem::find(path, b"ld-musl-").is_some() {
-            return Err(NotGlibc);
+            return known.clone();
         }
         let spot = if path.starts_with(b"/") { self.places.at_path(path) } else { Spot::Absent };
         let built_in = read_loader(&self.places, spot, path).unwrap_or_else(|| BuiltIn::guess(path, identity));
@@ -76,7 +70,7 @@ impl Glibc<'_> {
             preload: preload_words(&self.places),
         });
         self.loaders.push(loader.clone());
-        Ok(loader)
+        loader
     }
 }
 

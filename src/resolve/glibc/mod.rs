@@ -43,9 +43,9 @@ use super::cpu::Cpu;
 use super::store::{ObjectId, Store};
 use crate::reason::Reason;
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
-use loader::{Loader, NotGlibc};
+use loader::Loader;
 use needs::{NeedsTable, SearchPath};
-use places::{NameId, Places, Spot};
+use places::{NameId, Places};
 use process::Process;
 use search::Via;
 use std::rc::Rc;
@@ -123,10 +123,7 @@ impl<'r> Glibc<'r> {
             return vec![executable];
         }
         let (identity, interpreter) = (elf.identity, elf.interpreter.clone());
-        let loader = match self.loader(interpreter.as_deref(), identity) {
-            Ok(loader) => loader,
-            Err(NotGlibc) => return self.run_foreign(executable, &interpreter.unwrap_or_default()),
-        };
+        let loader = self.loader(interpreter.as_deref(), identity);
         let mut process = Process::start(self, loader, executable);
         if interpreter.is_some() {
             // Without its loader nothing can be said of what else the executable would find.
@@ -141,27 +138,6 @@ impl<'r> Glibc<'r> {
         }
         process.check_versions();
         process.maps.iter().map(|map| map.object).collect()
-    }
-
-    /// An executable of another system: its runtime linker is kept, what that one loads is not known here.
-    fn run_foreign(&mut self, executable: ObjectId, interpreter: &[u8]) -> Vec<ObjectId> {
-        let name = self.places.names.id(interpreter);
-        let place = match self.places.at_path(interpreter) {
-            Spot::Taken(place) => place,
-            Spot::Absent | Spot::Loop => PlaceId::NOWHERE,
-        };
-        if self.is_new(executable, name, &By::Interpreter, place) {
-            self.findings.foreign.push(executable);
-            let (name, by) = (interpreter.into(), By::Interpreter);
-            if place == PlaceId::NOWHERE {
-                let failure = Failure { referrer: executable, executable, name, by, probes: Vec::new() };
-                self.findings.missing.push(failure);
-            } else {
-                let (referrer, step) = (executable, Step::Path);
-                self.findings.bindings.push(Binding { referrer, name, place, step, by, by_load_order_only: false });
-            }
-        }
-        vec![executable]
     }
 
     /// Whether it has not been told that `name` led `referrer` to this place.

@@ -16,7 +16,7 @@ impl Glibc<'_> {
             for object in std::mem::take(&mut frontier) {
                 let Some(elf) = self.places.store.object(object).elf() else { continue };
                 let (identity, interpreter) = (elf.identity, elf.interpreter.clone());
-                let Ok(loader) = self.loader(interpreter.as_deref(), identity) else { continue };
+                let loader = self.loader(interpreter.as_deref(), identity);
                 let needs = self.needs.get(&mut self.places, object);
                 let path = self.search_path(object, PlaceId::EXECUTABLE, &needs, &loader);
                 let own = || path.iter().flat_map(|path| path.rpath.iter().chain(&path.runpath));
