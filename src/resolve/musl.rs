@@ -63,6 +63,8 @@ pub struct Process {
     pub missing: Vec<Failure>,
     /// The file that says where libraries are, if the process has asked it.
     pub path_file: Option<RootPath>,
+    /// The file of the loader, which is the C library.
+    pub loader: Option<ObjectId>,
 }
 
 /// One object in a process.
@@ -204,6 +206,7 @@ impl Walk<'_, '_> {
         let outcome = match &loader.found {
             Some(found) => {
                 let object = self.store.read(found);
+                self.process.loader = Some(object);
                 accept(self.store.object(object), self.identity)
             }
             None => Outcome::Absent,

@@ -1,6 +1,6 @@
 //! The objects of a root, each read once, whoever refers to it and by whatever name.
 
-use crate::objects::elf::{Bindings, Elf, ElfError, SymbolScan};
+use crate::objects::elf::{Bindings, Elf, ElfError, Globals, SymbolScan};
 use crate::objects::script::{LINE_LIMIT, Script};
 use crate::objects::{Format, Ranges, sniff};
 use crate::path::RootPath;
@@ -94,12 +94,19 @@ impl<'r> Store<'r> {
     /// Reads the symbols of an object, for [`Store::bindings`].
     pub fn read_bindings(&mut self, id: ObjectId) {
         if !self.bindings.contains_key(&id) {
-            let found = self.root.lookup(&self.object(id).path).ok();
-            let file = found
-                .and_then(|found| Some(FileRanges { file: self.root.open_file(&found).ok()?, size: found.info.size }));
-            let bindings = file.and_then(|file| Elf::bindings(&file).ok().flatten());
+            let bindings = self.open(id).and_then(|file| Elf::bindings(&file).ok().flatten());
             self.bindings.insert(id, bindings);
         }
+    }
+
+    /// The symbols that the objects of a process look for in each other. Not remembered.
+    pub fn globals(&self, id: ObjectId) -> Option<Globals> {
+        Elf::globals(&self.open(id)?).ok().flatten()
+    }
+
+    fn open(&self, id: ObjectId) -> Option<FileRanges> {
+        let found = self.root.lookup(&self.object(id).path).ok()?;
+        Some(FileRanges { file: self.root.open_file(&found).ok()?, size: found.info.size })
     }
 
     /// The symbols of an object that [`Store::read_bindings`] has read; `None` when it has none.

@@ -3,6 +3,7 @@
 use super::Tracer;
 use crate::manifest::{Missing, Probed};
 use crate::path::{RootPath, escaped};
+use crate::resolve::musl;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Tracer<'_> {
@@ -26,11 +27,13 @@ impl Tracer<'_> {
         if !self.not_found.contains(&(referrer.clone(), missing.name.clone())) {
             return missing;
         }
+        let object = self.glibc.store().known(&referrer).and_then(|id| self.glibc.store().object(id).elf());
+        let file = if object.is_some_and(musl::loads) { "musl's path file" } else { "/etc/ld.so.conf" };
         for path in places.get(&missing.name).into_iter().flatten().map(ToString::to_string) {
             if missing.probes.iter().all(|probe| probe.path != path) {
                 let outcome = format!(
-                    "present, but on no search path of {referrer}: name its directory in /etc/ld.so.conf, give \
-                     {referrer} a RUNPATH, or write a rule"
+                    "present, but on no search path of {referrer}: name its directory in {file}, give {referrer} a \
+                     RUNPATH, or write a rule"
                 );
                 missing.probes.push(Probed { path, step: "elsewhere in the root".to_owned(), outcome });
             }

@@ -76,17 +76,19 @@ impl Closure<'_> {
             let started = self.started_as(&path);
             if started.is_some() || !self.is_library(&path) {
                 let is_started = started.is_some();
-                processes.push(Process { is_started, name: started.unwrap_or_else(|| path.to_string()), path });
+                let (name, file) = started.unwrap_or_else(|| (path.to_string(), path.clone()));
+                processes.push(Process { is_started, name, file, path });
             }
         }
         processes.sort_by_key(|process| !process.is_started);
         processes
     }
 
-    /// The name a program runs under, if the startup starts it, directly or by a script.
-    fn started_as(&self, path: &RootPath) -> Option<String> {
+    /// The name a program runs under and the file it is started by, if the startup starts it, directly or by a script.
+    fn started_as(&self, path: &RootPath) -> Option<(String, RootPath)> {
         let program = self.programs.iter().find(|program| program.process == *path);
-        program.map(|program| program.name.clone()).or_else(|| self.name_in_script(path))
+        let known = program.map(|program| (program.name.clone(), program.target.clone()));
+        known.or_else(|| Some((self.name_in_script(path)?, path.clone())))
     }
 
     /// The name that a `#!` line of a started script has for a program. Scripts interpret scripts a few times at most,

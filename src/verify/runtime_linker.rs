@@ -1,16 +1,20 @@
-//! The processes of an image, mapped as glibc's `ld.so` maps them; what is missing is told in its words.
+//! The processes of an image, mapped as their runtime linker maps them; what is missing is told in its words.
 //!
-//! The sentences are those of glibc's `elf/dl-load.c`, `elf/dl-version.c` and `elf/rtld.c`, which call the program by the
-//! name it was started under, and libraries by the path they were opened at.
+//! The sentences are those of glibc's `elf/dl-load.c`, `elf/dl-version.c`, `elf/dl-lookup.c` and `elf/rtld.c`, which call
+//! the program by the name it was started under, and libraries by the path they were opened at. Those of musl are in
+//! [`super::musl`].
 
+use super::symbols::{MissingSymbol, Symbols};
 use super::tree::Tree;
 use super::{Component, Finding, Severity};
+use crate::objects::elf::Name;
 use crate::path::{RootPath, escaped};
 use crate::resolve::glibc::{By, Cache, Failure, Glibc, VersionFailure};
 use crate::resolve::store::{ObjectId, Store};
+use crate::resolve::musl::{self, Musl};
 use crate::resolve::{Outcome, Probe, cpu::Cpu};
 use crate::root::Root;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A program that runs in the image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +23,8 @@ pub(super) struct Process {
     pub is_started: bool,
     /// `argv[0]`.
     pub name: String,
+    /// The file that the kernel was asked for, `AT_EXECFN` of getauxval(3): a link, or the script of an interpreter.
+    pub file: RootPath,
     /// The file, without symlinks.
     pub path: RootPath,
 }
@@ -27,18 +33,36 @@ pub(super) struct Process {
 pub(super) struct RuntimeLinker<'r> {
     root: &'r Root,
     tree: &'r Tree,
-    glibc: Glibc<'r>,
+    pub(super) glibc: Glibc<'r>,
+    pub(super) musl: Musl,
+    pub(super) symbols: Symbols,
     /// The path that an object was opened at, and the one that a name of an object led to.
     opened: HashMap<ObjectId, String>,
     bound: HashMap<(ObjectId, Box<[u8]>), String>,
     /// References that have been told: object and name.
     pub told: BTreeSet<(RootPath, String)>,
+    pub(super) told_symbols: HashSet<(ObjectId, Name)>,
+    /// Objects that lack a library or a version: what their processes lack beside that is a consequence.
+    broken: HashSet<ObjectId>,
 }
+
+pub(super) const SAME_RELEASE: &str = "take program and library from the same release";
 
 impl<'r> RuntimeLinker<'r> {
     pub(super) fn new(root: &'r Root, tree: &'r Tree, store: Store<'r>) -> RuntimeLinker<'r> {
         let glibc = Glibc::new(store, Cpu::default(), Cache::AsItIs);
-        RuntimeLinker { root, tree, glibc, opened: HashMap::new(), bound: HashMap::new(), told: BTreeSet::new() }
+        RuntimeLinker {
+            root,
+            tree,
+            glibc,
+            musl: Musl::default(),
+            symbols: Symbols::default(),
+            opened: HashMap::new(),
+            bound: HashMap::new(),
+            told: BTreeSet::new(),
+            told_symbols: HashSet::new(),
+            broken: HashSet::new(),
+        }
     }
 
     /// Maps a process and tells what keeps it from starting. What several processes lack is told of the first.
@@ -46,14 +70,13 @@ impl<'r> RuntimeLinker<'r> {
         let Ok(found) = self.root.lookup_nofollow(&process.path) else { return Vec::new() };
         let executable = self.glibc.store_mut().read(&found);
         let Some(elf) = self.glibc.store().object(executable).elf() else { return Vec::new() };
+        if musl::loads(elf) { self.start_musl(process, executable) } else { self.start_glibc(process, executable) }
+    }
+
+    fn start_glibc(&mut self, process: &Process, executable: ObjectId) -> Vec<Finding> {
+        let Some(elf) = self.glibc.store().object(executable).elf() else { return Vec::new() };
         let bits = elf.identity.bits;
-        if let Some(interpreter) = elf.interpreter.as_deref().filter(|i| memchr::memmem::find(i, b"ld-musl-").is_some())
-        {
-            let message =
-                format!("{} is loaded by {}: its libraries were not checked", process.path, escaped(interpreter));
-            return vec![Finding::new(Severity::Suggestion, Component::RuntimeLinker, message).at(&process.path)];
-        }
-        self.glibc.run(executable, &[]);
+        let scope = self.glibc.run(executable, &[]);
         let findings = self.glibc.take_findings();
         for binding in findings.bindings {
             let place = self.glibc.place(binding.place);
@@ -66,6 +89,7 @@ impl<'r> RuntimeLinker<'r> {
             let message =
                 format!("{}: error while loading shared libraries: {}", process.name, self.reason(failure, bits));
             let referrer = self.object_path(failure.referrer);
+            self.broken.insert(failure.referrer);
             self.told.insert((referrer.clone(), escaped(&failure.name).to_string()));
             told.push(process.finding(message).at(referrer).hint(self.hint(failure)));
         }
@@ -73,10 +97,48 @@ impl<'r> RuntimeLinker<'r> {
             let message = self.version_message(process, executable, failure);
             let (referrer, version) = (self.object_path(failure.referrer), escaped(&failure.version));
             self.told.insert((referrer.clone(), format!("{} ({version})", escaped(&failure.name))));
-            let hint = "take program and library from the same release";
-            told.push(process.finding(message).at(referrer).hint(hint));
+            self.broken.insert(failure.referrer);
+            told.push(process.finding(message).at(referrer).hint(SAME_RELEASE));
+        }
+        // Relocation comes after all that, and ends with the first symbol that is missing.
+        if scope.iter().all(|object| !self.broken.contains(object))
+            && let Some(symbol) = self.symbols.first_missing(self.glibc.store(), &scope)
+            && self.told_symbols.insert((symbol.object, symbol.wanted.name.clone()))
+        {
+            let message = self.symbol_message(process, executable, &symbol);
+            told.push(process.finding(message).at(self.object_path(symbol.object)).hint(SAME_RELEASE));
         }
         told
+    }
+
+    /// `_dl_lookup_symbol_x` of glibc's `elf/dl-lookup.c`.
+    fn symbol_message(&self, process: &Process, executable: ObjectId, symbol: &MissingSymbol) -> String {
+        let object = self.name_of(symbol.object, process, executable);
+        let name = escaped(&symbol.wanted.name);
+        match &symbol.wanted.version {
+            Some((version, library)) if symbol.is_library_there => {
+                let (version, library) = (escaped(version), escaped(library));
+                format!(
+                    "{}: relocation error: {object}: symbol {name} version {version} not defined in file {library} \
+                     with link time reference",
+                    process.name
+                )
+            }
+            Some((version, _)) => {
+                let version = escaped(version);
+                format!("{}: symbol lookup error: {object}: undefined symbol: {name}, version {version}", process.name)
+            }
+            None => format!("{}: symbol lookup error: {object}: undefined symbol: {name}", process.name),
+        }
+    }
+
+    /// What the loader calls an object of a process.
+    fn name_of(&self, object: ObjectId, process: &Process, executable: ObjectId) -> String {
+        match self.opened.get(&object) {
+            _ if object == executable => process.name.clone(),
+            Some(path) => path.clone(),
+            None => self.object_path(object).to_string(),
+        }
     }
 
     /// `_dl_map_object`: a file that is no library ends the search with its path, a search without a result with the
@@ -105,16 +167,12 @@ impl<'r> RuntimeLinker<'r> {
     fn version_message(&self, process: &Process, executable: ObjectId, failure: &VersionFailure) -> String {
         let bound = self.bound.get(&(failure.referrer, failure.name.clone())).cloned();
         let library = bound.unwrap_or_else(|| self.object_path(failure.library).to_string());
-        let requirer = match self.opened.get(&failure.referrer) {
-            _ if failure.referrer == executable => process.name.clone(),
-            Some(path) => path.clone(),
-            None => self.object_path(failure.referrer).to_string(),
-        };
+        let requirer = self.name_of(failure.referrer, process, executable);
         let version = escaped(&failure.version);
         format!("{}: {library}: version `{version}' not found (required by {requirer})", process.name)
     }
 
-    fn hint(&self, failure: &Failure) -> String {
+    pub(super) fn hint(&self, failure: &Failure) -> String {
         let name = failure.name.rsplit(|&b| b == b'/').next().unwrap_or_default();
         let referrer = self.object_path(failure.referrer);
         match self.tree.iter().find(|(path, _)| path.file_name() == name) {
@@ -128,13 +186,13 @@ impl<'r> RuntimeLinker<'r> {
         }
     }
 
-    fn object_path(&self, object: ObjectId) -> RootPath {
+    pub(super) fn object_path(&self, object: ObjectId) -> RootPath {
         self.glibc.store().object(object).path.clone()
     }
 }
 
 impl Process {
-    fn finding(&self, message: String) -> Finding {
+    pub(super) fn finding(&self, message: String) -> Finding {
         let severity = if self.is_started { Severity::PreventsStart } else { Severity::Harmful };
         Finding::new(severity, Component::RuntimeLinker, message)
     }

@@ -8,6 +8,7 @@
 use super::reader::{Reader, Window};
 use super::strings::Strings;
 use super::{Buffers, ElfError, Name, context, file_offset, parse_dynamic, parse_header, program_headers, symbols};
+use goblin::container::Ctx;
 use goblin::elf::dynamic::{self as dt, Dyn};
 use goblin::elf::program_header::{PT_DYNAMIC, ProgramHeader};
 use goblin::elf::reloc::RelocSection;
@@ -43,17 +44,9 @@ pub struct Undefined {
 }
 
 pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Bindings>, ElfError> {
-    let mut buffers = Buffers::new();
-    reader.head(&mut buffers.head)?;
-    let header = parse_header(buffers.head.bytes())?;
-    let context = context(&header)?;
-    let segments = program_headers(reader, &mut buffers, &header, context)?;
-    let Some(segment) = segments.iter().find(|segment| segment.p_type == PT_DYNAMIC) else { return Ok(None) };
-    let mut window = Window::default();
-    let bytes = reader.read(&mut window, (segment.p_offset, segment.p_filesz), "PT_DYNAMIC")?;
-    let table = parse_dynamic(bytes, context)?;
-    let tables = Tables { reader, segments: &segments, table: &table };
-    let Some(place) = symbols::place(&table, &segments) else { return Ok(None) };
+    let Some(tables) = Tables::read(reader)? else { return Ok(None) };
+    let (context, table) = (tables.context, &tables.table);
+    let Some(place) = symbols::place(table, &tables.segments) else { return Ok(None) };
     let (Some(strings), Some(strings_size)) = (tables.offset_of(dt::DT_STRTAB), tables.value(dt::DT_STRSZ)) else {
         return Ok(None);
     };
@@ -63,7 +56,7 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Bindings>, ElfError> {
     let size = Sym::size(context.container) as u64;
     let count = (place.end - place.start) / size;
     let bound = tables.syminfo(count, context.is_little_endian())?;
-    let at_load = tables.load_time_symbols(context)?;
+    let at_load: BTreeSet<usize> = tables.load_time_symbols()?.into_iter().collect();
     let needed: Vec<usize> = (0..table.len()).filter(|at| table[*at].d_tag == dt::DT_NEEDED).collect();
     let mut entries = Window::default();
     let bytes = reader.read(&mut entries, (place.start, count * size), "DT_SYMTAB")?;
@@ -88,19 +81,35 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Bindings>, ElfError> {
     Ok((!bindings.undefined.is_empty() || !bindings.exports.is_empty()).then_some(bindings))
 }
 
-struct Tables<'a> {
-    reader: &'a Reader<'a>,
-    segments: &'a [ProgramHeader],
-    table: &'a [Dyn],
+/// The dynamic section, and where the tables are that it names.
+pub(super) struct Tables<'a> {
+    pub reader: &'a Reader<'a>,
+    pub context: Ctx,
+    pub segments: Vec<ProgramHeader>,
+    pub table: Vec<Dyn>,
 }
 
-impl Tables<'_> {
-    fn value(&self, tag: u64) -> Option<u64> {
+impl<'a> Tables<'a> {
+    /// `None` for an object without a dynamic section.
+    pub fn read(reader: &'a Reader<'a>) -> Result<Option<Tables<'a>>, ElfError> {
+        let mut buffers = Buffers::new();
+        reader.head(&mut buffers.head)?;
+        let header = parse_header(buffers.head.bytes())?;
+        let context = context(&header)?;
+        let segments = program_headers(reader, &mut buffers, &header, context)?;
+        let Some(segment) = segments.iter().find(|segment| segment.p_type == PT_DYNAMIC) else { return Ok(None) };
+        let mut window = Window::default();
+        let bytes = reader.read(&mut window, (segment.p_offset, segment.p_filesz), "PT_DYNAMIC")?;
+        let table = parse_dynamic(bytes, context)?;
+        Ok(Some(Tables { reader, context, segments, table }))
+    }
+
+    pub fn value(&self, tag: u64) -> Option<u64> {
         self.table.iter().find(|entry| entry.d_tag == tag).map(|entry| entry.d_val)
     }
 
-    fn offset_of(&self, tag: u64) -> Option<u64> {
-        file_offset(self.segments, self.value(tag)?)
+    pub fn offset_of(&self, tag: u64) -> Option<u64> {
+        file_offset(&self.segments, self.value(tag)?)
     }
 
     /// `si_boundto` of each symbol.
@@ -117,20 +126,38 @@ impl Tables<'_> {
     }
 
     /// Indexes of the symbols that relocations outside of the procedure linkage table refer to.
-    fn load_time_symbols(&self, context: goblin::container::Ctx) -> Result<BTreeSet<usize>, ElfError> {
+    pub fn load_time_symbols(&self) -> Result<Vec<usize>, ElfError> {
         let calls = self.value(dt::DT_JMPREL).unwrap_or(u64::MAX);
-        let mut found = BTreeSet::new();
-        for (start, size, is_rela) in [(dt::DT_RELA, dt::DT_RELASZ, true), (dt::DT_REL, dt::DT_RELSZ, false)] {
+        let mut found = Vec::new();
+        for (start, size, is_rela) in [(dt::DT_REL, dt::DT_RELSZ, false), (dt::DT_RELA, dt::DT_RELASZ, true)] {
             let (Some(address), Some(size)) = (self.value(start), self.value(size)) else { continue };
             // The Solaris link-editor counts the calls in, at the end.
             let size = calls.checked_sub(address).map_or(size, |before| before.min(size));
-            let offset = file_offset(self.segments, address).ok_or(ElfError::OutOfRange { field: "DT_RELA" })?;
-            let mut window = Window::default();
-            let bytes = self.reader.read(&mut window, (offset, size), "DT_RELA")?;
-            let section = RelocSection::parse(bytes, 0, bytes.len(), is_rela, context);
-            let section = section.map_err(|_| ElfError::Malformed { field: "DT_RELA" })?;
-            found.extend(section.iter().map(|relocation| relocation.r_sym).filter(|symbol| *symbol != 0));
+            found.extend(self.relocated_symbols((address, size), is_rela, "DT_RELA")?);
         }
         Ok(found)
+    }
+
+    /// Indexes of the symbols that the relocations of the procedure linkage table refer to.
+    pub fn called_symbols(&self) -> Result<Vec<usize>, ElfError> {
+        let (Some(address), Some(size)) = (self.value(dt::DT_JMPREL), self.value(dt::DT_PLTRELSZ)) else {
+            return Ok(Vec::new());
+        };
+        self.relocated_symbols((address, size), self.value(dt::DT_PLTREL) == Some(dt::DT_RELA), "DT_JMPREL")
+    }
+
+    /// In the order of the table, which is at a virtual address with so many bytes.
+    fn relocated_symbols(
+        &self,
+        (address, size): (u64, u64),
+        is_rela: bool,
+        field: &'static str,
+    ) -> Result<Vec<usize>, ElfError> {
+        let offset = file_offset(&self.segments, address).ok_or(ElfError::OutOfRange { field })?;
+        let mut window = Window::default();
+        let bytes = self.reader.read(&mut window, (offset, size), field)?;
+        let section = RelocSection::parse(bytes, 0, bytes.len(), is_rela, self.context);
+        let section = section.map_err(|_| ElfError::Malformed { field })?;
+        Ok(section.iter().map(|relocation| relocation.r_sym).filter(|symbol| *symbol != 0).collect())
     }
 }

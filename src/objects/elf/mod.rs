@@ -6,6 +6,7 @@
 
 mod bindings;
 mod filter;
+mod globals;
 mod kernel_module;
 mod reader;
 mod strings;
@@ -14,6 +15,7 @@ mod version;
 
 pub use bindings::{Bindings, Undefined};
 pub use filter::{Filter, FilterKind};
+pub use globals::{Globals, Wanted};
 pub use symbols::SymbolScan;
 pub use version::{NeededVersion, VersionNeed};
 
@@ -70,6 +72,9 @@ pub struct Dynamic {
     pub runpath: Option<Name>,
     /// `DT_FLAGS_1`.
     pub flags_1: u64,
+    /// Functions are looked up when the object is loaded, not when they are first called: `DT_BIND_NOW`, `DF_BIND_NOW`
+    /// or `DF_1_NOW`.
+    pub binds_now: bool,
     /// `DT_VERNEED`.
     pub versions_needed: Vec<VersionNeed>,
     /// `DT_VERDEF` without the base definition; `None` when the object defines no versions at all.
@@ -113,6 +118,15 @@ impl Elf {
     /// As [`Elf::read`].
     pub fn bindings(bytes: &dyn Ranges) -> Result<Option<Bindings>, ElfError> {
         bindings::read(&Reader::new(bytes))
+    }
+
+    /// The symbols that other objects have to define, or find here; read only on demand. `None` for an object without a
+    /// dynamic section.
+    ///
+    /// # Errors
+    /// As [`Elf::read`].
+    pub fn globals(bytes: &dyn Ranges) -> Result<Option<Globals>, ElfError> {
+        globals::read(&Reader::new(bytes))
     }
 
     /// `DT_NEEDED` names; none in a static object.
@@ -233,7 +247,8 @@ fn read_dynamic(
     let entry = |tag| table.iter().rev().find(|d| d.d_tag == tag).map(|d| d.d_val);
     let offset = |address| file_offset(segments, address);
 
-    let mut dynamic = Dynamic { flags_1: entry(dt::DT_FLAGS_1).unwrap_or(0), ..Dynamic::default() };
+    let flags_1 = entry(dt::DT_FLAGS_1).unwrap_or(0);
+    let mut dynamic = Dynamic { flags_1, binds_now: flags_1 & dt::DF_1_NOW != 0, ..Dynamic::default() };
     let Some(strings_at) = entry(dt::DT_STRTAB).and_then(offset) else {
         // Without strings nothing has a name: the dynamic section of a static PIE may be like that.
         return match entry(dt::DT_NEEDED) {
@@ -266,6 +281,8 @@ fn read_dynamic(
             dt::DT_SONAME => dynamic.soname = Some(name()?),
             dt::DT_RPATH => dynamic.rpath = Some(name()?),
             dt::DT_RUNPATH => dynamic.runpath = Some(name()?),
+            dt::DT_BIND_NOW => dynamic.binds_now = true,
+            dt::DT_FLAGS => dynamic.binds_now |= d.d_val & dt::DF_BIND_NOW != 0,
             _ => {}
         }
     }
@@ -277,7 +294,8 @@ fn read_dynamic(
     }
     if let Some(place) = defined_at {
         let offset = place.map_err(|field| ElfError::OutOfRange { field })?;
-        dynamic.versions_defined = Some(versions.defined(offset, entry(dt::DT_VERDEFNUM).unwrap_or(0))?);
+        let defined = versions.defined(offset, entry(dt::DT_VERDEFNUM).unwrap_or(0))?;
+        dynamic.versions_defined = Some(defined.into_iter().map(|version| version.name).collect());
     }
     let candidates = scan.candidates(&names, other)?;
     if !candidates.is_empty() {

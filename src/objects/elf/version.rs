@@ -22,6 +22,15 @@ pub struct NeededVersion {
     pub name: Name,
     /// `VER_FLG_WEAK`: its absence is no error.
     pub weak: bool,
+    /// What `DT_VERSYM` calls it (`vna_other`).
+    pub index: u16,
+}
+
+/// A version that an object defines.
+pub(super) struct DefinedVersion {
+    pub name: Name,
+    /// What `DT_VERSYM` calls it (`vd_ndx`).
+    pub index: u16,
 }
 
 impl VersionNeed {
@@ -54,7 +63,7 @@ impl Tables<'_> {
             for _ in 0..need.half(2) {
                 let aux = self.record::<16>(aux_at, "DT_VERNEED")?;
                 let weak = aux.half(4) & VER_FLG_WEAK.0 != 0;
-                versions.push(NeededVersion { name: self.string(aux.word(8))?, weak });
+                versions.push(NeededVersion { name: self.string(aux.word(8))?, weak, index: aux.half(6) });
                 if aux.word(12) == 0 {
                     break;
                 }
@@ -71,14 +80,14 @@ impl Tables<'_> {
 
     /// Reads `DT_VERDEF` at a file offset, with `DT_VERDEFNUM` records; the base definition, which is the object's own
     /// name, is left out.
-    pub(super) fn defined(&mut self, offset: u64, count: u64) -> Result<Vec<Name>, ElfError> {
+    pub(super) fn defined(&mut self, offset: u64, count: u64) -> Result<Vec<DefinedVersion>, ElfError> {
         let mut names = Vec::new();
         let mut at = offset;
         for _ in 0..count {
             let definition = self.record::<20>(at, "DT_VERDEF")?;
             if definition.half(2) & VER_FLG_BASE.0 == 0 && definition.half(6) > 0 {
                 let aux = self.record::<8>(add(at, definition.word(12), "vd_aux")?, "DT_VERDEF")?;
-                names.push(self.string(aux.word(0))?);
+                names.push(DefinedVersion { name: self.string(aux.word(0))?, index: definition.half(4) });
             }
             if definition.word(16) == 0 {
                 break;

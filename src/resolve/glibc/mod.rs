@@ -38,7 +38,6 @@ mod versions;
 pub use findings::{Binding, By, Failure, Findings, Request, VersionFailure};
 pub use places::{Place, PlaceId};
 
-use super::Step;
 use super::cpu::Cpu;
 use super::store::{ObjectId, Store};
 use crate::reason::Reason;
