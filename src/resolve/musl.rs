@@ -45,6 +45,9 @@ const ENOEXEC: &str = "Exec format error";
 const EINVAL: &str = "Invalid argument";
 const ENOTDIR: &str = "Not a directory";
 const ELOOP: &str = "Symbolic link loop";
+const NO_ERROR: &str = "No error information";
+/// No error number, but what a shell says when a SIGBUS has killed the loader.
+pub const KILLED: &str = "Bus error";
 const EIO: &str = "I/O error";
 
 /// The resolver for one root.
@@ -116,7 +119,9 @@ pub fn error_words(failure: &Failure) -> &str {
     match failure.probes.last().map(|probe| &probe.outcome) {
         Some(Outcome::Fatal(words)) => words,
         Some(Outcome::Skipped(words)) => words,
-        _ => ENOENT,
+        Some(_) => ENOENT,
+        // No directory at all: nothing has failed.
+        None => NO_ERROR,
     }
 }
 
@@ -426,7 +431,7 @@ fn accept(object: &Object, wanted: Identity) -> Outcome {
         Facts::Elf(elf) => elf,
         // The mapping is made, and the first access to a page behind the end of the file is a SIGBUS.
         Facts::Damaged(ElfError::OutOfRange { field }) if *field != "the program header table" => {
-            return fatal("Bus error");
+            return fatal(KILLED);
         }
         Facts::Damaged(_) | Facts::Script(_) | Facts::Data => return fatal(ENOEXEC),
         Facts::Unreadable(why) => return fatal(why),
@@ -435,6 +440,9 @@ fn accept(object: &Object, wanted: Identity) -> Outcome {
     let is_of_kind = found.bits == wanted.bits && found.little_endian == wanted.little_endian;
     if !is_of_kind || !matches!(found.file_type, ET_DYN | ET_EXEC) || elf.dynamic.is_none() {
         return fatal(ENOEXEC);
+    }
+    if elf.is_cut_off {
+        return fatal(KILLED);
     }
     if found.machine != wanted.machine {
         return fatal("another machine's object, which musl maps like its own");

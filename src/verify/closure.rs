@@ -3,6 +3,7 @@
 //! The same tracer that chose the files is asked again, with the image as its root and with the `ld.so.cache` that is
 //! there, not the one that ldconfig would make. What it finds missing now was lost on the way, or never found.
 
+use super::exec::ENOENT;
 use super::runtime_linker::{Process, RuntimeLinker};
 use super::start::{Image, Program};
 use super::{Component, Finding, Report, Severity, VerifyError};
@@ -143,7 +144,12 @@ impl Closure<'_> {
             }
             // The kernel has been asked about these.
             Kind::Script | Kind::Interpreter if is_started => return None,
-            Kind::Script | Kind::Interpreter => {
+            Kind::Interpreter => {
+                let message = format!("{from}: {}", ENOENT.words);
+                let hint = format!("its interpreter `{name}` is not in the image");
+                Finding::new(severity, Component::Program, message).hint(hint)
+            }
+            Kind::Script => {
                 let message = format!("{from}: {name}: bad interpreter: No such file or directory");
                 Finding::new(severity, Component::Program, message)
             }

@@ -8,11 +8,8 @@ use super::Finding;
 use super::runtime_linker::{Process, RuntimeLinker, SAME_RELEASE};
 use crate::path::escaped;
 use crate::resolve::glibc::By;
-use crate::resolve::musl::{Map, error_words};
+use crate::resolve::musl::{KILLED, Map, error_words};
 use crate::resolve::store::ObjectId;
-
-/// What a shell says when the loader is killed at a page behind the end of a file.
-const KILLED: &str = "Bus error";
 
 impl RuntimeLinker<'_> {
     /// Maps a process of musl and tells what keeps it from starting. What several processes lack is told of the first.

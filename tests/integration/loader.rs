@@ -1,8 +1,9 @@
-//! The glibc resolver against the real runtime linker: one test per case of a lookup that tools got wrong.
+//! The resolvers of glibc and musl against the real runtime linkers: one test per case of a lookup that tools got wrong.
 
 mod configuration;
 mod damage;
 mod fixture;
+mod musl;
 mod objects;
 mod process;
 mod scripts;

@@ -43,6 +43,8 @@ pub struct Elf {
     /// What an illumos kernel module, a relocatable object without program headers, asks the kernel's linker for:
     /// `misc/usbser`. Linux modules keep such names elsewhere.
     pub module_needed: Vec<Name>,
+    /// The file ends before the last page of a writable segment, which every loader writes to: a SIGBUS kills it.
+    pub is_cut_off: bool,
 }
 
 /// What decides whether a loader accepts the object.
@@ -172,7 +174,7 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
     };
     if header.e_type == header::ET_REL {
         let module_needed = kernel_module::needed(reader, &header, context)?;
-        return Ok(Elf { identity, interpreter: None, dynamic: None, module_needed });
+        return Ok(Elf { identity, interpreter: None, dynamic: None, module_needed, is_cut_off: false });
     }
     let segments = program_headers(reader, buffers, &header, context)?;
     let find = |kind| segments.iter().find(|segment| segment.p_type == kind);
@@ -188,7 +190,8 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
         Some(segment) => Some(read_dynamic(reader, buffers, &segments, segment, context, scan)?),
         None => None,
     };
-    Ok(Elf { identity, interpreter, dynamic, module_needed: Vec::new() })
+    let is_cut_off = segments.iter().any(|segment| segment.is_write() && lacks_last_page(segment, reader.size()));
+    Ok(Elf { identity, interpreter, dynamic, module_needed: Vec::new(), is_cut_off })
 }
 
 fn parse_header(head: &[u8]) -> Result<Header, ElfError> {
@@ -311,6 +314,15 @@ fn parse_dynamic(bytes: &[u8], context: Ctx) -> Result<Vec<dt::Dyn>, ElfError> {
     let here = ProgramHeader { p_type: program_header::PT_DYNAMIC, p_filesz: bytes.len() as u64, ..Default::default() };
     let table = DynamicTable::parse(bytes, &[here], context).ok().flatten();
     Ok(table.ok_or(ElfError::Malformed { field: "PT_DYNAMIC" })?.dyns)
+}
+
+/// The smallest page of the processors that there are.
+const PAGE: u64 = 4096;
+
+/// Whether a mapped segment goes on in a page that a file of this size does not have.
+fn lacks_last_page(segment: &ProgramHeader, size: u64) -> bool {
+    let end = segment.p_offset.saturating_add(segment.p_filesz);
+    segment.p_type == program_header::PT_LOAD && segment.p_filesz > 0 && (end - 1) / PAGE * PAGE >= size
 }
 
 /// The `PT_LOAD` segment that has the byte of a virtual address in the file.

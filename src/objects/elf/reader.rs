@@ -63,6 +63,11 @@ impl<'a> Reader<'a> {
         Reader { bytes, size: bytes.size() }
     }
 
+    /// Bytes of the file.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The first pages of the file, or all of a shorter one.
     pub(super) fn head(&self, into: &mut Window) -> Result<(), ElfError> {
         self.fill(into, 0, HEAD.min(self.size), "the ELF header")

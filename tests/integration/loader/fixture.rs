@@ -61,11 +61,22 @@ pub struct Compared {
 impl Fixture {
     /// `None`, with a message, where the tools are missing.
     pub fn new() -> Option<Fixture> {
+        let fixture = Fixture::without_libc("gcc")?;
+        fixture.directory("/lib64");
+        for name in ["libc.so.6", "ld-linux-x86-64.so.2"] {
+            fixture.install_library(name, &format!("{LIBRARIES}/{name}"));
+        }
+        fixture.link("../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", LOADER);
+        Some(fixture)
+    }
+
+    /// A root with nothing in it, and the compiler of another C library for what comes in.
+    pub fn without_libc(compiler: &str) -> Option<Fixture> {
         if !cfg!(target_arch = "x86_64") {
             eprintln!("skipped: the fixtures are for x86-64");
             return None;
         }
-        let (gcc, patchelf) = (support::tool("gcc")?, support::tool("patchelf")?);
+        let (gcc, patchelf) = (support::tool(compiler)?, support::tool("patchelf")?);
         support::tool("perl")?;
         let unshare = support::tool("unshare")?;
         if !Command::new(unshare).args(namespace()).arg("true").status().is_ok_and(|status| status.success()) {
@@ -75,11 +86,6 @@ impl Fixture {
         }
         let fixture = Fixture { directory: support::scratch(), gcc, patchelf };
         fixture.directory("/proc");
-        fixture.directory("/lib64");
-        for name in ["libc.so.6", "ld-linux-x86-64.so.2"] {
-            fixture.install_library(name, &format!("{LIBRARIES}/{name}"));
-        }
-        fixture.link("../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", LOADER);
         Some(fixture)
     }
 
@@ -336,7 +342,7 @@ pub fn materialize(manifest: &Manifest, root: &Path, tree: &Path) {
 }
 
 /// Files that are in because the loader maps them.
-fn loaded(manifest: &Manifest) -> BTreeSet<String> {
+pub fn loaded(manifest: &Manifest) -> BTreeSet<String> {
     let by_loader = |kind| matches!(kind, Kind::Needed | Kind::Interpreter | Kind::Preload);
     let is_file = |content: &Content| matches!(content, Content::File { .. } | Content::Hardlink { .. });
     let files = manifest.entries.iter().filter(|entry| is_file(&entry.content) && entry.path != preload_file());

@@ -111,7 +111,7 @@ fn fill(root: &Path, gcc: &Path) {
 }
 
 /// Compiles C with these options.
-fn compile(gcc: &Path, source: &str, options: &[&str]) -> Vec<u8> {
+pub fn compile(gcc: &Path, source: &str, options: &[&str]) -> Vec<u8> {
     let directory = crate::support::scratch();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("x.c"), source).unwrap();
@@ -126,27 +126,28 @@ fn compile(gcc: &Path, source: &str, options: &[&str]) -> Vec<u8> {
     fs::read(output).unwrap()
 }
 
-fn inner(gcc: &Path) -> Vec<u8> {
+/// [`compile`] against a library.
+pub fn linked(gcc: &Path, source: &str, library: &[u8], options: &[&str]) -> Vec<u8> {
+    let directory = crate::support::scratch();
+    let file = directory.path().join("liblinked.so");
+    fs::write(&file, library).unwrap();
+    compile(gcc, source, &[&[file.to_str().unwrap()], options].concat())
+}
+
+pub fn inner(gcc: &Path) -> Vec<u8> {
     compile(gcc, "int inner(void) { return 7; }", &["-shared", "-fPIC", "-Wl,-soname,libinner.so.1"])
 }
 
 /// `libgreet.so.1`, which needs `libinner.so.1`, with its function in a version.
 pub fn library(gcc: &Path, version: &str) -> Vec<u8> {
-    let directory = crate::support::scratch();
-    let inner_file = directory.path().join("libinner.so");
-    fs::write(&inner_file, inner(gcc)).unwrap();
     let source = "int inner(void); int greet(void) { return inner(); }";
     let script = format!("-Wl,--version-script=@/{version}.map");
-    let options = ["-shared", "-fPIC", "-Wl,-soname,libgreet.so.1", &script, inner_file.to_str().unwrap()];
-    compile(gcc, source, &options)
+    linked(gcc, source, &inner(gcc), &["-shared", "-fPIC", "-Wl,-soname,libgreet.so.1", &script])
 }
 
 fn program(gcc: &Path) -> Vec<u8> {
-    let directory = crate::support::scratch();
-    let library_file = directory.path().join("libgreet.so");
-    fs::write(&library_file, library(gcc, "GREET_1")).unwrap();
     let source = "int greet(void); int main(void) { return greet(); }";
-    compile(gcc, source, &[library_file.to_str().unwrap(), "-Wl,--allow-shlib-undefined"])
+    linked(gcc, source, &library(gcc, "GREET_1"), &["-Wl,--allow-shlib-undefined"])
 }
 
 /// `libgreet.so.1` for a 32-bit processor.

@@ -1,7 +1,9 @@
 //! Missing and unfit libraries, against the machine's own runtime linker: the image is unpacked and the program started in
 //! it, and what is printed then has to be what was foretold.
 
-use super::image::{INNER, Image, LIBRARY, Source, library, library_32, lines, source, verdict};
+use super::image::{
+    INNER, Image, LIBRARY, PROGRAM, Source, compile, inner, library, library_32, lines, linked, source, verdict,
+};
 use crate::support::tool;
 use minroot::pack::{Compression, Format};
 use std::path::Path;
@@ -96,6 +98,54 @@ fn a_missing_version_is_told_with_both_ends() {
     let Some(gcc) = tool("gcc") else { return };
     check(&format!("greet: {LIBRARY}: version `GREET_1' not found (required by greet)"), |image| {
         image.replace(LIBRARY, &library(&gcc, "GREET_2"));
+    });
+}
+
+/// A program that has all its symbols looked up at the start, one of them in a library.
+fn binds_now(gcc: &Path, library: &[u8]) -> Vec<u8> {
+    let source = "int greet(void); int maybe(void) __attribute__((weak)); int main(void) { return greet() + !!maybe; }";
+    linked(gcc, source, library, &["-Wl,-z,now", "-Wl,--allow-shlib-undefined"])
+}
+
+const GREET: [&str; 3] = ["-shared", "-fPIC", "-Wl,-soname,libgreet.so.1"];
+
+#[test]
+fn a_weak_symbol_may_be_missing() {
+    let (Some(gcc), Some(source)) = (tool("gcc"), source()) else { return };
+    let mut image = Image::new(source);
+    image.replace(PROGRAM, &binds_now(&gcc, &library(&gcc, "GREET_1")));
+    let tree = image.pack(source, Format::Dir, Compression::None);
+    assert!(verdict(source, &tree).starts());
+    assert_eq!(really(&tree).unwrap_or_default(), "");
+}
+
+#[test]
+fn a_missing_symbol_is_told_with_the_object_that_wants_it() {
+    let Some(gcc) = tool("gcc") else { return };
+    check("greet: symbol lookup error: greet: undefined symbol: greet", |image| {
+        let with = compile(&gcc, "int greet(void) { return 0; }", &GREET);
+        image.replace(PROGRAM, &binds_now(&gcc, &with));
+        image.replace(LIBRARY, &compile(&gcc, "int other(void) { return 0; }", &GREET));
+    });
+    check(&format!("greet: symbol lookup error: {LIBRARY}: undefined symbol: inner"), |image| {
+        let source = "int inner(void); int greet(void) { return inner(); }";
+        let options = [&GREET[..], &["-Wl,--version-script=@/GREET_1.map", "-Wl,-z,now"]].concat();
+        image.replace(LIBRARY, &linked(&gcc, source, &inner(&gcc), &options));
+        let soname = "-Wl,-soname,libinner.so.1";
+        image.replace(INNER, &compile(&gcc, "int other(void) { return 7; }", &["-shared", "-fPIC", soname]));
+    });
+}
+
+#[test]
+fn a_symbol_that_its_library_has_lost_is_told_with_the_version() {
+    let Some(gcc) = tool("gcc") else { return };
+    let expected = "greet: relocation error: greet: symbol greet version GREET_1 not defined in file libgreet.so.1 \
+                    with link time reference";
+    check(expected, |image| {
+        image.replace(PROGRAM, &binds_now(&gcc, &library(&gcc, "GREET_1")));
+        // The version is there, and nothing in it.
+        let options = [&GREET[..], &["-Wl,--version-script=@/GREET_1.map"]].concat();
+        image.replace(LIBRARY, &compile(&gcc, "int other(void) { return 0; }", &options));
     });
 }
 
