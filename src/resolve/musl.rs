@@ -160,7 +160,8 @@ impl Musl {
 impl Loader {
     fn new(store: &Store<'_>, path: &Name) -> Loader {
         let found = Some(path).filter(|path| path.starts_with(b"/")).and_then(|p| store.root().lookup_spelled(p).ok());
-        let path_file = path_file(path).filter(|file| !matches!(store.root().lookup(file), Err(LookupError::NotFound(_))));
+        let path_file =
+            path_file(path).filter(|file| !matches!(store.root().lookup(file), Err(LookupError::NotFound(_))));
         let list = match &path_file {
             // One that cannot be read is as good as an empty one.
             Some(file) => store.root().read_optional(file).ok().flatten().unwrap_or_default(),
@@ -257,7 +258,8 @@ impl Walk<'_, '_> {
             return found.into_iter().for_each(|found| self.bind(referrer, name, by.clone(), found));
         }
         let mut probes = Vec::new();
-        let opened = if is_path { self.open(name, Step::Path, &mut probes) } else { self.search(needed_by, name, &mut probes) };
+        let opened =
+            if is_path { self.open(name, Step::Path, &mut probes) } else { self.search(needed_by, name, &mut probes) };
         match opened {
             Some(Opened::File { found, spelled }) => self.add(needed_by, (referrer, name, by), found, spelled, probes),
             Some(Opened::Failed) | None => self.fail(referrer, name, by, probes),
@@ -348,7 +350,9 @@ impl Walk<'_, '_> {
 
     fn is_own_name(&self, name: &[u8]) -> bool {
         let is_own = |own: &&[u8]| {
-            name.strip_prefix(b"lib").and_then(|rest| rest.strip_prefix(*own)).is_some_and(|rest| rest.starts_with(b"."))
+            name.strip_prefix(b"lib")
+                .and_then(|rest| rest.strip_prefix(*own))
+                .is_some_and(|rest| rest.starts_with(b"."))
         };
         OWN_NAMES.iter().any(is_own) || *name == *self.loader.path
     }

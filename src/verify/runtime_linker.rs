@@ -10,8 +10,8 @@ use super::{Component, Finding, Severity};
 use crate::objects::elf::Name;
 use crate::path::{RootPath, escaped};
 use crate::resolve::glibc::{By, Cache, Failure, Glibc, VersionFailure};
-use crate::resolve::store::{ObjectId, Store};
 use crate::resolve::musl::{self, Musl};
+use crate::resolve::store::{ObjectId, Store};
 use crate::resolve::{Outcome, Probe, cpu::Cpu};
 use crate::root::Root;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -114,22 +114,9 @@ impl<'r> RuntimeLinker<'r> {
     /// `_dl_lookup_symbol_x` of glibc's `elf/dl-lookup.c`.
     fn symbol_message(&self, process: &Process, executable: ObjectId, symbol: &MissingSymbol) -> String {
         let object = self.name_of(symbol.object, process, executable);
-        let name = escaped(&symbol.wanted.name);
-        match &symbol.wanted.version {
-            Some((version, library)) if symbol.is_library_there => {
-                let (version, library) = (escaped(version), escaped(library));
-                format!(
-                    "{}: relocation error: {object}: symbol {name} version {version} not defined in file {library} \
-                     with link time reference",
-                    process.name
-                )
-            }
-            Some((version, _)) => {
-                let version = escaped(version);
-                format!("{}: symbol lookup error: {object}: undefined symbol: {name}, version {version}", process.name)
-            }
-            None => format!("{}: symbol lookup error: {object}: undefined symbol: {name}", process.name),
-        }
+        let version = symbol.wanted.version.as_ref().map(|version| format!(", version {}", escaped(version)));
+        let (name, version) = (escaped(&symbol.wanted.name), version.unwrap_or_default());
+        format!("{}: symbol lookup error: {object}: undefined symbol: {name}{version}", process.name)
     }
 
     /// What the loader calls an object of a process.

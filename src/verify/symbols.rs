@@ -22,8 +22,6 @@ pub(super) struct MissingSymbol {
     /// The object that wants it.
     pub object: ObjectId,
     pub wanted: Wanted,
-    /// The library that had its version at link time is in the process, so that the search ended there.
-    pub is_library_there: bool,
 }
 
 impl Symbols {
@@ -35,14 +33,7 @@ impl Symbols {
         };
         scope.iter().rev().filter(binds_now).find_map(|object| {
             let missing = self.missing_of(store, *object, scope, |globals, wanted| globals.satisfies(wanted));
-            let wanted = missing.into_iter().next()?;
-            let library = wanted.version.as_ref().map(|(_, library)| &library[..]);
-            let is_library = |object: &ObjectId| {
-                let object = store.object(*object);
-                let soname = object.elf().and_then(|elf| elf.soname());
-                library.is_some_and(|library| soname == Some(library) || object.path.file_name() == library)
-            };
-            Some(MissingSymbol { object: *object, is_library_there: scope.iter().any(is_library), wanted })
+            Some(MissingSymbol { object: *object, wanted: missing.into_iter().next()? })
         })
     }
 
@@ -61,8 +52,7 @@ impl Symbols {
                 globals.defines(&wanted.name) || own.as_ref().is_some_and(|own| is_large_file_name(own, &wanted.name))
             });
             missing.sort_by_key(|wanted| !wanted.by_call);
-            let missing = missing.into_iter();
-            all.extend(missing.map(|wanted| MissingSymbol { object: *object, wanted, is_library_there: false }));
+            all.extend(missing.into_iter().map(|wanted| MissingSymbol { object: *object, wanted }));
         }
         all
     }
@@ -78,7 +68,8 @@ impl Symbols {
         if self.found_in.get(&object).is_some_and(|found_in| found_in.iter().all(|object| scope.contains(object))) {
             return Vec::new();
         }
-        let scope: Vec<(ObjectId, Rc<Globals>)> = scope.iter().map(|object| (*object, self.get(store, *object))).collect();
+        let scope: Vec<(ObjectId, Rc<Globals>)> =
+            scope.iter().map(|object| (*object, self.get(store, *object))).collect();
         let (mut missing, mut found_in) = (Vec::new(), BTreeSet::new());
         for wanted in &self.get(store, object).wanted {
             match scope.iter().find(|(_, globals)| has(globals, wanted)) {

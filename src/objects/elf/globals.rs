@@ -33,8 +33,8 @@ pub struct Globals {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub name: Name,
-    /// The version, and the library that it was found in at link time.
-    pub version: Option<(Name, Name)>,
+    /// The version that it had at link time.
+    pub version: Option<Name>,
     /// Only a call refers to it.
     pub by_call: bool,
 }
@@ -54,7 +54,7 @@ impl Globals {
         let Some(definitions) = self.defined.get(&wanted.name) else { return false };
         match &wanted.version {
             _ if !self.has_versions => true,
-            Some((version, _)) => definitions.iter().any(|definition| match &definition.version {
+            Some(version) => definitions.iter().any(|definition| match &definition.version {
                 Some(defined) => defined == version,
                 None => !definition.is_hidden,
             }),
@@ -99,7 +99,8 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Globals>, ElfError> {
     }
     let relocated = [(tables.load_time_symbols()?, false), (tables.called_symbols()?, true)];
     let mut seen = HashSet::new();
-    for (index, by_call) in relocated.into_iter().flat_map(|(list, by_call)| list.into_iter().map(move |i| (i, by_call)))
+    for (index, by_call) in
+        relocated.into_iter().flat_map(|(list, by_call)| list.into_iter().map(move |i| (i, by_call)))
     {
         let symbol = symbols.get(index).ok_or(ElfError::OutOfRange { field: "the symbol of a relocation" })?;
         let is_wanted = symbol.st_shndx == SHN_UNDEF as usize && !matches!(symbol.st_bind(), STB_LOCAL | STB_WEAK);
@@ -116,8 +117,7 @@ struct Versions {
     /// One per symbol.
     numbers: Option<Vec<u16>>,
     defined: HashMap<u16, Name>,
-    /// Version and library.
-    needed: HashMap<u16, (Name, Name)>,
+    needed: HashMap<u16, Name>,
 }
 
 impl Versions {
@@ -136,8 +136,7 @@ impl Versions {
         let mut lists = version::Tables { reader: tables.reader, strings: names, scratch: &mut scratch, little_endian };
         if let Some(offset) = tables.offset_of(dt::DT_VERNEED) {
             for need in lists.needed(offset, tables.value(dt::DT_VERNEEDNUM).unwrap_or(0))? {
-                let of_file = |version: version::NeededVersion| (version.index, (version.name, need.file.clone()));
-                versions.needed.extend(need.versions.into_iter().map(of_file));
+                versions.needed.extend(need.versions.into_iter().map(|version| (version.index, version.name)));
             }
         }
         if let Some(offset) = tables.offset_of(dt::DT_VERDEF) {
@@ -152,7 +151,7 @@ impl Versions {
         known.copied().unwrap_or(VER_NDX_GLOBAL)
     }
 
-    fn needed(&self, symbol: usize) -> Option<(Name, Name)> {
+    fn needed(&self, symbol: usize) -> Option<Name> {
         self.needed.get(&(self.number(symbol) & !VERSYM_HIDDEN)).cloned()
     }
 

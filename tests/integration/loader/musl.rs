@@ -318,10 +318,13 @@ fn a_symbol_that_is_gone_is_told_with_the_object_that_wants_it() {
     // Nobody asks for BIND_NOW here: musl binds everything at the start.
     let lazy = "-Wl,-z,lazy";
     fixture.library("/lib/libb.so", "int b(void) { return 0; } int data;", &[]);
-    fixture.library("/lib/liba.so", "int b(void); extern int data; int a(void) { return b() + data; }", &[
-        "-LR/lib", "-lb", lazy,
-    ]);
-    let source = "int a(void); int b(void); int w(void) __attribute__((weak)); int main(void) { return a() + b() + !!w; }";
+    fixture.library(
+        "/lib/liba.so",
+        "int b(void); extern int data; int a(void) { return b() + data; }",
+        &["-LR/lib", "-lb", lazy],
+    );
+    let source =
+        "int a(void); int b(void); int w(void) __attribute__((weak)); int main(void) { return a() + b() + !!w; }";
     fixture.program(INIT, source, &["-LR/lib", "-la", "-lb", lazy]);
     assert_eq!(compare(&fixture).stderr, "");
     fixture.library("/lib/libb.so", "int other;", &[]);
