@@ -12,6 +12,7 @@ use crate::path::{RootPath, escaped};
 use crate::reason::{self, Kind, Priority, Reason};
 use crate::recipe::{Base, Recipe, System, TraceOptions};
 use crate::resolve::glibc::Cache;
+use crate::resolve::illumos::{UNKNOWN_FILE, WRONG_ELF};
 use crate::resolve::krtld::UNIX_64;
 use crate::resolve::store::Store;
 use crate::root::Root;
@@ -124,8 +125,8 @@ fn trace_again(image: &Image<'_>, targets: Vec<String>, is_zone: bool) -> Result
     Ok(trace(input)?)
 }
 
-/// What the runtime linker or the kernel prints (usr/src/cmd/sgs/rtld/common/rtld.msg, `ERR_OPEN` behind the name of the
-/// process; usr/src/uts/common/exec/elf/elf.c); `None` where it is a rule that tells.
+/// What the runtime linker or the kernel prints (usr/src/cmd/sgs/rtld/common/rtld.msg, `MSG_SYS_OPEN` and `MSG_ERR_REJ_*`
+/// behind the name of the process; usr/src/uts/common/exec/elf/elf.c); `None` where it is a rule that tells.
 fn words(missing: &Missing, graph: &Graph) -> Option<String> {
     let from = missing.from.as_ref()?;
     let name = &missing.name;
@@ -133,11 +134,21 @@ fn words(missing: &Missing, graph: &Graph) -> Option<String> {
         Kind::Needed | Kind::LazyNeeded | Kind::Filtee => {
             let program = program_of(from, graph)?;
             let program = escaped(program.file_name());
-            Some(format!("ld.so.1: {program}: fatal: {name}: open failed: No such file or directory"))
+            // The first file that was passed over is remembered for the message.
+            let why = match missing.probes.iter().find(|probe| is_rejection(&probe.outcome)) {
+                Some(probe) => format!("{}: {}", probe.path, probe.outcome),
+                None => format!("{name}: open failed: No such file or directory"),
+            };
+            Some(format!("ld.so.1: {program}: fatal: {why}"))
         }
         Kind::Interpreter => Some(format!("{from}: Cannot find {name}")),
         _ => None,
     }
+}
+
+/// Whether a file was there and its kind was wrong.
+fn is_rejection(outcome: &str) -> bool {
+    outcome == UNKNOWN_FILE || outcome.starts_with(WRONG_ELF)
 }
 
 /// A program that loads an object: the first one on the way up that nothing else loads; `None` when it is a library by
@@ -239,5 +250,50 @@ fn judge(missing: &Missing, graph: &Graph) -> Finding {
     match &missing.from {
         Some(from) => finding.at(from),
         None => finding,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Probed;
+    use crate::reason::Evidence;
+
+    #[test]
+    fn a_library_of_the_wrong_kind_is_told_by_its_path() {
+        let path = |text: &str| RootPath::new(text).unwrap();
+        let mut graph = Graph::default();
+        let needs = || Reason::new(Evidence::Proven, Kind::Needed, "libfirst.so.1");
+        for node in ["/usr/bin/prog", "/lib/libfirst.so.1"] {
+            graph.add(&path(node));
+        }
+        graph.connect(None, &path("/usr/bin/prog"), Reason::new(Evidence::Target, Kind::Target, ""));
+        graph.connect(Some(&path("/usr/bin/prog")), &path("/lib/libfirst.so.1"), needs());
+        let check = |probes: &[(&str, &str)], expected: &str| {
+            let probed = |(path, outcome): &(&str, &str)| Probed {
+                path: (*path).to_owned(),
+                step: "default directory".to_owned(),
+                outcome: (*outcome).to_owned(),
+            };
+            let missing = Missing {
+                from: Some(path("/lib/libfirst.so.1")),
+                reason: needs(),
+                name: "libsecond.so.1".to_owned(),
+                priority: Priority::Required,
+                consequence: None,
+                probes: probes.iter().map(probed).collect(),
+            };
+            assert_eq!(words(&missing, &graph).as_deref(), Some(expected));
+        };
+        let absent = ("/lib/libsecond.so.1", "no such file");
+        check(&[absent], "ld.so.1: prog: fatal: libsecond.so.1: open failed: No such file or directory");
+        check(
+            &[absent, ("/usr/lib/libsecond.so.1", "wrong ELF class: ELFCLASS64"), ("/opt/x", "unknown file type")],
+            "ld.so.1: prog: fatal: /usr/lib/libsecond.so.1: wrong ELF class: ELFCLASS64",
+        );
+        check(
+            &[("/usr/lib/libsecond.so.1", "unknown file type")],
+            "ld.so.1: prog: fatal: /usr/lib/libsecond.so.1: unknown file type",
+        );
     }
 }

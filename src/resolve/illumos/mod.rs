@@ -15,7 +15,7 @@ mod tokens;
 
 use super::store::{Facts, Object, ObjectId, Store};
 use super::{Outcome, Probe, Step};
-use crate::objects::elf::{Elf, FilterKind, Identity, Name};
+use crate::objects::elf::{Elf, ElfError, FilterKind, Identity, Name};
 use crate::path::{RootPath, escaped};
 use crate::root::{FileKind, Found};
 use foldhash::HashMap;
@@ -24,6 +24,10 @@ use std::sync::Arc;
 
 const CONFIGURATIONS: [(u8, &str); 2] = [(32, "/var/ld/ld.config"), (64, "/var/ld/64/ld.config")];
 const DEFAULT_DIRECTORIES: [(u8, &[u8]); 2] = [(32, b"/lib:/usr/lib"), (64, b"/lib/64:/usr/lib/64")];
+
+/// What the linker says of a file that it passes over for its kind: this, or words that begin so.
+pub const UNKNOWN_FILE: &str = "unknown file type";
+pub const WRONG_ELF: &str = "wrong ELF ";
 
 /// One name in an object, and what it led to.
 #[derive(Debug, Clone)]
@@ -291,8 +295,9 @@ fn judge(store: &mut Store<'_>, wanted: Identity, found: &Found) -> (Outcome, Ob
 fn accept(object: &Object, wanted: Identity) -> Outcome {
     let elf = match &object.facts {
         Facts::Elf(elf) => elf,
+        // Without a whole ELF header it is no ELF file.
+        Facts::Damaged(ElfError::TooShort) | Facts::Script(_) | Facts::Data => return Outcome::Skipped(UNKNOWN_FILE),
         Facts::Damaged(_) => return Outcome::Skipped("damaged ELF file"),
-        Facts::Script(_) | Facts::Data => return Outcome::Skipped("unknown file type"),
         Facts::Unreadable(_) => return Outcome::Skipped("cannot be read"),
     };
     let is = elf.identity;
