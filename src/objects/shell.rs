@@ -25,7 +25,9 @@ pub struct ShellWord {
 pub enum Role {
     /// A program to run: a path, or a name to be looked for on the PATH.
     Command,
-    /// An absolute path that is read, sourced, assigned or given to a command. It may be meant as something else.
+    /// A file that the shell reads commands from, with `.` or `source`; a name without a slash is looked for on the PATH.
+    Source,
+    /// An absolute path that is read, assigned or given to a command. It may be meant as something else.
     Path,
     /// A command whose name depends on a variable, a pattern or another command.
     Unknown,
@@ -209,7 +211,7 @@ impl<'s, 'f> Scanner<'s, 'f> {
                 return Expect::Argument;
             }
             Expect::Source => {
-                let role = if word.literal { Role::Path } else { Role::Unknown };
+                let role = if word.literal { Role::Source } else { Role::Unknown };
                 self.add_word(role, word);
                 return Expect::Argument;
             }
@@ -279,7 +281,7 @@ impl<'s, 'f> Scanner<'s, 'f> {
     fn add_word(&mut self, role: Role, word: Word) {
         let text = match role {
             Role::Unknown => self.script[word.start..self.position].to_vec(),
-            Role::Command | Role::Path => word.text,
+            Role::Command | Role::Source | Role::Path => word.text,
         };
         self.add(role, word.start, text);
     }

@@ -186,7 +186,9 @@ impl Root {
     /// As [`Root::lookup`]; a relative path is taken from the root.
     pub fn lookup_spelled(&self, spelled: &[u8]) -> Result<Found, LookupError> {
         // Without `..` its directories are remembered like those of any other path.
-        if let Ok(path) = RootPath::new(spelled) {
+        if !wants_directory(spelled)
+            && let Ok(path) = RootPath::new(spelled)
+        {
             return self.lookup(&path);
         }
         let mut walk = Following::default();
@@ -376,6 +378,9 @@ impl Root {
             Some(info) => info,
             None => self.info(&here)?,
         };
+        if info.kind != FileKind::Directory && wants_directory(spelled) {
+            return Err(LookupError::NotADirectory(here));
+        }
         Ok((here, info))
     }
 
@@ -395,6 +400,11 @@ impl Root {
         self.metadata.apply(path, &mut info);
         Ok(info)
     }
+}
+
+/// Whether a path can only lead to a directory: it ends in a slash or a dot (path_resolution(7), "Final entry").
+fn wants_directory(spelled: &[u8]) -> bool {
+    spelled.ends_with(b"/") || spelled.ends_with(b"/.")
 }
 
 /// State of one look-up: the way so far.

@@ -1,4 +1,4 @@
-//! What shell scripts of the image run, listed and not kept: whether a script ever comes to a command, nobody can read
+//! What shell scripts of the image run and read in, listed and not kept: whether a script ever comes to a command, nobody can read
 //! off it. A rule or the recipe makes a command count.
 
 use super::{Item, Tracer};
@@ -20,7 +20,7 @@ const SHELLS: [&[u8]; 8] = [b"sh", b"bash", b"dash", b"ash", b"ksh", b"ksh93", b
 const LONGEST: u64 = 1 << 20;
 
 impl Tracer<'_> {
-    /// Lists the commands of the image's shell scripts that lead to files outside the image, and those whose names
+    /// Lists the commands and sourced files of the image's shell scripts that lead to files outside the image, and those whose names
     /// depend on a variable.
     pub(super) fn suspect_commands(&mut self) {
         let scripts: Vec<(RootPath, Option<Vec<u8>>)> =
@@ -38,14 +38,14 @@ impl Tracer<'_> {
         let words = || found.iter().flat_map(|(path, words)| words.iter().map(move |word| (path, word)));
         // Each is looked up once: the same few are in all scripts.
         let commands: BTreeSet<&[u8]> =
-            words().filter(|(_, word)| word.role == Role::Command).map(|(_, word)| &word.text[..]).collect();
+            words().filter(|(_, word)| is_followed(word.role)).map(|(_, word)| &word.text[..]).collect();
         let programs: HashMap<&[u8], RootPath> =
             commands.into_par_iter().filter_map(|word| Some((word, program(root, word)?))).collect();
         let suspicions = words().filter_map(|(path, word)| self.suspicion(path, word, &programs));
         for (role, omission) in suspicions.collect::<Vec<_>>() {
             match role {
                 Role::Unknown => self.unknown.insert(omission),
-                Role::Command | Role::Path => self.dropped.insert(omission),
+                Role::Command | Role::Source | Role::Path => self.dropped.insert(omission),
             };
         }
     }
@@ -77,9 +77,10 @@ impl Tracer<'_> {
                 let why = format!("line {line}: what it runs depends on a variable");
                 Some((*role, Omission { from, reason, to: None, why }))
             }
-            Role::Command => {
+            Role::Command | Role::Source => {
                 let to = programs.get(&text[..]).filter(|path| !self.graph.contains(path))?.clone();
-                let why = format!("line {line}: a command of the script, which may never come to it");
+                let what = if *role == Role::Source { "read in by" } else { "a command of" };
+                let why = format!("line {line}: {what} the script, which may never come to it");
                 Some((*role, Omission { from, reason, to: Some(to), why }))
             }
             Role::Path => None,
@@ -87,7 +88,12 @@ impl Tracer<'_> {
     }
 }
 
-/// The program that a command word means, without symlinks.
+/// Whether the file that a word names is listed.
+fn is_followed(role: Role) -> bool {
+    matches!(role, Role::Command | Role::Source)
+}
+
+/// The program or sourced file that a word means, without symlinks.
 fn program(root: &Root, word: &[u8]) -> Option<RootPath> {
     let file = |path: Vec<u8>| {
         let found = root.lookup(&RootPath::new(path).ok()?).ok()?;

@@ -3,10 +3,14 @@
 mod configuration;
 mod damage;
 mod fixture;
+mod links;
 mod musl;
+mod name_service;
+mod names;
 mod objects;
 mod process;
 mod scripts;
 mod search;
 mod system;
+mod tokens;
 mod tree;

@@ -10,6 +10,7 @@ fn check(script: &str, expected: &[&str]) {
         .map(|word| {
             let role = match word.role {
                 Role::Command => 'c',
+                Role::Source => 's',
                 Role::Path => 'p',
                 Role::Unknown => '?',
             };
@@ -71,10 +72,10 @@ fn wrappers_run_the_next_word() {
 }
 
 #[test]
-fn sourced_files_are_paths() {
+fn sourced_files_are_told_from_other_paths() {
     check(
         ". /lib/svc/share/smf_include.sh\n. $X/y\n. ./rel\n",
-        &["1 p /lib/svc/share/smf_include.sh", "2 ? $X/y", "3 p ./rel"],
+        &["1 s /lib/svc/share/smf_include.sh", "2 ? $X/y", "3 s ./rel"],
     );
 }
 

@@ -6,7 +6,7 @@
 //! root is guessed at.
 
 use crate::objects::elf::Identity;
-use goblin::elf::header::{EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64};
+use goblin::elf::header::{EM_386, EM_AARCH64, EM_ARM, EM_PPC, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64};
 
 /// What one runtime linker has built in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,16 @@ pub fn platform(identity: Identity) -> &'static [u8] {
         EM_PPC64 => b"ppc64le",
         EM_S390 => b"s390x",
         _ => b"",
+    }
+}
+
+/// The soname of the library that the kernel maps into every process and that is no file (vdso(7)).
+pub fn kernel_library(identity: Identity) -> &'static [u8] {
+    match (identity.machine, identity.bits) {
+        (EM_386, _) => b"linux-gate.so.1",
+        (EM_PPC | EM_PPC64 | EM_S390, 32) => b"linux-vdso32.so.1",
+        (EM_PPC | EM_PPC64 | EM_S390, _) => b"linux-vdso64.so.1",
+        _ => b"linux-vdso.so.1",
     }
 }
 

@@ -118,7 +118,7 @@ impl Loader {
     pub fn place(&self) -> Option<PlaceId> {
         match self.spot {
             Spot::Taken(place) => Some(place),
-            Spot::Absent | Spot::Loop => None,
+            Spot::Absent | Spot::Broken(_) => None,
         }
     }
 }

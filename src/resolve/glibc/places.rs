@@ -51,8 +51,9 @@ pub struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spot {
     Absent,
-    /// A circle of symlinks: opening it fails with `ELOOP`, not with `ENOENT`.
-    Loop,
+    /// A link that leads nowhere in another way than to a missing file: opening it fails with `ELOOP` or `ENOTDIR`, not
+    /// with `ENOENT`. In words.
+    Broken(&'static str),
     Taken(PlaceId),
 }
 
@@ -322,7 +323,8 @@ impl<'r> Places<'r> {
 
 fn no_file(error: &LookupError) -> Spot {
     match error {
-        LookupError::Loop(_) => Spot::Loop,
+        LookupError::Loop(_) => Spot::Broken("too many levels of symbolic links"),
+        LookupError::NotADirectory(_) => Spot::Broken("not a directory"),
         _ => Spot::Absent,
     }
 }

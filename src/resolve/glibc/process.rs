@@ -2,6 +2,7 @@
 //! `_dl_map_object_deps`, `elf/rtld.c` `dl_main`).
 
 use super::accept::accept;
+use super::built_in;
 use super::findings::{Binding, By, Failure, Request};
 use super::loader::Loader;
 use super::needs::{Needs, SearchPath};
@@ -60,7 +61,7 @@ impl<'p, 'r> Process<'p, 'r> {
         let outcome = match self.loader.spot {
             _ if !path.starts_with(b"/") => Outcome::Unusable("a relative path depends on the working directory"),
             Spot::Taken(place) => self.glibc.verdict(place, self.loader.identity),
-            Spot::Absent | Spot::Loop => Outcome::Absent,
+            Spot::Absent | Spot::Broken(_) => Outcome::Absent,
         };
         let place = match (outcome, self.loader.place()) {
             (Outcome::Found, Some(place)) => place,
@@ -121,8 +122,9 @@ impl<'p, 'r> Process<'p, 'r> {
         if let Some(position) = self.glibc.loaded.position(name) {
             return Answer { place: self.maps[position].place, via: Via::AlreadyLoaded };
         }
-        // The executable's own name is empty in the loader's list.
-        if self.glibc.places.names.text(name).is_empty() {
+        // The executable's own name is empty in the loader's list, and the kernel's library is in every process.
+        let text = self.glibc.places.names.text(name);
+        if text.is_empty() || text == built_in::kernel_library(self.loader.identity) {
             return Answer { place: PlaceId::EXECUTABLE, via: Via::AlreadyLoaded };
         }
         let Some((place, via)) = self.search(referrer, name) else {
@@ -191,7 +193,11 @@ impl<'p, 'r> Process<'p, 'r> {
         }
         if place == PlaceId::NOWHERE {
             let probes = self.explain(referrer, name);
-            let (executable, name) = (self.maps[0].object, self.glibc.places.names.text(name).into());
+            let executable = self.maps[0].object;
+            let name = match by {
+                By::Needed => self.expand(referrer, name).into(),
+                _ => self.glibc.places.names.text(name).into(),
+            };
             let failure = Failure { referrer: object, executable, name, by: by.clone(), probes };
             return self.glibc.findings.missing.push(failure);
         }

@@ -79,9 +79,7 @@ impl Process<'_, '_> {
 
     /// A name with a slash is a path.
     fn search_path(&mut self, referrer: usize, name: NameId) -> Option<(PlaceId, Via)> {
-        let places = &self.glibc.places;
-        let origin = needs::origin(places, self.maps[referrer].object, self.maps[referrer].place);
-        let path = self.loader.tokens(origin).expand(places.names.text(name));
+        let path = self.expand(referrer, name);
         if !path.starts_with(b"/") {
             self.record(&path, Via::Path, Outcome::Unusable("a relative path depends on the working directory"));
             return None;
@@ -91,6 +89,17 @@ impl Process<'_, '_> {
             Tried::Found(place) => Some((place, Via::Path)),
             _ => None,
         }
+    }
+
+    /// A name as the loader takes it: tokens count only in one with a slash.
+    pub fn expand(&self, referrer: usize, name: NameId) -> Vec<u8> {
+        let places = &self.glibc.places;
+        let text = places.names.text(name);
+        if !text.contains(&b'/') {
+            return text.to_vec();
+        }
+        let origin = needs::origin(places, self.maps[referrer].object, self.maps[referrer].place);
+        self.loader.tokens(origin).expand(text)
     }
 
     /// The directories that objects bring: `DT_RPATH` of the referrer and of those who loaded it up to the executable,
@@ -211,7 +220,7 @@ impl Process<'_, '_> {
         }
         let path = match spot {
             Spot::Taken(place) => self.glibc.places.place(place).spelled.clone(),
-            Spot::Absent | Spot::Loop => self.glibc.places.spell(directory, name),
+            Spot::Absent | Spot::Broken(_) => self.glibc.places.spell(directory, name),
         };
         self.judge(spot, &path, via)
     }
@@ -219,7 +228,7 @@ impl Process<'_, '_> {
     fn judge(&mut self, spot: Spot, path: &[u8], via: Via) -> Tried {
         let (outcome, tried) = match spot {
             Spot::Absent => (Outcome::Absent, Tried::Nothing),
-            Spot::Loop => (Outcome::Skipped("too many levels of symbolic links"), Tried::LeaveList),
+            Spot::Broken(words) => (Outcome::Skipped(words), Tried::LeaveList),
             Spot::Taken(place) => match self.glibc.verdict(place, self.loader.identity) {
                 Outcome::Found => (Outcome::Found, Tried::Found(place)),
                 outcome @ Outcome::Fatal(_) => (outcome, Tried::Fatal),

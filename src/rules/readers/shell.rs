@@ -24,7 +24,7 @@ pub(super) fn roles_and_words(command: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 fn role(role: Role) -> &'static str {
     match role {
         Role::Command => "command",
-        Role::Path => "path",
+        Role::Source | Role::Path => "path",
         Role::Unknown => "unknown",
     }
 }

@@ -120,3 +120,30 @@ fn env_looks_its_program_up() {
         assert!(required(&fixture.trace(&["/app/run"]).1).is_empty());
     }
 }
+
+#[test]
+fn b58_what_a_shell_script_runs_and_reads_in_is_listed_and_not_kept() {
+    let Some(fixture) = with_shell() else { return };
+    for program in ["/usr/bin/sed", "/opt/tool/bin/tool"] {
+        fixture.program(program, "int main(void) { return 0; }", &[]);
+    }
+    fixture.write("/lib/x.sh", "helper() { sed p; }\n");
+    let text = "#!/bin/sh\nsed -n p </dev/null\n$FOO/bar\n. /lib/x.sh\n/opt/tool/bin/tool\nnowhere\n. \"$LIB/y.sh\"\n";
+    fixture.script("/app/run", text);
+    let (_, manifest) = fixture.trace(&["/app/run"]);
+    let listed = |omissions: &[minroot::manifest::Omission]| -> Vec<String> {
+        let mut lines: Vec<String> = omissions
+            .iter()
+            .filter(|omission| omission.from.as_ref().is_some_and(|from| from.as_bytes() == b"/app/run"))
+            .map(|o| format!("{}: {}", o.why.split(':').next().unwrap(), o.reason.detail))
+            .collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(listed(&manifest.dropped), ["line 2: sed", "line 4: /lib/x.sh", "line 5: /opt/tool/bin/tool"]);
+    assert_eq!(listed(&manifest.unknown), ["line 3: $FOO/bar", "line 7: \"$LIB/y.sh\""]);
+    assert!(!has(&manifest, "/usr/bin/sed") && !has(&manifest, "/lib/x.sh"));
+    // The user's word makes it count.
+    let (_, manifest) = fixture.trace(&["/app/run", "/lib/x.sh"]);
+    assert_eq!(listed(&manifest.dropped), ["line 2: sed", "line 5: /opt/tool/bin/tool"]);
+}

@@ -179,16 +179,19 @@ fn b14_a_directory_in_place_of_a_library_ends_the_search() {
 }
 
 #[test]
-fn a_circle_of_links_makes_the_loader_leave_a_list() {
+fn a_link_that_is_broken_in_another_way_than_dead_makes_the_loader_leave_a_list() {
     let Some(fixture) = Fixture::new() else { return };
     fixture.library("/app/good/libb.so", BAD_B, &[]);
     fixture.library(&format!("{LIBRARIES}/libb.so"), B, &[]);
-    fixture.link("libb.so", "/app/loop/libb.so");
-    let path = "-Wl,-rpath,$ORIGIN/loop:$ORIGIN/good";
+    let path = "-Wl,-rpath,$ORIGIN/broken:$ORIGIN/good";
     fixture.program("/app/run", CALLS_B, &["-LR/app/good", "-lb", path]);
-    // `good` comes after the circle in the same list; the default directories are another list.
-    let compared = fixture.compare("/app/run");
-    assert!(compared.real.success && !compared.has("/app/good/libb.so"));
+    // `good` comes after the link in the same list; the default directories are another list.
+    for target in ["libb.so", "../good/libb.so/", "../good/libb.so/.", "../good/libb.so/../libb.so"] {
+        fixture.link(target, "/app/broken/libb.so");
+        let compared = fixture.compare("/app/run");
+        assert!(compared.real.success && !compared.has("/app/good/libb.so"), "{target}");
+        std::fs::remove_file(fixture.host("/app/broken/libb.so")).unwrap();
+    }
 }
 
 #[test]

@@ -88,7 +88,18 @@ fn paths_lead_where_they_lead_in_a_chroot() {
     ] {
         assert_eq!(check(&fixture, path).unwrap(), expected, "{path}");
     }
-    for path in ["/dangling", "/to-dangling", "/missing", "/missing/x", "/top/x", "/top/..", "/dangling/x"] {
+    for path in [
+        "/dangling",
+        "/to-dangling",
+        "/missing",
+        "/missing/x",
+        "/top/x",
+        "/top/..",
+        "/top/",
+        "/top/.",
+        "/slash",
+        "/dangling/x",
+    ] {
         assert!(check(&fixture, path).is_err(), "{path}");
     }
 }
