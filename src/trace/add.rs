@@ -25,20 +25,7 @@ impl Tracer<'_> {
             self.graph.connect(from, path, reason);
             return Some(path.clone());
         }
-        let found = self.input.root.lookup(path);
-        self.need_looked_up(from, path, found, reason, priority)
-    }
-
-    /// [`Tracer::need`] for a path that has been looked up.
-    pub(super) fn need_looked_up(
-        &mut self,
-        from: Option<&RootPath>,
-        path: &RootPath,
-        found: Result<Found, LookupError>,
-        reason: Reason,
-        priority: Priority,
-    ) -> Option<RootPath> {
-        match found {
+        match self.input.root.lookup(path) {
             Ok(found) => Some(self.need_found(from, found, reason)),
             Err(error) => {
                 self.note_missing(from, path.to_string(), reason, priority, vec![probe(path, &error)]);

@@ -25,7 +25,7 @@ impl Tracer<'_> {
         }
     }
 
-    fn known(&self) -> Known<'_> {
+    pub(super) fn known(&self) -> Known<'_> {
         let (store, arch) = (self.glibc.store(), self.arch.unwrap_or_default());
         Known { input: self.input, store, items: &self.items, arch, system: self.system }
     }

@@ -9,6 +9,7 @@ use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{Base, RecipeFile, System};
 use crate::root::{FileKind, Found};
+use crate::rules::nearest_existing;
 use crate::startup::{Command, GeneratedFile, command_line, illumos};
 use rayon::prelude::*;
 
@@ -43,13 +44,16 @@ impl Tracer<'_> {
             (path, found)
         });
         for (path, found) in targets.collect::<Vec<_>>() {
-            self.need_looked_up(
-                None,
-                &path,
-                found,
-                Reason::new(Evidence::Target, Kind::Target, ""),
-                Priority::Required,
-            );
+            let reason = Reason::new(Evidence::Target, Kind::Target, "");
+            match found {
+                Ok(found) => {
+                    self.need_found(None, found, reason);
+                }
+                Err(error) => {
+                    let probes = vec![self.with_nearest(&path, probe(&path, &error))];
+                    self.note_missing(None, path.to_string(), reason, Priority::Required, probes);
+                }
+            }
             self.targets.insert(path);
         }
     }
@@ -83,14 +87,23 @@ impl Tracer<'_> {
             let reason = Reason::new(Evidence::Target, Kind::Target, format!("include {include}"));
             let paths = self.input.root.glob(include);
             if paths.is_empty() {
-                let probes =
-                    vec![Probed { path: include.clone(), step: "include".into(), outcome: "matches nothing".into() }];
+                let path = RootPath::new(include).expect("checked when the recipe was read");
+                let probe = Probed { path: include.clone(), step: "include".into(), outcome: "matches nothing".into() };
+                let probes = vec![self.with_nearest(&path, probe)];
                 self.note_missing(None, include.clone(), reason.clone(), Priority::Required, probes);
             }
             for path in paths {
                 self.need_below(None, &path, &reason, Priority::Required);
             }
         }
+    }
+
+    /// Adds what the user may have meant by a path or pattern that is not there.
+    fn with_nearest(&self, path: &RootPath, mut probe: Probed) -> Probed {
+        if let Some(near) = nearest_existing(path, &self.known()) {
+            probe.outcome.push_str(&format!("; did you mean {near}?"));
+        }
+        probe
     }
 
     /// A path, and everything below it when it is a directory.
