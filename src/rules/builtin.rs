@@ -71,6 +71,7 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/gio-modules",
     "linux/git",
     "linux/imagemagick",
+    "linux/iwlwifi-pnvm",
     "linux/kmod-indexes",
     "linux/krb5",
     "linux/libgcc-s",

@@ -18,6 +18,7 @@ mod linux_rules;
 mod loader;
 mod manifest;
 mod model_root;
+mod module_images;
 mod modules;
 mod node;
 mod pack;
