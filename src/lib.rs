@@ -61,3 +61,7 @@ pub mod boot;
 
 // Talking.
 pub mod cli;
+
+#[cfg(test)]
+#[path = "../tests/integration/cases.rs"]
+mod cases;

@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn ram_estimate_is_above_what_was_measured_but_not_by_much() {
+    fn b83_ram_estimate_is_above_what_was_measured_but_not_by_much() {
         let tree = |size| {
             manifest(vec![entry("/x", crate::manifest::Content::File { size, sha256: [0; 32], unpacked_from: None })])
         };

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_4_gib_does_not_fit_into_newc_but_into_tar() {
+    fn b81_a_file_of_4_gib_does_not_fit_into_newc_but_into_tar() {
         let (fits, too_large) = (large(u64::from(u32::MAX)), large(1 << 32));
         assert!(plan(&manifest(vec![fits]), Format::Cpio).is_ok());
         assert!(plan(&manifest(vec![too_large.clone()]), Format::Tar).is_ok());

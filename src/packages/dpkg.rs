@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_another_package_made_a_link_is_followed_both_ways() {
+    fn b85_a_directory_that_another_package_made_a_link_is_followed_both_ways() {
         let lists = [
             ("gcc-12-base", "/usr/share/doc/gcc-12-base\n/usr/share/doc/gcc-12-base/copyright\n"),
             ("libasan6", "/usr/share/doc/libasan6\n"),

@@ -41,7 +41,7 @@ const SURROUNDINGS: [Surroundings; 2] = [
 ];
 
 #[test]
-fn surroundings_and_directory_order_do_not_change_a_byte() {
+fn b84_surroundings_and_directory_order_do_not_change_a_byte() {
     let Some(image) = node_image() else { return };
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let reversed = directory.path().join("root");
@@ -67,7 +67,7 @@ fn surroundings_and_directory_order_do_not_change_a_byte() {
 
 /// The packages are fetched anew into a cache of the user's own, so the files of that root belong to somebody else.
 #[test]
-fn an_ordinary_user_gets_the_same_image_as_root() {
+fn b84_an_ordinary_user_gets_the_same_image_as_root() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can become another user; all other tests run as an ordinary user now");
         return;

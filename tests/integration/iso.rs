@@ -142,7 +142,7 @@ fn each_platform_works_alone() {
 }
 
 #[test]
-fn xorriso_sees_both_boot_images_and_both_partition_tables() {
+fn b80_xorriso_sees_both_boot_images_and_both_partition_tables() {
     let Some(xorriso) = tool("xorriso") else { return };
     // Below and above the 32 MiB that the catalog's length field can express.
     for (archive, uefi_blocks) in [(1_000_000, None), (40 << 20, Some("1 "))] {
@@ -172,7 +172,7 @@ fn xorriso_sees_both_boot_images_and_both_partition_tables() {
 }
 
 #[test]
-fn fsck_and_mtools_accept_the_fat_file_system() {
+fn b80_fsck_and_mtools_accept_the_fat_file_system() {
     let (Some(fsck), Some(mdir), Some(mcopy)) = (tool("fsck.fat"), tool("mdir"), tool("mcopy")) else { return };
     // FAT12, FAT16.
     for (kernel, kind) in [(100_000, "12 bit entries"), (40 << 20, "16 bit entries")] {
@@ -327,7 +327,7 @@ fn isoinfo_and_xorriso_list_the_odd_tree() {
 }
 
 #[test]
-fn files_of_4_gib_and_more_are_in_several_extents_that_other_readers_join() {
+fn b81_files_of_4_gib_and_more_are_in_several_extents_that_other_readers_join() {
     let Some(xorriso) = tool("xorriso") else { return };
     let directory = scratch();
     let sparse = directory.path().join("sparse");

@@ -7,6 +7,7 @@ mod links;
 mod musl;
 mod name_service;
 mod names;
+mod plugins;
 mod objects;
 mod process;
 mod scripts;

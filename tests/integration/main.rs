@@ -1,6 +1,7 @@
 //! Integration tests, one target with a module per subject.
 
 mod boot;
+mod cases;
 mod cli;
 mod command;
 mod determinism;

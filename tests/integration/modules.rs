@@ -294,7 +294,7 @@ fn modprobe_answers_the_same_from_our_indexes() {
 }
 
 #[test]
-fn our_selection_loads_what_modprobe_would() {
+fn b65_our_selection_loads_what_modprobe_would() {
     let Some(kernel) = kernel("linux-image-amd64") else { return };
     let (Some(modprobe), Some(tree)) = (tool("modprobe"), kernel.copy_with_depmod()) else { return };
     let root = Root::open(tree.path()).unwrap();

@@ -147,7 +147,7 @@ fn loaded_by_libc(program: &Path, arguments: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_glibc_loads_for_a_look_up_is_what_nsswitch_names() {
+fn b35_what_glibc_loads_for_a_look_up_is_what_nsswitch_names() {
     let Some(getent) = tool("getent") else { return };
     let named = Host::with(&[&getent]).libraries();
     for database in ["passwd", "group", "hosts", "services"] {
@@ -159,7 +159,7 @@ fn what_glibc_loads_for_a_look_up_is_what_nsswitch_names() {
 }
 
 #[test]
-fn a_thread_that_ends_early_loads_the_unwinder_the_rule_names() {
+fn b34_a_thread_that_ends_early_loads_the_unwinder_the_rule_names() {
     let Some(gcc) = tool("gcc") else { return };
     let directory = scratch();
     let source = directory.path().join("threads.c");

@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn all_segments_are_read_as_the_kernel_reads_them() {
+    fn b82_all_segments_are_read_as_the_kernel_reads_them() {
         let mut bytes = sample("microcode");
         let plain = bytes.len();
         bytes.extend([0; 4096]);

@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reserve_is_free_and_nothing_else() {
+    fn b77_the_reserve_is_free_and_nothing_else() {
         for (free, free_inodes) in [(0, 0), (1, 1), (1 << 20, 256), (300 << 20, 5000)] {
             let files: Vec<_> = (0..100).map(|n| file(&format!("/{n:03}"), &vec![b'x'; n * 300])).collect();
             let made = manifest(files);

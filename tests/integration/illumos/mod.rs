@@ -167,7 +167,7 @@ fn lazy_root() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_lazy_dependency_is_kept_as_the_policy_says() {
+fn b78_a_lazy_dependency_is_kept_as_the_policy_says() {
     let root = lazy_root();
     let libraries = |policy: &str| {
         let files = files(root.path(), &["/usr/bin/app", "--lazy", policy]);

@@ -55,7 +55,7 @@ fn recipes_compose_and_each_brings_what_it_is_for() {
 
 /// Until 2018 a root has a kernel of each class: what the machine has is wanted for each that is in the image.
 #[test]
-fn hardware_brings_the_drivers_of_each_kernel_in_the_image() {
+fn b74_hardware_brings_the_drivers_of_each_kernel_in_the_image() {
     let root = shared(Year::Y2015);
     let base = recipe("illumos-base");
     let both = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
@@ -138,7 +138,7 @@ fn every_module_of_the_tables_finds_what_it_needs() {
 }
 
 #[test]
-fn databases_of_the_image_list_its_drivers_and_no_others() {
+fn b75_databases_of_the_image_list_its_drivers_and_no_others() {
     let root = shared(Year::Y2015);
     let manifest = traced(root, &[&recipe("illumos-base")]);
     let content = |path: &str| {
@@ -190,7 +190,7 @@ fn from_npm(package: &str, directory: &Path) -> Option<PathBuf> {
 }
 
 #[test]
-fn real_executables_find_everything_in_the_model_root() {
+fn b73_real_executables_find_everything_in_the_model_root() {
     let root = of_packages(Year::Y2025, &["SUNWcs", "SUNWcsd", "system/library", "system/library/math"]);
     for (package, program) in
         [("@esbuild/sunos-x64@0.28.2", "bin/esbuild"), ("@expo/ngrok-bin-sunos-x64@2.3.41", "ngrok")]

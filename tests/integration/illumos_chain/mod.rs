@@ -61,7 +61,7 @@ fn a_good_chain_of_the_loader_is_gone_through_without_a_fault() {
 }
 
 #[test]
-fn each_file_of_the_chain_that_is_missing_is_told_by_who_would_open_it() {
+fn b76_each_file_of_the_chain_that_is_missing_is_told_by_who_would_open_it() {
     let included =
         |path: &str, from: &str| format!("P loader: can't open '{path}': No such file or directory [{from}]");
     for (path, expected) in [

@@ -193,8 +193,15 @@ fn b23_b24_the_environment_of_minroot_changes_nothing() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     };
-    let noise =
-        [("LD_LIBRARY_PATH", "/alt"), ("LD_PRELOAD", "/x.so"), ("BASH_ENV", "/x.sh"), ("LC_ALL", "de_DE.UTF-8")];
+    let noise = [
+        ("LD_LIBRARY_PATH", "/alt"),
+        ("LD_PRELOAD", "/x.so"),
+        ("BASH_ENV", "/x.sh"),
+        ("BASH_XTRACEFD", "1"),
+        ("SHELLOPTS", "xtrace"),
+        ("LC_ALL", "de_DE.UTF-8"),
+        ("PATH", "/nonexistent"),
+    ];
     assert!(manifest(&noise) == manifest(&[]));
 }
 
