@@ -66,6 +66,8 @@ fn split(inputs: &[OsString]) -> (Vec<PathBuf>, Vec<&OsString>) {
 pub fn fetch(recipe: &Recipe, fetching: &Fetching) -> anyhow::Result<Fetched> {
     let cache = match &fetching.cache {
         Some(cache) => cache.clone(),
+        // A root that is there already needs none.
+        None if recipe.source.root.is_some() => PathBuf::new(),
         None => fetch::default_cache()
             .context("there is no place for a cache: neither XDG_CACHE_HOME nor HOME is an absolute path")
             .map_err(|error| report::with_hint(error, "give one with --cache DIR"))?,

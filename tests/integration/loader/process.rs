@@ -189,7 +189,7 @@ fn b23_b24_the_environment_of_minroot_changes_nothing() {
     let manifest = |environment: &[(&str, &str)]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_minroot"));
         command.args(["trace", "--root"]).arg(fixture.root()).args(["--format", "json", "/app/run"]);
-        let output = command.envs(environment.iter().copied()).output().unwrap();
+        let output = command.env_clear().envs(environment.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     };
