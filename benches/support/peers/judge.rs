@@ -66,7 +66,7 @@ pub fn own_files(paths: impl Iterator<Item = PathBuf>, fixture: &Fixture, row: &
     files.filter(|path| Some(path) != program.as_ref()).collect()
 }
 
-/// `      4711:	calling init: /path` of `LD_DEBUG=files`.
+/// `4711: calling init: /path` of `LD_DEBUG=files`.
 fn initialized(line: &str) -> Option<&str> {
     Some(line.split_once("calling init: ")?.1.trim())
 }

@@ -178,7 +178,7 @@ fn read_libtree(text: &str) -> Answer {
         let line = line.trim_start_matches(['│', '├', '└', '─', ' ', '\u{a0}']);
         if let Some(name) = line.strip_suffix(" not found") {
             answer.complaints.insert(name.to_owned());
-        } else if let Some((path, _)) = line.rsplit_once(" [") {
+        } else if let Some((path, _)) = line.rsplit_once(" [").filter(|(path, _)| path.starts_with('/')) {
             answer.files.push(path.into());
         }
     }
