@@ -171,6 +171,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
     }
     tracer.add_loader_cache();
     tracer.list_dlopen_callers();
+    tracer.note_modes_of_targets();
     tracer.suspect_commands();
     tracer.look_elsewhere();
     tracer.spread_consequences();
@@ -190,6 +191,8 @@ struct Tracer<'a> {
     graph: Graph,
     items: HashMap<RootPath, Item>,
     targets: BTreeSet<RootPath>,
+    /// Files that targets lead to and that nobody may execute: it matters for those that are programs.
+    not_executable: BTreeSet<RootPath>,
     forbidden: BTreeMap<RootPath, String>,
     dropped: BTreeSet<Omission>,
     unknown: BTreeSet<Omission>,
@@ -244,6 +247,7 @@ impl<'a> Tracer<'a> {
             graph: Graph::default(),
             items: HashMap::new(),
             targets: BTreeSet::new(),
+            not_executable: BTreeSet::new(),
             forbidden: BTreeMap::new(),
             dropped: BTreeSet::new(),
             unknown: BTreeSet::new(),

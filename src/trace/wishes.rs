@@ -8,6 +8,7 @@ use crate::objects::{Format, sniff};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{Base, RecipeFile, System};
+use crate::resolve::store::Object;
 use crate::root::{FileKind, Found};
 use crate::rules::nearest_existing;
 use crate::startup::{Command, GeneratedFile, command_line, illumos};
@@ -47,6 +48,9 @@ impl Tracer<'_> {
             let reason = Reason::new(Evidence::Target, Kind::Target, "");
             match found {
                 Ok(found) => {
+                    if found.info.kind == FileKind::File && found.info.mode & 0o111 == 0 {
+                        self.not_executable.insert(found.path.clone());
+                    }
                     self.need_found(None, found, reason);
                 }
                 Err(error) => {
@@ -55,6 +59,19 @@ impl Tracer<'_> {
                 }
             }
             self.targets.insert(path);
+        }
+    }
+
+    /// Tells of programs among the targets that no kernel starts.
+    pub(super) fn note_modes_of_targets(&mut self) {
+        for path in std::mem::take(&mut self.not_executable) {
+            let store = self.glibc.store();
+            let object = store.known(&path).map(|id| store.object(id));
+            let is_program = |object: &Object| object.elf().is_some_and(|elf| elf.interpreter.is_some());
+            if object.is_some_and(|object| is_program(object) || object.script().is_some()) {
+                self.notes
+                    .push(format!("{path} is a program without execute permission: the kernel refuses to start it"));
+            }
         }
     }
 

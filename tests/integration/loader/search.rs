@@ -251,8 +251,16 @@ fn b26_a_library_needs_no_execute_permission() {
     use std::os::unix::fs::PermissionsExt;
     let Some(fixture) = chain("--disable-new-dtags") else { return };
     let mode = std::fs::Permissions::from_mode(0o644);
-    std::fs::set_permissions(fixture.host("/app/l/liba.so"), mode).unwrap();
-    assert!(fixture.compare("/app/run").has("/app/l/libb.so"));
+    std::fs::set_permissions(fixture.host("/app/l/liba.so"), mode.clone()).unwrap();
+    let compared = fixture.compare("/app/run");
+    assert!(compared.has("/app/l/libb.so") && compared.trace.notes.is_empty(), "{:?}", compared.trace.notes);
+    // The program itself does need it.
+    std::fs::set_permissions(fixture.host("/app/run"), mode).unwrap();
+    assert_eq!(fixture.run(&["/app/run"], &[]).stderr, "exec: Permission denied\n");
+    let (trace, manifest) = fixture.trace(&["/app/run"]);
+    assert!(required(&manifest).is_empty());
+    let note = "/app/run is a program without execute permission: the kernel refuses to start it";
+    assert_eq!(trace.notes, [note]);
 }
 
 #[test]
