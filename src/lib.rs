@@ -62,6 +62,7 @@ pub mod boot;
 // Talking.
 pub mod cli;
 
+// The unit tests among those that testdata/cases.toml names.
 #[cfg(test)]
 #[path = "../tests/integration/cases.rs"]
 mod cases;
