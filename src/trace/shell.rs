@@ -1,5 +1,5 @@
-//! What shell scripts of the image run and read in, listed and not kept: whether a script ever comes to a command, nobody can read
-//! off it. A rule or the recipe makes a command count.
+//! What shell scripts of the image run and read in, listed and not kept: whether a script ever comes to a command,
+//! nobody can read off it. A rule or the recipe makes a command count.
 
 use super::{Item, Tracer};
 use crate::manifest::Omission;
@@ -20,8 +20,8 @@ const SHELLS: [&[u8]; 8] = [b"sh", b"bash", b"dash", b"ash", b"ksh", b"ksh93", b
 const LONGEST: u64 = 1 << 20;
 
 impl Tracer<'_> {
-    /// Lists the commands and sourced files of the image's shell scripts that lead to files outside the image, and those whose names
-    /// depend on a variable.
+    /// Lists the commands and sourced files of the image's shell scripts that lead to files outside the image, and
+    /// those whose names depend on a variable.
     pub(super) fn suspect_commands(&mut self) {
         let scripts: Vec<(RootPath, Option<Vec<u8>>)> =
             self.graph.paths().into_iter().filter_map(|path| self.shell_script(path)).collect();
