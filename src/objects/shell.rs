@@ -25,7 +25,8 @@ pub struct ShellWord {
 pub enum Role {
     /// A program to run: a path, or a name to be looked for on the PATH.
     Command,
-    /// A file that the shell reads commands from, with `.` or `source`; a name without a slash is looked for on the PATH.
+    /// A file that the shell reads commands from, with `.` or `source`; a name without a slash is looked for on the
+    /// PATH.
     Source,
     /// An absolute path that is read, assigned or given to a command. It may be meant as something else.
     Path,
