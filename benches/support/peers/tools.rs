@@ -137,9 +137,10 @@ fn read_manifest(text: &[u8], root: &Path) -> Answer {
     let list = |key: &str| manifest[key].as_array().cloned().unwrap_or_default();
     let host = |path: &serde_json::Value| root.join(path.as_str().unwrap_or_default().trim_start_matches('/'));
     let entries = list("entries").into_iter().filter(|entry| entry["type"] != "dir").map(|entry| host(&entry["path"]));
-    let suspected = list("dropped").into_iter().filter(|omission| omission["evidence"] == "suspected");
+    let suspected =
+        list("dropped").into_iter().filter(|omission| omission["evidence"] == "suspected" && !omission["to"].is_null());
     Answer {
-        files: entries.chain(suspected.map(|omission| host(&omission["path"]))).collect(),
+        files: entries.chain(suspected.map(|omission| host(&omission["to"]))).collect(),
         complaints: list("missing").iter().filter_map(|missing| missing["name"].as_str().map(str::to_owned)).collect(),
         ..Answer::default()
     }
@@ -311,7 +312,8 @@ mod tests {
     #[test]
     fn a_manifest_has_files_suspicions_and_what_is_missing() {
         let text = br#"{"entries": [{"path": "/a", "type": "dir"}, {"path": "/a/b", "type": "file"}],
-            "dropped": [{"path": "/p", "evidence": "suspected"}, {"path": "/q", "evidence": "proven"}],
+            "dropped": [{"to": "/p", "evidence": "suspected"}, {"to": "/q", "evidence": "proven"},
+                        {"evidence": "suspected"}],
             "missing": [{"name": "libb.so (V2)"}]}"#;
         assert_eq!(read_manifest(text, Path::new("/")), answer(&["/a/b", "/p"], &[], &["libb.so (V2)"]));
     }
