@@ -1,12 +1,13 @@
 //! The objects of a root, each read once, whoever refers to it and by whatever name.
 
-use crate::objects::elf::{Bindings, Elf, ElfError, SymbolScan};
+use crate::objects::elf::{Bindings, Elf, ElfError, Name, SymbolScan};
 use crate::objects::script::{LINE_LIMIT, Script};
 use crate::objects::{Format, Ranges, sniff};
 use crate::path::RootPath;
 use crate::root::{FileKind, Found, Root};
 use foldhash::{HashMap, HashMapExt};
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -94,10 +95,7 @@ impl<'r> Store<'r> {
     /// Reads the symbols of an object, for [`Store::bindings`].
     pub fn read_bindings(&mut self, id: ObjectId) {
         if !self.bindings.contains_key(&id) {
-            let found = self.root.lookup(&self.object(id).path).ok();
-            let file = found
-                .and_then(|found| Some(FileRanges { file: self.root.open_file(&found).ok()?, size: found.info.size }));
-            let bindings = file.and_then(|file| Elf::bindings(&file).ok().flatten());
+            let bindings = self.open(id).and_then(|file| Elf::bindings(&file).ok().flatten());
             self.bindings.insert(id, bindings);
         }
     }
@@ -105,6 +103,18 @@ impl<'r> Store<'r> {
     /// The symbols of an object that [`Store::read_bindings`] has read; `None` when it has none.
     pub fn bindings(&self, id: ObjectId) -> Option<&Bindings> {
         self.bindings.get(&id)?.as_ref()
+    }
+
+    /// Strings of objects that may be names of libraries, in the order of the question, read on all threads; none of
+    /// an object that cannot be read any more.
+    pub fn library_names(&self, ids: &[ObjectId]) -> Vec<BTreeSet<Name>> {
+        let names = |id: &ObjectId| Elf::library_names(&self.open(*id)?).ok();
+        ids.par_iter().map(|id| names(id).unwrap_or_default()).collect()
+    }
+
+    fn open(&self, id: ObjectId) -> Option<FileRanges> {
+        let found = self.root.lookup(&self.object(id).path).ok()?;
+        Some(FileRanges { file: self.root.open_file(&found).ok()?, size: found.info.size })
     }
 
     fn insert(&mut self, object: Object) -> ObjectId {
