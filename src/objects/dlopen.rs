@@ -14,8 +14,8 @@ use serde::Deserialize;
 pub struct DlopenNotes {
     /// In file order, each once.
     pub features: Vec<Feature>,
-    /// What is wrong with notes that are not understood, in words.
-    pub problems: Vec<String>,
+    /// What is wrong with the first note that is not understood, in words.
+    pub problem: Option<String>,
 }
 
 /// A feature that needs a library.
@@ -66,7 +66,7 @@ fn unless_said() -> Priority {
 impl DlopenNotes {
     /// Whether the object has no note, not even one that is not understood.
     pub fn is_empty(&self) -> bool {
-        self.features.is_empty() && self.problems.is_empty()
+        self.features.is_empty() && self.problem.is_none()
     }
 
     /// Adds what one note holds: JSON with zeros behind it.
@@ -76,17 +76,18 @@ impl DlopenNotes {
                 let new = features.into_iter().filter(|feature| !self.features.contains(feature));
                 self.features.extend(new.collect::<Vec<_>>());
             }
-            Err(error) => self.problems.push(error.to_string()),
+            Err(error) => self.note_problem(error),
         }
+    }
+
+    pub(super) fn note_problem(&mut self, problem: impl ToString) {
+        self.problem.get_or_insert_with(|| problem.to_string());
     }
 }
 
 fn features(description: &[u8]) -> Result<Vec<Feature>, FeatureError> {
-    let json = description.trim_ascii_end();
-    let json = json.strip_suffix(b"\0").map_or(json, |_| {
-        let end = json.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        &json[..end]
-    });
+    let length = description.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let json = &description[..length];
     let found: Vec<FeatureJson> = match json.trim_ascii_start().first() {
         Some(b'{') => vec![serde_json::from_slice(json)?],
         _ => serde_json::from_slice(json)?,
@@ -110,7 +111,7 @@ fn feature(json: FeatureJson) -> Result<Feature, FeatureError> {
     Ok(Feature { sonames, priority, name, description })
 }
 
-/// The longest name that is looked for, in bytes.
+/// Names are shorter than this before their `.so`, and from there on, in bytes.
 pub(super) const LONGEST: usize = 512;
 
 /// Calls `found` with the place and the text of each string that may be what `dlopen` is called with: `libz.so.1`,
@@ -125,7 +126,7 @@ pub(super) fn library_names<'b>(bytes: &'b [u8], mut found: impl FnMut(usize, &'
         let stem = before.iter().rev().take_while(|byte| is_of_a_name(**byte)).count();
         let start = suffix - stem;
         let text = &bytes[start..suffix + length];
-        if is_end(&bytes[..start]) && is_version(&rest[3..length]) && is_library_name(text) {
+        if stem < LONGEST && is_end(&bytes[..start]) && is_version(&rest[3..length]) && is_library_name(text) {
             found(start, text);
         }
     }
@@ -150,7 +151,8 @@ fn is_end(before: &[u8]) -> bool {
 /// What follows `.so` in the name of a library: nothing, or `.` and a number, several times.
 fn is_version(text: &[u8]) -> bool {
     let Some(text) = text.strip_prefix(b".") else { return text.is_empty() };
-    text.split(|byte| *byte == b'.').all(|part| part.first().is_some_and(u8::is_ascii_digit) && part.iter().all(|b| b.is_ascii_alphanumeric()))
+    text.split(|byte| *byte == b'.')
+        .all(|part| part.first().is_some_and(u8::is_ascii_digit) && part.iter().all(|b| b.is_ascii_alphanumeric()))
 }
 
 /// A relative path depends on the working directory, and is more often a part of a path than one.
@@ -173,12 +175,12 @@ mod tests {
 
     /// `name [priority] soname soname`, or the problem.
     fn check(json: &str, expected: &[&str]) {
-        let DlopenNotes { features, problems } = notes(json);
+        let DlopenNotes { features, problem } = notes(json);
         let text = |feature: &Feature| {
             let sonames: Vec<_> = feature.sonames.iter().map(|soname| String::from_utf8_lossy(soname)).collect();
             format!("{} [{}] {}", feature.name.as_deref().unwrap_or("-"), feature.priority, sonames.join(" "))
         };
-        let found: Vec<String> = features.iter().map(text).chain(problems).collect();
+        let found: Vec<String> = features.iter().map(text).chain(problem).collect();
         assert_eq!(found, expected, "{json}");
     }
 
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_note_is_told() {
-        let problem = |json: &str| notes(json).problems.concat();
+        let problem = |json: &str| notes(json).problem.unwrap_or_default();
         assert!(problem("").contains("EOF"), "{}", problem(""));
         assert!(problem("[{}]").contains("missing field `soname`"));
         assert!(problem(r#"[{"soname":["a"],"priority":"urgent"}]"#).contains("unknown variant `urgent`"));

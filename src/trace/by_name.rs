@@ -46,12 +46,16 @@ impl Tracer<'_> {
         if elf.dlopen.is_empty() {
             return;
         }
-        let notes = elf.dlopen.clone();
+        let (notes, has_loader) = (elf.dlopen.clone(), elf.dynamic.is_some());
         let path = self.object_path(id);
-        for problem in &notes.problems {
+        if let Some(problem) = &notes.problem {
             let why = format!("its dlopen note is not understood: {problem}");
             self.notes.push(format!("{path}: {why}"));
             self.cannot_know(&path, why);
+        }
+        if !has_loader {
+            self.cannot_know(&path, "it has a dlopen note and no loader that would search for libraries".to_owned());
+            return;
         }
         for feature in notes.features {
             self.by_name.explained.insert(id);
@@ -127,7 +131,8 @@ impl Tracer<'_> {
         let mut requests = Vec::new();
         for (caller, names) in unread.into_iter().zip(names) {
             for name in names {
-                let is_sure = file_name(&name).starts_with(b"lib");
+                // Other names, and paths, are as often for something else: they count where they lead somewhere.
+                let is_sure = name.starts_with(b"lib") || name.starts_with(b"$");
                 if is_sure {
                     self.by_name.explained.insert(caller);
                 }
@@ -271,8 +276,4 @@ fn noted(caller: ObjectId, feature: Feature) -> Request {
     let detail = format!("{names} ({priority}{}{})", said(" for ", name), said(": ", description));
     let reason = Reason::new(Evidence::Declared, Kind::Dlopen, detail);
     Request { caller, names: sonames, reason, priority: Some(priority) }
-}
-
-fn file_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }

@@ -20,8 +20,9 @@ impl Trace {
     /// What is unknown, and the libraries that are only suspected, as far as the recipe does not accept them; sorted.
     /// Other suspected files are paths among strings and commands of scripts, which need not be asked for at all.
     pub fn doubts(&self, accept: &Accept) -> Vec<Doubt> {
-        let is_suspected =
-            |omission: &&Omission| (omission.reason.evidence, omission.reason.kind) == (Evidence::Suspected, Kind::Dlopen);
+        let is_suspected = |omission: &&Omission| {
+            (omission.reason.evidence, omission.reason.kind) == (Evidence::Suspected, Kind::Dlopen)
+        };
         let all = self.unknown.iter().chain(self.dropped.iter().filter(is_suspected)).map(doubt);
         let mut doubts: Vec<Doubt> = all.filter(|doubt| !accept.covers(&doubt.key, &doubt.what)).collect();
         doubts.sort();

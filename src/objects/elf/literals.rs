@@ -42,8 +42,9 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<BTreeSet<Name>, ElfError> {
         }
     }
     let mut names = BTreeSet::new();
-    for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_W == 0) {
-        search(reader, extent(segment), PIECE, |at, name| {
+    let read_only = segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_W == 0);
+    for stretch in united(read_only.map(extent).collect()) {
+        search(reader, stretch, PIECE, |at, name| {
             if !not_literal.iter().any(|range| range.contains(&at)) {
                 names.insert(name.into());
             }
@@ -75,6 +76,19 @@ fn search(
     Ok(())
 }
 
+/// The same bytes without overlaps, so that nothing is searched twice.
+fn united(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut united: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match united.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => united.push(range),
+        }
+    }
+    united
+}
+
 /// Where in the file a segment is; what is beyond the end of the file is found out by reading it.
 fn extent(segment: &ProgramHeader) -> Range<u64> {
     segment.p_offset..segment.p_offset.saturating_add(segment.p_filesz)
@@ -83,6 +97,11 @@ fn extent(segment: &ProgramHeader) -> Range<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_that_several_segments_have_are_searched_once() {
+        assert_eq!(united(vec![5..9, 0..3, 2..4, 9..9, 20..21, 6..7]), [0..4, 5..9, 20..21]);
+    }
 
     #[test]
     fn names_are_found_whatever_the_pieces() {

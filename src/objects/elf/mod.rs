@@ -188,7 +188,11 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
         }
         None => None,
     };
-    let mut dlopen = note::in_segments(reader, &buffers.head, &mut buffers.other, &segments, context);
+    let mut dlopen = match header.e_type {
+        // The notes of a dead process are long, and about that process.
+        header::ET_CORE => DlopenNotes::default(),
+        _ => note::in_segments(reader, &buffers.head, &mut buffers.other, &segments, context),
+    };
     let dynamic = match find(program_header::PT_DYNAMIC) {
         Some(segment) => Some(read_dynamic(reader, buffers, &segments, segment, context, scan)?),
         None => None,

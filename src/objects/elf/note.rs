@@ -18,6 +18,12 @@ const OWNER: &[u8] = b"FDO\0";
 const TYPE: u32 = 0x407c_0c0a;
 const SECTION: &[u8] = b".note.dlopen";
 
+/// No linker makes more segments of notes than one for each alignment.
+const MOST_SEGMENTS: usize = 16;
+
+/// Longer notes are not for those who load libraries, in bytes.
+const LONGEST: u64 = 64 << 10;
+
 /// The notes in the segments. One that cannot be read is a problem of its own, and none of the object.
 pub(super) fn in_segments(
     reader: &Reader<'_>,
@@ -27,10 +33,15 @@ pub(super) fn in_segments(
     context: Ctx,
 ) -> DlopenNotes {
     let mut notes = DlopenNotes::default();
-    for segment in segments.iter().filter(|segment| segment.p_type == PT_NOTE && segment.p_filesz > 0) {
+    let segments = segments.iter().filter(|segment| segment.p_type == PT_NOTE && segment.p_filesz > 0);
+    for segment in segments.take(MOST_SEGMENTS) {
+        if segment.p_filesz > LONGEST {
+            notes.note_problem("PT_NOTE is too long");
+            continue;
+        }
         match reader.get(head, scratch, (segment.p_offset, segment.p_filesz), "PT_NOTE") {
             Ok(bytes) => add(bytes, segment.p_align, context, &mut notes),
-            Err(error) => notes.problems.push(error.to_string()),
+            Err(error) => notes.note_problem(error),
         }
     }
     notes
@@ -44,7 +55,8 @@ pub(super) fn in_section(reader: &Reader<'_>, header: &Header, context: Ctx) -> 
     let (mut text, mut window) = (Window::default(), Window::default());
     let Ok(names) = reader.read(&mut text, (names.sh_offset, names.sh_size), "the section names") else { return notes };
     let is_named = |index: usize| names.get(index..).is_some_and(|name| until_nul(name) == SECTION);
-    for section in sections.iter().filter(|section| section.sh_type == SHT_NOTE && is_named(section.sh_name)) {
+    let wanted = sections.iter().filter(|section| section.sh_type == SHT_NOTE && section.sh_size <= LONGEST);
+    for section in wanted.filter(|section| is_named(section.sh_name)).take(MOST_SEGMENTS) {
         if let Ok(bytes) = reader.read(&mut window, (section.sh_offset, section.sh_size), "a section") {
             add(bytes, section.sh_addralign, context, &mut notes);
         }
@@ -58,7 +70,7 @@ fn add(bytes: &[u8], alignment: u64, context: Ctx, notes: &mut DlopenNotes) {
     let mut at = 0;
     while let Some(record) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let Some((owner, description, end)) = extent(record, at, alignment, bytes.len(), context) else {
-            notes.problems.push("a note is longer than its segment".to_owned());
+            notes.note_problem("a note is longer than its segment");
             return;
         };
         if word(record, 8, context) == TYPE && &bytes[owner.0..owner.1] == OWNER {
@@ -129,7 +141,7 @@ mod tests {
                     record(b"", TYPE, b"{", alignment, order),
                 ];
                 let notes = read(&bytes.concat(), alignment as u64, endian);
-                assert_eq!((notes.features.len(), &notes.problems[..]), (1, &[][..]), "{endian:?} {alignment}");
+                assert_eq!((notes.features.len(), notes.problem), (1, None), "{endian:?} {alignment}");
             }
         }
     }
@@ -141,7 +153,7 @@ mod tests {
             let notes = read(&whole[..length], 4, Endian::Little);
             let is_whole = length >= 16 + JSON.len();
             assert_eq!(notes.features.len(), usize::from(is_whole), "{length}");
-            assert_eq!(notes.problems.len(), usize::from(!is_whole && length >= 12), "{length}");
+            assert_eq!(notes.problem.is_some(), !is_whole && length >= 12, "{length}");
         }
     }
 
@@ -150,7 +162,7 @@ mod tests {
         for at in [0, 4] {
             let mut bytes = record(b"FDO\0", TYPE, JSON, 4, u32::to_le_bytes);
             bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-            assert_eq!(read(&bytes, 4, Endian::Little).problems.len(), 1);
+            assert!(read(&bytes, 4, Endian::Little).problem.is_some());
         }
         // Records without owner and description are 12 bytes long: this ends.
         assert_eq!(read(&[0; 4096], 4, Endian::Little), DlopenNotes::default());
