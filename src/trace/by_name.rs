@@ -212,7 +212,7 @@ impl Tracer<'_> {
                 self.by_name.explained.insert(request.caller);
                 let why = match request.reason.evidence {
                     Evidence::Declared => "its note only suggests it; `--include suggested` takes it",
-                    _ => "only a string in an object that calls dlopen; `--include suspected` takes it",
+                    _ => "a string in an object that calls dlopen; `--include suspected` takes it",
                 };
                 for path in paths.into_iter().filter(|path| !self.graph.contains(path)).collect::<Vec<_>>() {
                     let reason = request.reason.clone();
