@@ -1,5 +1,9 @@
 //! Recipes: what an image is for, in TOML, and how several of them become one.
 
+mod doubt;
+
+pub use doubt::{Accept, Take};
+
 use crate::path::RootPath;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,6 +25,8 @@ pub struct Recipe {
     pub system: Option<System>,
     pub source: Source,
     pub trace: TraceOptions,
+    /// What cannot be known and is accepted, for `--strict`.
+    pub accept: Accept,
     /// Files of the user's own.
     pub file: Vec<RecipeFile>,
     /// What runs at boot, in order.
@@ -68,6 +74,8 @@ pub struct TraceOptions {
     pub cpu: Option<String>,
     /// Which lazy dependencies of illumos objects are kept.
     pub lazy: Option<LazyPolicy>,
+    /// Uncertain references that are taken: `suspected`, `suggested`.
+    pub take: Vec<Take>,
 }
 
 /// What an image starts from.
@@ -242,6 +250,7 @@ impl Recipe {
             }
             file.permissions()?;
         }
+        self.accept.check()?;
         let paths = self.trace.targets.iter().chain(&self.trace.include).chain(self.file.iter().map(|f| &f.path));
         for path in paths.chain(&self.boot.kernel) {
             RootPath::new(path).map_err(|error| format!("`{path}`: {error}"))?;
@@ -255,7 +264,7 @@ impl Recipe {
     /// # Errors
     /// When the two name different kinds of source, or different systems.
     pub fn merge(&mut self, later: Recipe) -> Result<(), RecipeError> {
-        let Recipe { system, source, trace, file, startup, network, boot, check } = later;
+        let Recipe { system, source, trace, accept, file, startup, network, boot, check } = later;
         if let (Some(ours), Some(theirs)) = (self.system, system)
             && ours != theirs
         {
@@ -285,6 +294,8 @@ impl Recipe {
         join(&mut self.trace.modules, trace.modules);
         replace(&mut self.trace.cpu, trace.cpu);
         replace(&mut self.trace.lazy, trace.lazy);
+        join(&mut self.trace.take, trace.take);
+        self.accept.merge(accept);
         for new in file {
             self.file.retain(|old| old.path != new.path);
             self.file.push(new);
@@ -340,7 +351,7 @@ fn replace<T>(old: &mut Option<T>, new: Option<T>) {
     }
 }
 
-fn join(list: &mut Vec<String>, more: Vec<String>) {
+fn join<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
     for item in more {
         if !list.contains(&item) {
             list.push(item);

@@ -1,7 +1,7 @@
 //! Every subcommand and flag; the doc comments are the help texts and the manual pages.
 
 use crate::pack::{Compression, Format};
-use crate::recipe::LazyPolicy;
+use crate::recipe::{LazyPolicy, Take};
 use crate::text;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -12,8 +12,8 @@ use std::path::PathBuf;
 /// An argument that ends in `.toml` is a recipe; several recipes are merged from left to right. Any other argument is a
 /// path inside the root.
 ///
-/// Exit codes: 0 done; 1 the answer is no (a required reference is missing, an image would not start, a path is not
-/// in); 2 it could not be told (bad usage, unreadable input).
+/// Exit codes: 0 done; 1 the answer is no (a required reference is missing, with --strict something cannot be known, an
+/// image would not start, a path is not in); 2 it could not be told (bad usage, unreadable input).
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Arguments {
@@ -77,6 +77,14 @@ pub struct Inputs {
     /// Which lazy dependencies of illumos objects are kept [default: bound].
     #[arg(long, value_enum, value_name = "POLICY")]
     pub lazy: Option<LazyPolicy>,
+    /// Take uncertain libraries too: those that strings name in objects that call dlopen, or those that a dlopen note
+    /// only suggests.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub include: Vec<Take>,
+    /// Exit with 1 when there is anything that cannot be known and is not in the recipe's `[accept]`: an object that
+    /// calls dlopen with a computed name, a library that only a string names, a command that depends on a variable.
+    #[arg(long)]
+    pub strict: bool,
     /// A hardware profile, or one class of its devices: `virtio`, `qemu:network`.
     #[arg(long, value_name = "PROFILE")]
     pub hardware: Vec<String>,

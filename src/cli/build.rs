@@ -21,6 +21,10 @@ pub fn run(options: &Build) -> anyhow::Result<Outcome> {
         report::note("no ISO is written, because what is missing is required");
         return Ok(Outcome::No);
     }
+    if trace::is_doubtful(&setting, &traced) {
+        report::note("no ISO is written, because of --strict");
+        return Ok(Outcome::No);
+    }
     let (packed, written) =
         images::write_iso(&manifest, &setting.root, &setting.recipe, &options.compress, &options.output)?;
     images::tell_packed(&packed);

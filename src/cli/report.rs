@@ -2,8 +2,11 @@
 
 use crate::manifest::Missing;
 use crate::output;
+use crate::path::escaped;
 use crate::reason::Priority;
+use crate::recipe::Accept;
 use crate::text::Style;
+use crate::trace::Doubt;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -102,6 +105,23 @@ fn buffered(out: &mut dyn Write, content: impl FnOnce(&mut dyn Write) -> io::Res
 pub fn missing<'m>(missing: impl Iterator<Item = &'m Missing> + Clone) -> bool {
     missing.clone().for_each(one_missing);
     missing.into_iter().any(|missing| missing.priority == Priority::Required)
+}
+
+/// Tells what cannot be known, and the lines with which a recipe accepts it.
+pub fn doubts(doubts: &[Doubt], accept: &Accept) {
+    if doubts.is_empty() {
+        return;
+    }
+    let style = style(&io::stderr());
+    let mut text = String::new();
+    for Doubt { key, what, why } in doubts {
+        let what = if what == why { String::new() } else { format!(" `{}`", escaped(what.as_bytes())) };
+        text.push_str(&format!("{} {key}{what}: {}\n", style.bad("not known:"), escaped(why.as_bytes())));
+    }
+    let lines = accept.lines(doubts.iter().map(|doubt| (&doubt.key[..], &doubt.what[..])));
+    let hint = style.remark("hint:");
+    text.push_str(&format!("\n{hint} a recipe accepts this with\n\n[accept]\n{}\n", lines.join("\n")));
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 fn one_missing(missing: &Missing) {

@@ -20,6 +20,8 @@ pub struct Setting {
     pub root: Root,
     pub rules: RuleSet,
     pub rule_directories: Vec<PathBuf>,
+    /// What cannot be known has to be accepted by the recipe.
+    pub strict: bool,
 }
 
 impl Setting {
@@ -40,6 +42,7 @@ impl Setting {
         if inputs.cpu.is_some() {
             recipe.trace.cpu.clone_from(&inputs.cpu);
         }
+        recipe.trace.take.extend(&inputs.include);
         recipe.trace.hardware.extend(inputs.hardware.iter().cloned());
         if inputs.smallest {
             recipe.choose_smallest();
@@ -51,7 +54,7 @@ impl Setting {
         let root = open_root(&fetched.root)?;
         let system = *recipe.system.get_or_insert_with(|| trace::system_of(&root));
         let rules = RuleSet::load_for(Some(system), &inputs.rules)?;
-        Ok(Setting { recipe, root, rules, rule_directories: inputs.rules.clone() })
+        Ok(Setting { recipe, root, rules, rule_directories: inputs.rules.clone(), strict: inputs.strict })
     }
 }
 

@@ -10,9 +10,10 @@ use anyhow::Context;
 
 pub fn run(options: &Trace) -> anyhow::Result<Outcome> {
     let setting = Setting::new(&options.inputs)?;
-    let traced = trace(&setting)?;
+    let only_paths = matches!(options.format, ManifestFormat::Paths | ManifestFormat::Paths0);
+    let traced = if only_paths && !setting.strict { trace_kept(&setting)? } else { trace(&setting)? };
     let output = &options.output;
-    let incomplete = if matches!(options.format, ManifestFormat::Paths | ManifestFormat::Paths0) {
+    let incomplete = if only_paths {
         // The paths alone need no look into the files, which is most of the work.
         let kept = traced.kept();
         report::write_output(output, |out| match options.format {
@@ -30,19 +31,43 @@ pub fn run(options: &Trace) -> anyhow::Result<Outcome> {
         .with_context(|| format!("cannot write `{}`", output.display()))?;
         report::missing(manifest.missing.iter())
     };
-    Ok(if incomplete { Outcome::No } else { Outcome::Done })
+    let doubtful = is_doubtful(&setting, &traced);
+    Ok(if incomplete || doubtful { Outcome::No } else { Outcome::Done })
+}
+
+/// With `--strict`, tells what cannot be known and is not accepted; whether there is anything.
+pub fn is_doubtful(setting: &Setting, traced: &trace::Trace) -> bool {
+    if !setting.strict {
+        return false;
+    }
+    let accept = &setting.recipe.accept;
+    let doubts = traced.doubts(accept);
+    report::doubts(&doubts, accept);
+    !doubts.is_empty()
 }
 
 /// Traces what the recipes and flags ask for, and tells the notes.
 pub fn trace(setting: &Setting) -> anyhow::Result<trace::Trace> {
-    let input = Input {
+    tell(trace::trace(input(setting)))
+}
+
+/// [`trace`] for those who only want to know what is kept.
+fn trace_kept(setting: &Setting) -> anyhow::Result<trace::Trace> {
+    tell(trace::trace_kept(input(setting)))
+}
+
+fn input(setting: &Setting) -> Input<'_> {
+    Input {
         root: &setting.root,
         rules: &setting.rules,
         recipe: &setting.recipe,
         rule_directories: &setting.rule_directories,
         cache: Cache::FromConfiguration,
-    };
-    let traced = trace::trace(input).map_err(|error| {
+    }
+}
+
+fn tell(traced: Result<trace::Trace, trace::TraceError>) -> anyhow::Result<trace::Trace> {
+    let traced = traced.map_err(|error| {
         let hint = error.hint();
         report::with_optional_hint(error.into(), hint)
     })?;

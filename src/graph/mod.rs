@@ -5,7 +5,7 @@
 
 use crate::path::RootPath;
 use crate::reason::Reason;
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{EdgeRef, NodeFiltered};
@@ -83,6 +83,18 @@ impl Graph {
         paths
     }
 
+    /// The paths that the user's wishes lead to by references of which `follow` says yes.
+    pub fn reachable_by(&self, follow: impl Fn(&Reason) -> bool) -> HashSet<&RootPath> {
+        let mut pending: Vec<NodeIndex> = self.roots.keys().copied().collect();
+        let mut paths = HashSet::default();
+        while let Some(node) = pending.pop() {
+            if paths.insert(&self.graph[node]) {
+                pending.extend(self.graph.edges(node).filter(|edge| follow(edge.weight())).map(|edge| edge.target()));
+            }
+        }
+        paths
+    }
+
     /// The paths of all nodes, sorted.
     pub fn paths(&self) -> Vec<RootPath> {
         let mut paths: Vec<_> = self.graph.node_weights().cloned().collect();
@@ -119,6 +131,20 @@ mod tests {
         let mut graph = graph(&[("/a", "/b"), ("/a", "/b")]);
         graph.connect(Some(&path("/a")), &path("/b"), reason("y"));
         assert_eq!(graph.reasons(&path("/b")).len(), 2);
+    }
+
+    #[test]
+    fn references_that_do_not_count_lead_nowhere() {
+        let mut graph = graph(&[("/a", "/b"), ("/b", "/c"), ("/a", "/d")]);
+        graph.connect(None, &path("/a"), reason("asked"));
+        graph.connect(Some(&path("/d")), &path("/b"), reason("weak"));
+        let reached = |graph: &Graph| graph.reachable_by(|reason| &*reason.detail != "weak").len();
+        assert_eq!(reached(&graph), 4);
+        let mut weak = Graph::default();
+        ["/a", "/b"].iter().for_each(|name| assert!(weak.add(&path(name))));
+        weak.connect(None, &path("/a"), reason("asked"));
+        weak.connect(Some(&path("/a")), &path("/b"), reason("weak"));
+        assert_eq!((reached(&weak), weak.reachable_by(|_| true).len()), (1, 2));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! the pieces needed are few: of an ELF object the header, the program headers, `PT_DYNAMIC` and the tables it points
 //! at, never the section headers and never the whole file.
 
+pub mod dlopen;
 pub mod elf;
 pub mod script;
 pub mod shell;

@@ -143,9 +143,7 @@ impl Musl {
             if walk.process.maps.iter().all(|map| map.object != request.caller) {
                 continue;
             }
-            let next = walk.process.maps.len();
-            walk.load(0, request.caller, &request.name, By::Dlopen(request.reason.clone()));
-            walk.load_needed(next);
+            walk.load_request(request);
         }
         walk.process
     }
@@ -240,6 +238,23 @@ impl Walk<'_, '_> {
             }
             next += 1;
         }
+    }
+
+    /// The first of the names that leads somewhere; without one, the failure of the last stands for all.
+    fn load_request(&mut self, request: &Request) {
+        let (next, n_missing) = (self.process.maps.len(), self.process.missing.len());
+        let by = By::Dlopen(request.reason.clone(), request.priority);
+        for name in &request.names {
+            self.process.missing.truncate(n_missing);
+            self.load(0, request.caller, name, by.clone());
+            if self.process.missing.len() == n_missing {
+                break;
+            }
+        }
+        if let Some(failure) = self.process.missing.get_mut(n_missing) {
+            failure.name = request.name();
+        }
+        self.load_needed(next);
     }
 
     /// Brings what `referrer` calls `name` into the process for the map `needed_by`, if it is not there already.

@@ -1,12 +1,13 @@
 //! The objects of a root, each read once, whoever refers to it and by whatever name.
 
-use crate::objects::elf::{Bindings, Elf, ElfError, Globals, SymbolScan};
+use crate::objects::elf::{Bindings, Elf, ElfError, Globals, Name, SymbolScan};
 use crate::objects::script::{LINE_LIMIT, Script};
 use crate::objects::{Format, Ranges, sniff};
 use crate::path::RootPath;
 use crate::root::{FileKind, Found, Root};
 use foldhash::{HashMap, HashMapExt};
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -104,14 +105,21 @@ impl<'r> Store<'r> {
         Elf::globals(&self.open(id)?).ok().flatten()
     }
 
-    fn open(&self, id: ObjectId) -> Option<FileRanges> {
-        let found = self.root.lookup(&self.object(id).path).ok()?;
-        Some(FileRanges { file: self.root.open_file(&found).ok()?, size: found.info.size })
-    }
-
     /// The symbols of an object that [`Store::read_bindings`] has read; `None` when it has none.
     pub fn bindings(&self, id: ObjectId) -> Option<&Bindings> {
         self.bindings.get(&id)?.as_ref()
+    }
+
+    /// Strings of objects that may be names of libraries, in the order of the question, read on all threads; none of
+    /// an object that cannot be read any more.
+    pub fn library_names(&self, ids: &[ObjectId]) -> Vec<BTreeSet<Name>> {
+        let names = |id: &ObjectId| Elf::library_names(&self.open(*id)?).ok();
+        ids.par_iter().map(|id| names(id).unwrap_or_default()).collect()
+    }
+
+    fn open(&self, id: ObjectId) -> Option<FileRanges> {
+        let found = self.root.lookup(&self.object(id).path).ok()?;
+        Some(FileRanges { file: self.root.open_file(&found).ok()?, size: found.info.size })
     }
 
     fn insert(&mut self, object: Object) -> ObjectId {

@@ -76,6 +76,12 @@ impl Index {
         PathHits { objects: matching(&self.objects), included: matching(&self.included) }
     }
 
+    /// The rules that name an object by its path or soname, whatever else they ask of it.
+    pub fn naming(&self, path: &RootPath, soname: Option<&[u8]>) -> Vec<usize> {
+        let by_soname = soname.map(|soname| self.sonames.matching(soname)).unwrap_or_default();
+        [self.objects.matching(path.as_bytes()), by_soname].concat()
+    }
+
     /// The rules whose globs over the object all match, sorted.
     pub fn candidates(&self, path: &PathHits, object: Option<&ObjectFacts<'_>>, cache: &mut NameCache) -> Vec<usize> {
         let mut hits = vec![0u8; self.globs_used.len()];

@@ -11,6 +11,7 @@
 mod apply;
 mod builtin;
 mod check;
+mod claims;
 mod example;
 mod facts;
 mod firing;

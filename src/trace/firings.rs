@@ -5,10 +5,10 @@ use super::facts::Known;
 use super::{Item, Tracer};
 use crate::manifest::{Missing, Probed};
 use crate::modules::{Referrer, Request as ModuleRequest, Wanted};
-use crate::path::{RootPath, escaped};
-use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::path::RootPath;
+use crate::reason::{Evidence, Kind, Reason};
 use crate::recipe::System;
-use crate::resolve::glibc::{By, Request};
+use crate::resolve::glibc::Request;
 use crate::root::FileKind;
 use crate::rules::{Effect, Firing, Made, Need, first_existing, nearest_existing};
 use crate::startup::GeneratedFile;
@@ -142,34 +142,7 @@ impl Tracer<'_> {
     fn ask_for_library(&mut self, soname: &[u8], context: &RootPath, firing: &Firing) {
         let Some(caller) = self.glibc.store().known(context) else { return };
         let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
-        self.request_priorities
-            .insert((context.clone(), escaped(soname).to_string()), (firing.priority, firing.optional));
-        let request = Request { caller, name: soname.into(), reason };
-        for executable in self.runs_in.get(&caller).cloned().unwrap_or_default() {
-            let requests = self.requests.entry(executable).or_default();
-            if !requests.contains(&request) {
-                requests.push(request.clone());
-                requests.sort();
-                self.stale.insert(executable);
-            }
-        }
-    }
-
-    /// How badly a name was wanted; `None` when its absence is not worth a word.
-    pub(super) fn priority_of(&self, by: &By, from: &RootPath, name: &str) -> Option<Priority> {
-        match by {
-            By::Needed | By::Interpreter => Some(Priority::Required),
-            By::Preload | By::Variant => None,
-            By::Dlopen(_) => self.request_priority(from, name),
-        }
-    }
-
-    /// [`Tracer::priority_of`] a library that `from` loads by name.
-    pub(super) fn request_priority(&self, from: &RootPath, name: &str) -> Option<Priority> {
-        match self.request_priorities.get(&(from.clone(), name.to_owned())) {
-            Some((_, true)) => None,
-            Some((priority, false)) => Some(*priority),
-            None => Some(Priority::Recommended),
-        }
+        let priority = (!firing.optional).then_some(firing.priority);
+        self.ask(Request { caller, names: vec![soname.into()], reason, priority });
     }
 }

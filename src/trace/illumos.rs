@@ -53,6 +53,7 @@ impl Tracer<'_> {
 
     fn link_object(&mut self, id: ObjectId, path: &RootPath) {
         self.runs_in.entry(id).or_default().push(id);
+        self.meet(id);
         let references = self.illumos.references(self.glibc.store_mut(), id);
         for reference in &references {
             match reference.by {
@@ -149,19 +150,16 @@ impl Tracer<'_> {
         self.input.recipe.trace.lazy.unwrap_or_default()
     }
 
-    /// Libraries that rules say the object asks for while it runs.
+    /// Libraries that the object asks for while it runs.
     fn link_requests(&mut self, id: ObjectId) {
         let requests = self.requests.get(&id).cloned().unwrap_or_default();
         for request in requests.into_iter().filter(|request| request.caller == id) {
             let path = self.object_path(id);
-            let Some(answer) = self.illumos.request(self.glibc.store_mut(), id, &request.name) else { continue };
-            let name = escaped(&request.name).to_string();
-            match (&*answer, self.request_priority(&path, &name)) {
-                (Answer::Missing(_), None) => {}
-                (_, priority) => {
-                    let priority = priority.unwrap_or(Priority::Recommended);
-                    self.follow_answer(&path, &name, &answer, request.reason, priority);
-                }
+            let answer = self.illumos.request(self.glibc.store_mut(), &request);
+            if matches!(*answer, Answer::Found { .. }) || request.priority.is_some() {
+                let name = escaped(&request.name()).to_string();
+                let priority = request.priority.unwrap_or_default();
+                self.follow_answer(&path, &name, &answer, request.reason, priority);
             }
         }
     }

@@ -6,7 +6,9 @@
 //! further file can ask for anything.
 
 mod add;
+mod by_name;
 mod consequences;
+mod doubts;
 mod drivers;
 mod elsewhere;
 mod facts;
@@ -21,6 +23,8 @@ mod shell;
 mod snapshot;
 mod wishes;
 
+use by_name::ByName;
+pub use doubts::Doubt;
 pub(crate) use illumos::system_of;
 pub use kernel::KernelError;
 pub(crate) use processes::VERSION_STEP;
@@ -31,7 +35,7 @@ use crate::manifest::{Boot, Missing, Omission};
 use crate::modules::hardware::HardwareError;
 use crate::objects::elf::SymbolScan;
 use crate::path::RootPath;
-use crate::reason::{Consequence, Priority};
+use crate::reason::Consequence;
 use crate::recipe::{Recipe, System};
 use crate::resolve::cpu::{Cpu, UnknownCpu};
 use crate::resolve::glibc::{Cache, Glibc, Request};
@@ -125,12 +129,25 @@ impl TraceError {
     }
 }
 
-/// Finds everything that the recipe's wishes need.
+/// Finds everything that the recipe's wishes need, and what they may need.
 ///
 /// # Errors
 /// [`TraceError`]: a wish that cannot be understood.
 pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
-    let scan = SymbolScan::new(facts::symbol_patterns(input.rules).chain([processes::DLOPEN]))?;
+    run(input, true)
+}
+
+/// [`trace`] without looking for what is only listed as suspected or unknown, which takes reading whole scripts and
+/// libraries: what is kept is the same.
+///
+/// # Errors
+/// As [`trace`].
+pub fn trace_kept(input: Input<'_>) -> Result<Trace, TraceError> {
+    run(input, false)
+}
+
+fn run(input: Input<'_>, lists: bool) -> Result<Trace, TraceError> {
+    let scan = SymbolScan::with_dlopen(facts::symbol_patterns(input.rules))?;
     let cpu = input.recipe.trace.cpu.as_deref().map_or(Ok(Cpu::default()), str::parse)?;
     let store = Store::new(input.root, &scan);
     let mut tracer = Tracer::new(input, Glibc::new(store, cpu, input.cache));
@@ -156,6 +173,7 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
             }
         }
         tracer.fire_rules();
+        tracer.ask_for_suspected();
         tracer.add_illumos_modules();
         tracer.select_modules(&mut kernel)?;
         if !tracer.has_files() && tracer.new_paths.is_empty() {
@@ -170,10 +188,13 @@ pub fn trace(input: Input<'_>) -> Result<Trace, TraceError> {
         tracer.add_startup_plan(&kernel)?;
     }
     tracer.add_loader_cache();
-    tracer.list_dlopen_callers();
     tracer.note_modes_of_targets();
-    tracer.suspect_commands();
+    if lists {
+        tracer.list_callers();
+        tracer.suspect_commands();
+    }
     tracer.look_elsewhere();
+    tracer.weaken_missing();
     tracer.spread_consequences();
     Ok(tracer.finish(kernel))
 }
@@ -213,8 +234,7 @@ struct Tracer<'a> {
     stale: BTreeSet<ObjectId>,
     /// What the code of each executable asks `dlopen` for.
     requests: BTreeMap<ObjectId, Vec<Request>>,
-    /// How badly the rules want such a library, by the object and the name, and whether it may be absent.
-    request_priorities: HashMap<(RootPath, String), (Priority, bool)>,
+    by_name: ByName,
     /// The executables that an object runs in; one that was worked out twice may be there twice.
     runs_in: HashMap<ObjectId, Vec<ObjectId>>,
     /// Libraries that a search came to its end without: who needs them, and the name.
@@ -260,7 +280,7 @@ impl<'a> Tracer<'a> {
             examined: HashSet::new(),
             stale: BTreeSet::new(),
             requests: BTreeMap::new(),
-            request_priorities: HashMap::new(),
+            by_name: ByName::default(),
             runs_in: HashMap::new(),
             not_found: BTreeSet::new(),
             placed: HashSet::new(),

@@ -8,31 +8,13 @@ use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::resolve::glibc::{Binding, By, Failure, PlaceId, VersionFailure};
 use crate::resolve::store::{Facts, ObjectId};
 use crate::resolve::{Outcome, Step, musl};
-use foldhash::HashMap;
 
 const PRELOAD_FILE: &str = "/etc/ld.so.preload";
-
-/// Functions that load a library by a name that no entry of the object holds. The last pattern of the symbol scan.
-pub(super) const DLOPEN: &str = "dlopen|dlmopen";
 
 /// The step of a search that ended with a library which lacks a version.
 pub(crate) const VERSION_STEP: &str = "symbol version";
 
 impl Tracer<'_> {
-    /// Objects that load libraries by name, as far as no rule speaks for them: which, cannot be known.
-    pub(super) fn list_dlopen_callers(&mut self) {
-        let pattern = self.input.rules.symbol_patterns().len();
-        for path in self.graph.paths() {
-            let object = self.glibc.store().known(&path).map(|id| self.glibc.store().object(id));
-            let dynamic = object.and_then(|object| object.elf()?.dynamic.as_ref());
-            if dynamic.is_some_and(|dynamic| dynamic.imports >> pattern & 1 == 1) {
-                let reason = Reason::new(Evidence::Suspected, Kind::Dlopen, "dlopen");
-                let why = "it calls dlopen; what it loads is known as far as rules say it".to_owned();
-                self.unknown.insert(Omission { from: Some(path), reason, to: None, why });
-            }
-        }
-    }
-
     /// Reads the files that have come in, all at once, and tells executables from scripts and data.
     pub(super) fn examine_files(&mut self) {
         let files = std::mem::take(&mut self.unexamined);
@@ -76,9 +58,8 @@ impl Tracer<'_> {
         self.glibc.prefetch(&stale);
         for executable in stale {
             let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
-            for member in self.glibc.run(executable, requests) {
-                note_member(&mut self.runs_in, member, executable);
-            }
+            let members = self.glibc.run(executable, requests);
+            self.note_members(executable, &members);
         }
         let findings = self.glibc.take_findings();
         for binding in findings.bindings {
@@ -97,9 +78,8 @@ impl Tracer<'_> {
     fn run_musl_process(&mut self, executable: ObjectId) {
         let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
         let process = self.musl.run(self.glibc.store_mut(), executable, requests);
-        for map in &process.maps {
-            note_member(&mut self.runs_in, map.object, executable);
-        }
+        let members: Vec<ObjectId> = process.maps.iter().map(|map| map.object).collect();
+        self.note_members(executable, &members);
         if let Some(file) = &process.path_file {
             let from = self.object_path(executable);
             self.need(Some(&from), file, Reason::new(Evidence::Proven, Kind::SearchPath, "musl"), Priority::Required);
@@ -113,6 +93,21 @@ impl Tracer<'_> {
         for failure in &process.missing {
             self.add_failure(failure);
         }
+    }
+
+    /// Takes down which objects run in a process.
+    fn note_members(&mut self, executable: ObjectId, members: &[ObjectId]) {
+        for &member in members {
+            let executables = self.runs_in.entry(member).or_default();
+            let is_new = executables.is_empty();
+            if executables.last() != Some(&executable) {
+                executables.push(executable);
+            }
+            if is_new {
+                self.meet(member);
+            }
+        }
+        self.repeat_requests(executable, members);
     }
 
     pub(super) fn object_path(&self, object: ObjectId) -> RootPath {
@@ -160,7 +155,7 @@ impl Tracer<'_> {
         }
         let probes = probed(&failure.probes);
         let name = escaped(&failure.name).to_string();
-        let Some(priority) = self.priority_of(&failure.by, &from, &name) else { return };
+        let Some(priority) = priority(&failure.by) else { return };
         let has_searched = !failure.name.contains(&b'/') && failure.by == By::Needed;
         if has_searched && !failure.probes.iter().any(|probe| matches!(probe.outcome, Outcome::Fatal(_))) {
             self.not_found.insert((from.clone(), name.clone()));
@@ -188,20 +183,22 @@ impl Tracer<'_> {
     }
 }
 
-fn note_member(runs_in: &mut HashMap<ObjectId, Vec<ObjectId>>, member: ObjectId, executable: ObjectId) {
-    let executables = runs_in.entry(member).or_default();
-    if executables.last() != Some(&executable) {
-        executables.push(executable);
-    }
-}
-
 fn reason(by: &By, name: &[u8]) -> Reason {
     match by {
         By::Needed => Reason::new(Evidence::Proven, Kind::Needed, escaped(name).to_string()),
         By::Interpreter => Reason::new(Evidence::Proven, Kind::Interpreter, escaped(name).to_string()),
         By::Preload => Reason::new(Evidence::Proven, Kind::Preload, PRELOAD_FILE),
         By::Variant => Reason::new(Evidence::Proven, Kind::Variant, "glibc-hwcaps"),
-        By::Dlopen(reason) => reason.clone(),
+        By::Dlopen(reason, _) => reason.clone(),
+    }
+}
+
+/// How badly a name was wanted; `None` when its absence is not worth a word.
+fn priority(by: &By) -> Option<Priority> {
+    match by {
+        By::Needed | By::Interpreter => Some(Priority::Required),
+        By::Preload | By::Variant => None,
+        By::Dlopen(_, priority) => *priority,
     }
 }
 

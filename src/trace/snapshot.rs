@@ -71,7 +71,11 @@ impl Trace {
             .collect();
         let (entries, suspected): (Vec<Entry>, Vec<Vec<Omission>>) = described?.into_iter().unzip();
         let mut dropped = self.dropped.clone();
-        dropped.extend(suspected.into_iter().flatten());
+        // A library that the object may load is listed as such.
+        let by_name = self.dropped.iter().filter(|omission| omission.reason.kind == Kind::Dlopen);
+        let by_name: HashSet<_> = by_name.map(|omission| (&omission.from, &omission.to)).collect();
+        let is_listed = |omission: &Omission| by_name.contains(&(&omission.from, &omission.to));
+        dropped.extend(suspected.into_iter().flatten().filter(|omission| !is_listed(omission)));
         for (path, why) in self.forbidden.iter().filter(|(path, _)| self.graph.contains(path)) {
             for (from, reason) in self.graph.reasons(path) {
                 dropped.insert(Omission { from, reason, to: Some(path.clone()), why: why.clone() });

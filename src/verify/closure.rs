@@ -17,7 +17,7 @@ use crate::resolve::glibc::Cache;
 use crate::resolve::store::Store;
 use crate::root::FileKind;
 use crate::text::count;
-use crate::trace::{Input, trace};
+use crate::trace::{Input, trace_kept};
 
 /// What the tracer says of a program that env(1) looks for.
 const ENV: &str = "env ";
@@ -26,7 +26,7 @@ const ENV: &str = "env ";
 pub(super) fn check(image: &Image<'_>, programs: &[Program], report: &mut Report) -> Result<(), VerifyError> {
     let targets = programs.iter().filter_map(|program| utf8(&program.target, report)).collect();
     let recipe = Recipe { trace: TraceOptions { targets, ..TraceOptions::default() }, ..Recipe::default() };
-    let trace = trace(Input {
+    let trace = trace_kept(Input {
         root: image.root,
         rules: image.rules,
         recipe: &recipe,

@@ -17,7 +17,7 @@ use crate::resolve::krtld::UNIX_64;
 use crate::resolve::store::Store;
 use crate::root::Root;
 use crate::text::count;
-use crate::trace::{Input, Trace, VERSION_STEP, trace};
+use crate::trace::{Input, Trace, VERSION_STEP, trace_kept};
 
 const INIT: &str = "/sbin/init";
 const PASSWD: &str = "/etc/passwd";
@@ -122,7 +122,7 @@ fn trace_again(image: &Image<'_>, targets: Vec<String>, is_zone: bool) -> Result
     };
     let input =
         Input { root: image.root, rules: image.rules, recipe: &recipe, rule_directories: &[], cache: Cache::AsItIs };
-    Ok(trace(input)?)
+    Ok(trace_kept(input)?)
 }
 
 /// What the runtime linker or the kernel prints (usr/src/cmd/sgs/rtld/common/rtld.msg, `MSG_SYS_OPEN` and `MSG_ERR_REJ_*`

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod damage;
+mod dlopen;
 mod fixture;
 mod links;
 mod musl;

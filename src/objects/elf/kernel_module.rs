@@ -25,7 +25,11 @@ pub(super) fn needed(reader: &Reader<'_>, header: &Header, context: Ctx) -> Resu
     }
 }
 
-fn section_headers(reader: &Reader<'_>, header: &Header, context: Ctx) -> Result<Vec<SectionHeader>, ElfError> {
+pub(super) fn section_headers(
+    reader: &Reader<'_>,
+    header: &Header,
+    context: Ctx,
+) -> Result<Vec<SectionHeader>, ElfError> {
     const FIELD: &str = "the section header table";
     let count = usize::from(header.e_shnum);
     if count == 0 {

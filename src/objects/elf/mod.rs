@@ -8,6 +8,8 @@ mod bindings;
 mod filter;
 mod globals;
 mod kernel_module;
+mod literals;
+mod note;
 mod reader;
 mod strings;
 mod symbols;
@@ -20,6 +22,7 @@ pub use symbols::SymbolScan;
 pub use version::{NeededVersion, VersionNeed};
 
 use super::Ranges;
+use super::dlopen::DlopenNotes;
 use filter::PositionFlags;
 use goblin::container::Ctx;
 use goblin::elf::dynamic::{self as dt, Dynamic as DynamicTable};
@@ -27,6 +30,7 @@ use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self, ProgramHeader};
 use reader::{Reader, Window};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use strings::Strings;
 
 /// A string of the object: a soname, a path, a version.
@@ -40,6 +44,8 @@ pub struct Elf {
     pub interpreter: Option<Name>,
     /// Absent in a static executable and in a relocatable object.
     pub dynamic: Option<Dynamic>,
+    /// What the authors say of the libraries that the code loads by name.
+    pub dlopen: DlopenNotes,
     /// What an illumos kernel module, a relocatable object without program headers, asks the kernel's linker for:
     /// `misc/usbser`. Linux modules keep such names elsewhere.
     pub module_needed: Vec<Name>,
@@ -83,6 +89,8 @@ pub struct Dynamic {
     pub versions_defined: Option<Vec<Name>>,
     /// Bit *n* is set when an undefined symbol matches pattern *n* of the [`SymbolScan`].
     pub imports: u64,
+    /// An undefined symbol is one of the functions that load a library by name, if the scan looks for them.
+    pub calls_dlopen: bool,
 }
 
 /// Why an object cannot be read.
@@ -131,6 +139,15 @@ impl Elf {
         globals::read(&Reader::new(bytes))
     }
 
+    /// Strings of the read-only data that may be names of libraries; read only on demand, because that takes reading
+    /// most of the file.
+    ///
+    /// # Errors
+    /// As [`Elf::read`].
+    pub fn library_names(bytes: &dyn Ranges) -> Result<BTreeSet<Name>, ElfError> {
+        literals::read(&Reader::new(bytes))
+    }
+
     /// `DT_NEEDED` names; none in a static object.
     pub fn needed(&self) -> &[Name] {
         self.dynamic.as_ref().map_or(&[], |d| &d.needed)
@@ -174,7 +191,8 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
     };
     if header.e_type == header::ET_REL {
         let module_needed = kernel_module::needed(reader, &header, context)?;
-        return Ok(Elf { identity, interpreter: None, dynamic: None, module_needed, is_cut_off: false });
+        let dlopen = DlopenNotes::default();
+        return Ok(Elf { identity, interpreter: None, dynamic: None, dlopen, module_needed, is_cut_off: false });
     }
     let segments = program_headers(reader, buffers, &header, context)?;
     let find = |kind| segments.iter().find(|segment| segment.p_type == kind);
@@ -186,12 +204,20 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
         }
         None => None,
     };
+    let mut dlopen = match header.e_type {
+        // The notes of a dead process are long, and about that process.
+        header::ET_CORE => DlopenNotes::default(),
+        _ => note::in_segments(reader, &buffers.head, &mut buffers.other, &segments, context),
+    };
     let dynamic = match find(program_header::PT_DYNAMIC) {
         Some(segment) => Some(read_dynamic(reader, buffers, &segments, segment, context, scan)?),
         None => None,
     };
+    if dlopen.is_empty() && dynamic.as_ref().is_some_and(|dynamic| dynamic.calls_dlopen) {
+        dlopen = note::in_section(reader, &header, context);
+    }
     let is_cut_off = segments.iter().any(|segment| segment.is_write() && lacks_last_page(segment, reader.size()));
-    Ok(Elf { identity, interpreter, dynamic, module_needed: Vec::new(), is_cut_off })
+    Ok(Elf { identity, interpreter, dynamic, dlopen, module_needed: Vec::new(), is_cut_off })
 }
 
 fn parse_header(head: &[u8]) -> Result<Header, ElfError> {
@@ -304,6 +330,7 @@ fn read_dynamic(
     if !candidates.is_empty() {
         let symbols = symbols::place(&table, segments).ok_or(ElfError::OutOfRange { field: "DT_SYMTAB" })?;
         dynamic.imports = symbols::imports(reader, other, symbols, &candidates, context, scan)?;
+        dynamic.calls_dlopen = scan.has_dlopen(dynamic.imports);
     }
     Ok(dynamic)
 }

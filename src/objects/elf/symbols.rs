@@ -28,7 +28,13 @@ pub struct SymbolScan {
     filter: Option<Filter>,
     /// Each as a whole name; compiled when a name first has to be looked at.
     patterns: Vec<(String, OnceLock<Regex>)>,
+    /// The bit of [`DLOPEN`], where that is looked for.
+    dlopen: u64,
 }
+
+/// Functions that load a library by a name that no entry of the object holds. The last one is glibc's own, of versions
+/// before 2.34.
+const DLOPEN: &str = "dlopen|dlmopen|__libc_dlopen_mode";
 
 /// Which strings may be, or have as their tail, a name that a pattern matches.
 #[derive(Debug)]
@@ -75,7 +81,26 @@ impl SymbolScan {
         Ok(SymbolScan {
             filter: Some(filter),
             patterns: patterns.iter().map(|p| (format!(r"(?s-u)\A(?:{p})\z"), OnceLock::new())).collect(),
+            dlopen: 0,
         })
+    }
+
+    /// [`SymbolScan::new`], which also looks for functions that load libraries by name:
+    /// [`Dynamic::calls_dlopen`](super::Dynamic::calls_dlopen).
+    ///
+    /// # Errors
+    /// As [`SymbolScan::new`].
+    ///
+    /// # Panics
+    /// With more than 63 patterns.
+    pub fn with_dlopen<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<SymbolScan, regex::Error> {
+        let scan = SymbolScan::new(patterns.into_iter().chain([DLOPEN]))?;
+        Ok(SymbolScan { dlopen: 1 << (scan.patterns.len() - 1), ..scan })
+    }
+
+    /// Whether the bits of the patterns that matched have the one of `dlopen` and its kin.
+    pub(super) fn has_dlopen(&self, imports: u64) -> bool {
+        imports & self.dlopen != 0
     }
 
     /// The strings of a table that a name of interest is the whole or the tail of, in the order of the table.

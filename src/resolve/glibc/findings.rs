@@ -1,7 +1,7 @@
 //! What the resolver has found out, in the order it did, each fact once however many processes show it.
 
 use super::places::PlaceId;
-use crate::reason::Reason;
+use crate::reason::{Priority, Reason};
 use crate::resolve::store::ObjectId;
 use crate::resolve::{Probe, Step};
 
@@ -34,8 +34,8 @@ pub enum By {
     Preload,
     /// A glibc-hwcaps variant of the referrer, which newer processors take instead.
     Variant,
-    /// By `dlopen`, for the reason that the caller gave.
-    Dlopen(Reason),
+    /// By `dlopen`, for the reason and with the priority of the request.
+    Dlopen(Reason, Option<Priority>),
 }
 
 /// A name that led nowhere.
@@ -65,6 +65,30 @@ pub struct VersionFailure {
 pub struct Request {
     /// Whose code calls `dlopen`: its search path counts.
     pub caller: ObjectId,
-    pub name: Box<[u8]>,
+    /// The first one that is there is loaded. Never empty.
+    pub names: Vec<Box<[u8]>>,
     pub reason: Reason,
+    /// `None` when the absence of all is not worth a word.
+    pub priority: Option<Priority>,
+}
+
+impl Request {
+    /// The names, for messages and as a name for what is missing: `libbpf.so.1 or libbpf.so.0`.
+    pub fn name(&self) -> Box<[u8]> {
+        self.names.join(&b" or "[..]).into()
+    }
+
+    pub(super) fn by(&self) -> By {
+        By::Dlopen(self.reason.clone(), self.priority)
+    }
+}
+
+/// Where a request would lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sought {
+    /// To what the process has already.
+    Loaded,
+    To(PlaceId),
+    /// Nowhere, with every place tried for any of its names.
+    Nowhere(Vec<Probe>),
 }

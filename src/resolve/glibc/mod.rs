@@ -35,7 +35,7 @@ mod search;
 mod tokens;
 mod versions;
 
-pub use findings::{Binding, By, Failure, Findings, Request, VersionFailure};
+pub use findings::{Binding, By, Failure, Findings, Request, Sought, VersionFailure};
 pub use places::{Place, PlaceId};
 
 use super::cpu::Cpu;
@@ -117,9 +117,29 @@ impl<'r> Glibc<'r> {
     ///
     /// Gives the objects of the process, the executable first; nothing for what is no ELF object.
     pub fn run(&mut self, executable: ObjectId, requests: &[Request]) -> Vec<ObjectId> {
-        let Some(elf) = self.places.store.object(executable).elf() else { return Vec::new() };
+        match self.process(executable, requests) {
+            Ok(mut process) => {
+                process.check_versions();
+                process.maps.iter().map(|map| map.object).collect()
+            }
+            Err(objects) => objects,
+        }
+    }
+
+    /// Where further requests would lead in the process of [`Glibc::run`], without bringing anything in; in the order
+    /// of the question. `None` where that is not known: the process is of another loader, or the caller is not in it.
+    pub fn look(&mut self, executable: ObjectId, requests: &[Request], further: &[&Request]) -> Vec<Option<Sought>> {
+        match self.process(executable, requests) {
+            Ok(mut process) => further.iter().map(|request| process.look(request)).collect(),
+            Err(_) => further.iter().map(|_| None).collect(),
+        }
+    }
+
+    /// The process of an executable, or the objects of one that has no loader of glibc.
+    fn process(&mut self, executable: ObjectId, requests: &[Request]) -> Result<Process<'_, 'r>, Vec<ObjectId>> {
+        let Some(elf) = self.places.store.object(executable).elf() else { return Err(Vec::new()) };
         if elf.dynamic.is_none() && elf.interpreter.is_none() {
-            return vec![executable];
+            return Err(vec![executable]);
         }
         let (identity, interpreter) = (elf.identity, elf.interpreter.clone());
         let loader = self.loader(interpreter.as_deref(), identity);
@@ -127,7 +147,7 @@ impl<'r> Glibc<'r> {
         if interpreter.is_some() {
             // Without its loader nothing can be said of what else the executable would find.
             if !process.load_interpreter() {
-                return vec![executable];
+                return Err(vec![executable]);
             }
             process.load_preloads();
         }
@@ -135,8 +155,7 @@ impl<'r> Glibc<'r> {
         for request in requests {
             process.load_request(request);
         }
-        process.check_versions();
-        process.maps.iter().map(|map| map.object).collect()
+        Ok(process)
     }
 
     /// Whether it has not been told that `name` led `referrer` to this place.
@@ -147,7 +166,7 @@ impl<'r> Glibc<'r> {
             By::Interpreter => 1,
             By::Preload => 2,
             By::Variant => 3,
-            By::Dlopen(reason) => {
+            By::Dlopen(reason, _) => {
                 let next = self.reasons.len() as u32;
                 N_PLAIN + *self.reasons.entry(reason.clone()).or_insert(next)
             }

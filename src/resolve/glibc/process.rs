@@ -3,7 +3,7 @@
 
 use super::accept::accept;
 use super::built_in;
-use super::findings::{Binding, By, Failure, Request};
+use super::findings::{Binding, By, Failure, Request, Sought};
 use super::loader::Loader;
 use super::needs::{Needs, SearchPath};
 use super::places::{NameId, PlaceId, Spot};
@@ -108,13 +108,48 @@ impl<'p, 'r> Process<'p, 'r> {
 
     /// What the code of a map asks for while it runs.
     pub fn load_request(&mut self, request: &Request) {
-        let Some(caller) = self.maps.iter().position(|map| map.object == request.caller) else { return };
-        let name = self.glibc.places.names.id(&request.name);
+        let Some(caller) = self.position(request.caller) else { return };
         let next = self.maps.len();
-        let answer = self.bring(caller, name);
-        self.tell(caller, name, &By::Dlopen(request.reason.clone()), answer);
-        self.load_variants(caller, name, answer);
-        self.load_needed(next);
+        for text in &request.names {
+            let name = self.glibc.places.names.id(text);
+            let answer = self.bring(caller, name);
+            if answer.place != PlaceId::NOWHERE {
+                self.tell(caller, name, &request.by(), answer);
+                self.load_variants(caller, name, answer);
+                return self.load_needed(next);
+            }
+        }
+        let name = request.name();
+        let id = self.glibc.places.names.id(&name);
+        if self.glibc.is_new(request.caller, id, &request.by(), PlaceId::NOWHERE) {
+            let probes = self.explain_request(caller, request);
+            let (referrer, executable, by) = (request.caller, self.maps[0].object, request.by());
+            self.glibc.findings.missing.push(Failure { referrer, executable, name, by, probes });
+        }
+    }
+
+    /// Where a request would lead; `None` when the caller is not in the process.
+    pub fn look(&mut self, request: &Request) -> Option<Sought> {
+        let caller = self.position(request.caller)?;
+        for text in &request.names {
+            let name = self.glibc.places.names.id(text);
+            if self.glibc.loaded.position(name).is_some() {
+                return Some(Sought::Loaded);
+            }
+            if let Some((place, _)) = self.search(caller, name) {
+                return Some(Sought::To(place));
+            }
+        }
+        Some(Sought::Nowhere(self.explain_request(caller, request)))
+    }
+
+    fn position(&self, object: ObjectId) -> Option<usize> {
+        self.maps.iter().position(|map| map.object == object)
+    }
+
+    fn explain_request(&mut self, caller: usize, request: &Request) -> Vec<Probe> {
+        let names: Vec<NameId> = request.names.iter().map(|name| self.glibc.places.names.id(name)).collect();
+        names.into_iter().flat_map(|name| self.explain(caller, name)).collect()
     }
 
     /// Brings what `referrer` calls `name` into the process, if it is not there already.

@@ -13,6 +13,7 @@
 mod config;
 mod tokens;
 
+use super::glibc::Request;
 use super::store::{Facts, Object, ObjectId, Store};
 use super::{Outcome, Probe, Step};
 use crate::objects::elf::{Elf, ElfError, FilterKind, Identity, Name};
@@ -133,10 +134,19 @@ impl Illumos {
     }
 
     /// A library that an object asks for while it runs: searched like one it needs (dlopen(3C)).
-    pub fn request(&mut self, store: &mut Store<'_>, caller: ObjectId, name: &[u8]) -> Option<Arc<Answer>> {
-        let object = store.object(caller);
-        let (path, elf) = (object.path.clone(), object.elf()?.clone());
-        Some(self.search(store, &path, &elf, name))
+    pub fn request(&mut self, store: &mut Store<'_>, request: &Request) -> Arc<Answer> {
+        let object = store.object(request.caller);
+        let path = object.path.clone();
+        let Some(elf) = object.elf().cloned() else { return Arc::new(Answer::Missing(Vec::new())) };
+        let mut tried = Vec::new();
+        for name in &request.names {
+            let answer = self.search(store, &path, &elf, name);
+            match &*answer {
+                Answer::Found { .. } => return answer,
+                Answer::Missing(probes) => tried.extend(probes.iter().cloned()),
+            }
+        }
+        Arc::new(Answer::Missing(tried))
     }
 
     /// As [`Illumos::search`], with every object of a capability directory.

@@ -17,10 +17,11 @@ fn library() -> &'static [u8] {
 }
 
 fn scan() -> SymbolScan {
-    SymbolScan::new(["malloc", "dlopen", "__.*_finite", "_dl_x86_get_cpu_features"]).unwrap()
+    SymbolScan::with_dlopen(["malloc", "__.*_finite", "_dl_x86_get_cpu_features"]).unwrap()
 }
 
 fn read(bytes: &[u8]) -> Result<Elf, ElfError> {
+    let _ = Elf::library_names(&bytes);
     Elf::read(&bytes, &scan())
 }
 

@@ -355,7 +355,7 @@ fn dlopen_searches_for_the_executable_and_not_for_its_caller() {
         let mut read = |path: &str| store.read(&root.lookup_spelled(path.as_bytes()).unwrap());
         let (executable, caller) = (read(INIT), read("/lib/liba.so"));
         let reason = Reason::new(Evidence::Rule, Kind::Rule, "plugin");
-        let request = Request { caller, name: b"plugin.so"[..].into(), reason };
+        let request = Request { caller, names: vec![b"plugin.so"[..].into()], reason, priority: None };
         let process = Musl::default().run(&mut store, executable, &[request]);
         assert_eq!(process.missing.is_empty(), is_found);
         let opened = process.maps.iter().map(|map| &map.name[..]).any(|name| name == b"/app/plugin.so");

@@ -1,0 +1,124 @@
+//! Names of libraries among the strings of an object: what its code may call `dlopen` with.
+//!
+//! Compilers put literals into memory that is only read, so segments that can be written are left out; so are the
+//! interpreter's name and the dynamic string table, whose names the loader reads and not the code.
+
+use super::reader::{Reader, Window};
+use super::{Buffers, ElfError, Name, context, file_offset, parse_dynamic, parse_header, program_headers};
+use crate::objects::dlopen::{LONGEST, library_names};
+use goblin::elf::dynamic::{DT_STRSZ, DT_STRTAB};
+use goblin::elf::program_header::{PF_W, PT_DYNAMIC, PT_INTERP, PT_LOAD, ProgramHeader};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// How much is searched at a time, in bytes.
+const PIECE: u64 = 1 << 20;
+
+/// A name is at most two of [`LONGEST`] long. One that begins in the first of these bytes of a piece was seen in the
+/// piece before, with what is before it.
+const OVERLAP: u64 = 4 * LONGEST as u64;
+
+pub(super) fn read(reader: &Reader<'_>) -> Result<BTreeSet<Name>, ElfError> {
+    let mut buffers = Buffers::new();
+    reader.head(&mut buffers.head)?;
+    let header = parse_header(buffers.head.bytes())?;
+    let context = context(&header)?;
+    let segments = program_headers(reader, &mut buffers, &header, context)?;
+    let mut not_literal: Vec<Range<u64>> = Vec::new();
+    for segment in &segments {
+        match segment.p_type {
+            PT_INTERP => not_literal.push(extent(segment)),
+            PT_DYNAMIC => {
+                let place = (segment.p_offset, segment.p_filesz);
+                let table = parse_dynamic(reader.read(&mut buffers.other, place, "PT_DYNAMIC")?, context)?;
+                let value = |tag| table.iter().find(|entry| entry.d_tag == tag).map(|entry| entry.d_val);
+                if let (Some(start), Some(size)) =
+                    (value(DT_STRTAB).and_then(|address| file_offset(&segments, address)), value(DT_STRSZ))
+                {
+                    not_literal.push(start..start.saturating_add(size));
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut names = BTreeSet::new();
+    let read_only = segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_W == 0);
+    for stretch in united(read_only.map(extent).collect()) {
+        search(reader, stretch, PIECE, |at, name| {
+            if !not_literal.iter().any(|range| range.contains(&at)) {
+                names.insert(name.into());
+            }
+        })?;
+    }
+    Ok(names)
+}
+
+/// Searches a stretch of the file in pieces; `found` gets the offset of each name.
+fn search(
+    reader: &Reader<'_>,
+    Range { start, end }: Range<u64>,
+    piece: u64,
+    mut found: impl FnMut(u64, &[u8]),
+) -> Result<(), ElfError> {
+    let mut window = Window::default();
+    let mut at = start;
+    while at < end {
+        let length = piece.min(end - at);
+        let unseen = if at == start { 0 } else { LONGEST };
+        let bytes = reader.read(&mut window, (at, length), "PT_LOAD")?;
+        library_names(bytes, |index, name| {
+            if index >= unseen {
+                found(at + index as u64, name);
+            }
+        });
+        at += if length < piece { length } else { piece - OVERLAP };
+    }
+    Ok(())
+}
+
+/// The same bytes without overlaps, so that nothing is searched twice.
+fn united(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut united: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match united.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => united.push(range),
+        }
+    }
+    united
+}
+
+/// Where in the file a segment is; what is beyond the end of the file is found out by reading it.
+fn extent(segment: &ProgramHeader) -> Range<u64> {
+    segment.p_offset..segment.p_offset.saturating_add(segment.p_filesz)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_several_segments_have_are_searched_once() {
+        assert_eq!(united(vec![5..9, 0..3, 2..4, 9..9, 20..21, 6..7]), [0..4, 5..9, 20..21]);
+    }
+
+    #[test]
+    fn names_are_found_whatever_the_pieces() {
+        let filler = [&b"%"[..], &vec![b'x'; 700], b"\0"].concat().repeat(9);
+        let bytes = [&b"liba.so\0"[..], &filler, b"libb.so.1\0cannot load libc.so\0", &filler, b"/x/d.so\0"].concat();
+        let whole = |piece| {
+            let mut names = BTreeSet::new();
+            search(&Reader::new(&&bytes[..]), 0..bytes.len() as u64, piece, |at, name| {
+                names.insert((at as usize, String::from_utf8_lossy(name).into_owned()));
+            })
+            .unwrap();
+            names
+        };
+        let expected = whole(1 << 20);
+        assert_eq!(expected.iter().map(|(_, name)| &name[..]).collect::<Vec<_>>(), ["liba.so", "libb.so.1", "/x/d.so"]);
+        for piece in (OVERLAP + 1..OVERLAP + 1600).step_by(7).chain([bytes.len() as u64]) {
+            assert_eq!(whole(piece), expected, "{piece}");
+        }
+    }
+}
