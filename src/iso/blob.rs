@@ -5,7 +5,7 @@
 
 use super::ReadError;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -119,6 +119,28 @@ impl Blob {
             ReadError::damaged(structure, problem)
         })?;
         slice.read().map_err(|source| ReadError::Io { structure, source })
+    }
+}
+
+/// Reads a blob from its beginning.
+pub(crate) struct BlobReader<'a> {
+    blob: &'a Blob,
+    position: u64,
+}
+
+impl<'a> BlobReader<'a> {
+    pub(crate) fn new(blob: &'a Blob) -> BlobReader<'a> {
+        BlobReader { blob, position: 0 }
+    }
+}
+
+impl Read for BlobReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.blob.len() - self.position;
+        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        self.blob.read_exact_at(self.position, &mut buffer[..room])?;
+        self.position += room as u64;
+        Ok(room)
     }
 }
 

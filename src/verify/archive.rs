@@ -6,7 +6,7 @@
 use super::members::{Finished, Job, Members};
 use super::tree::Tree;
 use super::{Component, Finding, Report, Severity, VerifyError};
-use crate::iso::Blob;
+use crate::iso::{Blob, BlobReader};
 use crate::pack::Compression;
 use crate::pack::cpio::read::{self, Segment};
 use crate::pack::cpio::{Problem, ReadError};
@@ -83,28 +83,6 @@ impl Archive {
             whole = Box::new(whole.chain(reader).chain(io::repeat(0).take(padding)));
         }
         BufReader::with_capacity(BUFFER, whole)
-    }
-}
-
-/// Reads a blob from its beginning.
-pub(super) struct BlobReader<'a> {
-    blob: &'a Blob,
-    position: u64,
-}
-
-impl<'a> BlobReader<'a> {
-    pub(super) fn new(blob: &'a Blob) -> BlobReader<'a> {
-        BlobReader { blob, position: 0 }
-    }
-}
-
-impl Read for BlobReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.blob.len() - self.position;
-        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        self.blob.read_exact_at(self.position, &mut buffer[..room])?;
-        self.position += room as u64;
-        Ok(room)
     }
 }
 

@@ -67,6 +67,8 @@ pub enum Subject {
     /// An initramfs, which is cpio archives one behind the other, or a tar archive; compressed or not.
     Archive,
     Directory,
+    /// What a TFTP server gives to machines that start illumos from the network.
+    NetworkTree,
 }
 
 /// Something that was looked at.
@@ -176,8 +178,15 @@ pub fn verify_as(
 ) -> Result<Verdict, VerifyError> {
     let system = system.or_else(|| manifest.map(|manifest| manifest.system));
     let mut report = Report::default();
-    let subject = Subject::of(path)?;
+    let subject = Subject::of(path, system)?;
     let least_ram_mib = match subject {
+        Subject::NetworkTree => {
+            let failed = |source| VerifyError::Read { path: path.to_owned(), source };
+            let directory = Root::open(path).map_err(failed)?;
+            let start = illumos_iso::follow_tree(&directory, &mut report).map_err(failed)?;
+            verify_illumos_start(start, manifest, rules, &mut report)?;
+            None
+        }
         Subject::Directory => {
             let root = Root::open(path).map_err(|source| VerifyError::Read { path: path.to_owned(), source })?;
             verify_directory(&root, system, manifest, rules, &mut report)?;
@@ -195,7 +204,8 @@ pub fn verify_as(
         }
         Subject::Iso => match IsoImage::new(open(path)?) {
             Ok(image) if is_illumos(&image, system) => {
-                verify_illumos_iso(&image, manifest, rules, &mut report)?;
+                let start = illumos_iso::follow(&image, &mut report);
+                verify_illumos_start(start, manifest, rules, &mut report)?;
                 None
             }
             Ok(image) => {
@@ -221,14 +231,14 @@ fn is_illumos(image: &IsoImage, system: Option<System>) -> bool {
     system.map_or_else(|| illumos_iso::is_illumos(image), |system| system == System::Illumos)
 }
 
-/// The chain of the loaders, then what the archive holds, as in a directory.
-fn verify_illumos_iso(
-    image: &IsoImage,
+/// What the archive holds that the loaders hand over, as in a directory.
+fn verify_illumos_start(
+    start: Option<illumos_iso::Start>,
     manifest: Option<&Manifest>,
     rules: &RuleSet,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
-    let Some(start) = illumos_iso::follow(image, report) else { return Ok(()) };
+    let Some(start) = start else { return Ok(()) };
     if start.is_ufs {
         let message = "what is in the boot archive was not checked: UFS is not read";
         report.find(Finding::new(Severity::Warning, Component::Image, message));
@@ -327,10 +337,11 @@ fn open(path: &Path) -> Result<Blob, VerifyError> {
 impl Subject {
     /// Tells by the content: a CD has `CD001` in sector 16, an initramfs begins with a magic number that the kernel
     /// knows or with zeros before one.
-    fn of(path: &Path) -> Result<Subject, VerifyError> {
+    fn of(path: &Path, system: Option<System>) -> Result<Subject, VerifyError> {
         let failed = |source| VerifyError::Read { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(failed)?.is_dir() {
-            return Ok(Subject::Directory);
+            let is_tree = system != Some(System::Linux) && illumos_iso::is_tree(&Root::open(path).map_err(failed)?);
+            return Ok(if is_tree { Subject::NetworkTree } else { Subject::Directory });
         }
         let image = open(path)?;
         let starts_at = |offset: u64, magic: &[u8]| {

@@ -6,7 +6,7 @@ use crate::command::{minroot, recipe, repository, succeed, text};
 use crate::model_root::{generator::Year, shared};
 use crate::support::{hex, run, scratch, tool};
 use minroot::iso::eltorito::info_table_is_right;
-use minroot::iso::illumos::{IllumosIso, IllumosLoader, write_illumos_iso};
+use minroot::iso::illumos::{IllumosImage, IllumosLoader, write_illumos_iso};
 use minroot::iso::{Blob, IsoImage};
 use minroot::path::RootPath;
 use minroot::recipe::ForthFiles;
@@ -60,16 +60,16 @@ fn loader_root() -> tempfile::TempDir {
 fn iso_of(root: &Path, kernels: &[&str], forth: ForthFiles) -> (tempfile::TempDir, PathBuf) {
     let directory = scratch();
     let file = directory.path().join("out.iso");
-    let iso = IllumosIso {
+    let loader = IllumosLoader::find(&Root::open(root).unwrap(), forth).unwrap();
+    let image = IllumosImage {
         kernels: kernels.iter().map(|name| (path(name), Blob::from_bytes(name.as_bytes()))).collect(),
         archive: Blob::from_bytes(vec![0xa7; 100_001]),
         sha1: [0xab; 20],
         kernel_args: "-v -B console=ttya".to_owned(),
         label: "MINROOT".to_owned(),
-        loader: IllumosLoader::find(&Root::open(root).unwrap(), forth).unwrap(),
         epoch: EPOCH,
     };
-    let report = write_illumos_iso(&iso, &file).unwrap();
+    let report = write_illumos_iso(&image, &loader, &file).unwrap();
     assert_eq!(fs::metadata(&file).unwrap().len(), report.total());
     (directory, file)
 }

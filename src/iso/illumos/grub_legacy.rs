@@ -8,6 +8,8 @@ use crate::path::RootPath;
 use crate::resolve::krtld::{UNIX_32, UNIX_64};
 
 pub const STAGE2: &str = "/boot/grub/stage2_eltorito";
+/// The same for machines that start from the network.
+pub const PXEGRUB: &str = "/boot/grub/pxegrub";
 pub const MENU: &str = "/boot/grub/menu.lst";
 
 /// The menu, with one entry that starts at once; `archive` is the name of the archive on the ISO.
