@@ -4,9 +4,7 @@ use super::args::{Compress, Iso, Pack, Pxe};
 use super::why::read_manifest;
 use super::{Outcome, report, setting};
 use crate::iso::illumos::pxe::{PxeLoader, write_pxe_tree};
-use crate::iso::illumos::{
-    IllumosImage, IllumosLoader, IllumosLoaderError, hash_file as sha1_text, write_illumos_iso,
-};
+use crate::iso::illumos::{IllumosImage, IllumosLoader, IllumosLoaderError, hash_file as sha1_text, write_illumos_iso};
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
 use crate::manifest::{Content, Manifest};
 use crate::output::{self, directory_of};

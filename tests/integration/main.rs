@@ -10,6 +10,8 @@ mod illumos_chain;
 mod illumos_iso;
 mod illumos_packages;
 mod illumos_products;
+mod illumos_pxe;
+mod illumos_stub;
 mod init;
 mod iso;
 mod iso_boot;

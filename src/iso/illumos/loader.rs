@@ -158,7 +158,9 @@ impl IllumosLoaderError {
     /// Which package to add, in both families of names.
     pub fn hint(&self) -> Option<String> {
         match self {
-            IllumosLoaderError::None | IllumosLoaderError::NoneForNetwork => Some(format!("{LOADER_PACKAGE}, or GRUB ({GRUB_PACKAGE})")),
+            IllumosLoaderError::None | IllumosLoaderError::NoneForNetwork => {
+                Some(format!("{LOADER_PACKAGE}, or GRUB ({GRUB_PACKAGE})"))
+            }
             IllumosLoaderError::Incomplete(_) | IllumosLoaderError::Script(IncludesError::Missing { .. }) => {
                 Some(LOADER_PACKAGE.to_owned())
             }

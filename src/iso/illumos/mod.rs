@@ -113,7 +113,8 @@ impl IllumosImage {
 
     /// The kernels and the archive with its digest, each with every name that a loader can ask for.
     fn platform(&self, archives: &[RootPath]) -> Vec<(Vec<RootPath>, Blob)> {
-        let mut files: Vec<_> = self.kernels.iter().map(|(name, kernel)| (vec![name.clone()], kernel.clone())).collect();
+        let mut files: Vec<_> =
+            self.kernels.iter().map(|(name, kernel)| (vec![name.clone()], kernel.clone())).collect();
         for (suffix, blob) in [("", self.archive.clone()), (".hash", text(hash_file(&self.sha1)))] {
             files.push((archives.iter().map(|archive| path(&format!("{archive}{suffix}"))).collect(), blob));
         }

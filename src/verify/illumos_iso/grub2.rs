@@ -28,7 +28,9 @@ struct Block {
 pub(super) fn run(files: &Files<'_>) -> Attempt {
     let Some(path) = config(files) else {
         let mut attempt = Attempt::new(Component::Grub, CONFIGS[0]);
-        attempt.find(prevents("GRUB shows its prompt `grub>`").hint(format!("there is no grub.cfg on {}", files.medium())));
+        attempt.find(
+            prevents("GRUB shows its prompt `grub>`").hint(format!("there is no grub.cfg on {}", files.medium())),
+        );
         return attempt;
     };
     let mut attempt = Attempt::new(Component::Grub, path);

@@ -124,7 +124,10 @@ impl<'f, 'i> Loader<'f, 'i> {
             if !optional {
                 let message = format!("can't open '{path}': No such file or directory");
                 let finding = prevents(message).at(if from.is_empty() { SCRIPT } else { from });
-                self.find(finding.hint(format!("the loader stops at its prompt `ok`; put the file on {}", self.files.medium())));
+                self.find(
+                    finding
+                        .hint(format!("the loader stops at its prompt `ok`; put the file on {}", self.files.medium())),
+                );
             }
             return;
         };
