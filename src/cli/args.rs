@@ -195,7 +195,10 @@ pub struct Packed {
 pub struct Pack {
     #[command(flatten)]
     pub packed: Packed,
-    /// cpio, tar, ufs or dir [default: ufs for illumos, cpio for Linux].
+    /// cpio, odc, tar, ufs or dir [default: ufs for illumos, cpio for Linux].
+    ///
+    /// odc is the old portable form of cpio. illumos can load its kernel modules from it, but cannot mount it: it is for
+    /// systems whose root file system is of ZFS or NFS.
     #[arg(long)]
     pub format: Option<Format>,
     #[command(flatten)]

@@ -281,13 +281,13 @@ fn contents<'r>(root: &'r Root, recipe: &Recipe) -> Contents<'r> {
 
 /// The flag, else the recipe's choice for what a machine boots, else what suits the format.
 fn compression(format: Format, compress: &Compress, boot: &BootOptions) -> anyhow::Result<Compression> {
-    let boots = matches!(format, Format::Cpio | Format::Ufs);
+    let boots = matches!(format, Format::Cpio | Format::Odc | Format::Ufs);
     match (compress.compress, boot.compress.as_ref().filter(|_| boots)) {
         (Some(compression), _) => Ok(compression),
         (None, Some(name)) => Ok(name.parse()?),
         (None, None) => Ok(match format {
             Format::Cpio => Compression::Zstd,
-            Format::Ufs => Compression::Gzip,
+            Format::Ufs | Format::Odc => Compression::Gzip,
             Format::Tar | Format::Dir => Compression::None,
         }),
     }

@@ -25,6 +25,7 @@ mod isolinux;
 mod json;
 mod members;
 mod modules;
+mod odc;
 mod pe;
 mod plan;
 mod ram;
@@ -64,7 +65,8 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Iso,
-    /// An initramfs, which is cpio archives one behind the other, or a tar archive; compressed or not.
+    /// An initramfs, which is cpio archives one behind the other, a tar archive, or of illumos one of cpio in its old
+    /// form; compressed or not.
     Archive,
     Directory,
     /// What a TFTP server gives to machines that start illumos from the network.
@@ -195,7 +197,14 @@ pub fn verify_as(
         Subject::Archive => {
             let archive = Archive::new(vec![open(path)?]);
             if tar::is_tar(&archive) {
-                verify_tar(&archive, system, manifest, rules, &mut report)?;
+                let unpacked = tar::unpack(&archive, manifest.is_some(), &mut report)?;
+                verify_unpacked(unpacked, system, manifest, rules, &mut report)?;
+                return Ok(report.verdict(subject, None));
+            }
+            // Linux has words of its own for it.
+            if system == Some(System::Illumos) && odc::is_odc(&archive) {
+                let unpacked = odc::unpack(&archive, manifest.is_some(), &mut report)?;
+                verify_unpacked(unpacked, system, manifest, rules, &mut report)?;
                 return Ok(report.verdict(subject, None));
             }
             let kernel_args = manifest.and_then(|m| m.boot.as_ref()).map(|boot| &boot.kernel_args[..]);
@@ -245,7 +254,11 @@ fn verify_illumos_start(
         return Ok(());
     }
     let archive = Archive::new(vec![start.archive.clone()]);
-    let unpacked = archive::unpack(&archive, manifest.is_some(), report)?;
+    let unpacked = if odc::is_odc(&archive) {
+        odc::unpack(&archive, manifest.is_some(), report)?
+    } else {
+        archive::unpack(&archive, manifest.is_some(), report)?
+    };
     let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
     if let Some(manifest) = manifest {
         contents::compare(&tree, manifest, contents::Owners::Recorded, report);
@@ -295,15 +308,15 @@ fn verify_directory(
     verify_tree(root, &tree, system, manifest, rules, report)
 }
 
-/// A tree of files that is nobody's boot archive: a container's, a zone's, what a compiler needs.
-fn verify_tar(
-    archive: &Archive,
+/// What an archive held that no loader of Linux starts: a container, a zone, what a compiler needs, a boot archive of
+/// illumos. `None` is one that could not be unpacked.
+fn verify_unpacked(
+    unpacked: Option<archive::Unpacked>,
     system: Option<System>,
     manifest: Option<&Manifest>,
     rules: &RuleSet,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
-    let unpacked = tar::unpack(archive, manifest.is_some(), report)?;
     let Some(archive::Unpacked { directory, tree, metadata, .. }) = unpacked else { return Ok(()) };
     if let Some(manifest) = manifest {
         contents::compare(&tree, manifest, contents::Owners::Recorded, report);

@@ -64,7 +64,8 @@ pub(super) fn unpack(archive: &Archive, digests: bool, report: &mut Report) -> R
     Ok(Some(Unpacked { directory, metadata: tree.metadata(), tree, segments: Vec::new() }))
 }
 
-fn open(archive: &Archive) -> io::Result<(Compression, Box<dyn Read + '_>)> {
+/// The compression of an archive, and what it unpacks to.
+pub(super) fn open(archive: &Archive) -> io::Result<(Compression, Box<dyn Read + '_>)> {
     let mut input = archive.reader();
     let compression = Compression::detect(input.fill_buf()?).unwrap_or(Compression::None);
     Ok((compression, decoder(compression, input)?))
