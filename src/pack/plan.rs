@@ -252,7 +252,9 @@ mod tests {
     fn what_odc_cannot_count_is_refused_with_its_path() {
         let owned = |uid, gid| Entry { uid, gid, ..file("/f", b"") };
         let device = |major, minor| entry("/z", Content::Char { major, minor });
-        assert!(plan(&manifest(vec![large((8 << 30) - 1), owned(0o777_777, 0), device(1023, 255)]), Format::Odc).is_ok());
+        assert!(
+            plan(&manifest(vec![large((8 << 30) - 1), owned(0o777_777, 0), device(1023, 255)]), Format::Odc).is_ok()
+        );
         for (entry, expected) in [
             (large(8 << 30), "8589934592"),
             (owned(0o1_000_000, 0), "262144:0"),

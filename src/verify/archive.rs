@@ -192,6 +192,10 @@ fn unpacking_failed(archive: &Archive, error: &ReadError) -> Finding {
         (Some(words), None) => (format!("Initramfs unpacking failed: {words}"), format!("{error}: {}", error.problem)),
         (None, _) => (format!("Initramfs unpacking failed: {}", error.problem), error.to_string()),
     };
+    let hint = match error.problem {
+        Problem::OldFormat => hint + "; as a boot archive of illumos it is checked with `--system illumos`",
+        _ => hint,
+    };
     Finding::new(Severity::PreventsStart, Component::Kernel, message).hint(hint)
 }
 
