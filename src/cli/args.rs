@@ -40,6 +40,10 @@ pub enum Command {
     Pack(Pack),
     /// Write a bootable ISO for BIOS and UEFI, CD and disk.
     Iso(Iso),
+    /// Write a directory that a TFTP server gives to machines that start from the network (illumos).
+    ///
+    /// README.txt in it says how to serve it: the DHCP options, and a configuration for dnsmasq.
+    Pxe(Pxe),
     /// Read a finished ISO, archive or directory again: would it start?
     Verify(Verify),
     /// Start an ISO under QEMU and check it as the recipe says.
@@ -199,7 +203,10 @@ pub struct Packed {
 pub struct Pack {
     #[command(flatten)]
     pub packed: Packed,
-    /// cpio, tar, ufs or dir [default: ufs for illumos, cpio for Linux].
+    /// cpio, odc, tar, ufs or dir [default: ufs for illumos, cpio for Linux].
+    ///
+    /// odc is the old portable form of cpio. illumos can load its kernel modules from it, but cannot mount it: it is for
+    /// systems whose root file system is of ZFS or NFS.
     #[arg(long)]
     pub format: Option<Format>,
     #[command(flatten)]
@@ -227,8 +234,19 @@ pub struct Iso {
 }
 
 #[derive(Debug, Args)]
+pub struct Pxe {
+    #[command(flatten)]
+    pub packed: Packed,
+    #[command(flatten)]
+    pub compress: Compress,
+    /// The directory to write, which must be absent or empty.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub struct Verify {
-    /// An ISO, an archive or a directory.
+    /// An ISO, an archive, a directory, or what `pxe` wrote.
     pub image: PathBuf,
     /// The manifest it was made from.
     #[arg(short, long, value_name = "FILE")]
@@ -303,9 +321,12 @@ pub struct Build {
     pub inputs: Inputs,
     #[command(flatten)]
     pub compress: Compress,
-    /// The ISO to write.
-    #[arg(short, long, value_name = "FILE")]
+    /// The ISO to write; with --pxe, the directory.
+    #[arg(short, long, value_name = "FILE|DIR")]
     pub output: PathBuf,
+    /// Make a directory for machines that start from the network, as `pxe` does, instead of an ISO.
+    #[arg(long, conflicts_with = "boot")]
+    pub pxe: bool,
     /// Write the manifest too.
     #[arg(short, long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,

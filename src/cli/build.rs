@@ -1,4 +1,4 @@
-//! `minroot build`: everything from packages to an ISO that has been read back.
+//! `minroot build`: everything from packages to an ISO, or a tree for the network, that has been read back.
 
 use super::args::Build;
 use super::setting::Setting;
@@ -8,7 +8,11 @@ use crate::manifest::json;
 use anyhow::Context;
 
 pub fn run(options: &Build) -> anyhow::Result<Outcome> {
-    images::check_writable(&options.output)?;
+    if options.pxe {
+        images::check_directory(&options.output)?;
+    } else {
+        images::check_writable(&options.output)?;
+    }
     let setting = Setting::new(&options.inputs)?;
     let traced = trace::trace(&setting)?;
     let manifest = trace::manifest(&setting, &traced)?;
@@ -17,18 +21,20 @@ pub fn run(options: &Build) -> anyhow::Result<Outcome> {
         report::write_output(path, |out| json::write(&manifest, out))
             .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
+    let what = if options.pxe { "tree" } else { "ISO" };
     if report::missing(manifest.missing.iter()) {
-        report::note("no ISO is written, because what is missing is required");
+        report::note(&format!("no {what} is written, because what is missing is required"));
         return Ok(Outcome::No);
     }
     if trace::is_doubtful(&setting, &traced) {
-        report::note("no ISO is written, because of --strict");
+        report::note(&format!("no {what} is written, because of --strict"));
         return Ok(Outcome::No);
     }
-    let (packed, written) =
-        images::write_iso(&manifest, &setting.root, &setting.recipe, &options.compress, &options.output)?;
+    let write = if options.pxe { images::write_pxe } else { images::write_iso };
+    let tell = if options.pxe { images::tell_pxe } else { images::tell_iso };
+    let (packed, written) = write(&manifest, &setting.root, &setting.recipe, &options.compress, &options.output)?;
     images::tell_packed(&packed);
-    images::tell_iso(&written);
+    tell(&written);
     if !verify::check(&options.output, Some(&manifest), &setting.rules)? {
         return Ok(Outcome::No);
     }
@@ -37,7 +43,7 @@ pub fn run(options: &Build) -> anyhow::Result<Outcome> {
     if options.boot {
         return boot::start(&options.output, &setting.recipe, &options.machine, least, false);
     }
-    if let Err(error) = is_available() {
+    if let (false, Err(error)) = (options.pxe, is_available()) {
         report::note(&format!("{error}; {}", error.hint().unwrap_or_default()));
     }
     Ok(Outcome::Done)

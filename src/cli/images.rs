@@ -1,9 +1,10 @@
-//! `minroot pack` and `minroot iso`: from a manifest and its root to an archive, and to an ISO around it.
+//! `minroot pack`, `minroot iso` and `minroot pxe`: from a manifest and its root to an archive, and to what starts it.
 
-use super::args::{Compress, Iso, Pack};
+use super::args::{Compress, Iso, Pack, Pxe};
 use super::why::read_manifest;
 use super::{Outcome, report, setting};
-use crate::iso::illumos::{IllumosIso, IllumosLoader, hash_file as sha1_text, write_illumos_iso};
+use crate::iso::illumos::pxe::{PxeLoader, write_pxe_tree};
+use crate::iso::illumos::{IllumosImage, IllumosLoader, IllumosLoaderError, hash_file as sha1_text, write_illumos_iso};
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
 use crate::manifest::{Content, Manifest};
 use crate::output::{self, directory_of};
@@ -85,6 +86,22 @@ pub fn iso(options: &Iso) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+pub fn pxe(options: &Pxe) -> anyhow::Result<Outcome> {
+    check_directory(&options.output)?;
+    let manifest = read_manifest(&options.packed.manifest)?;
+    let root = setting::open_root(&options.packed.root)?;
+    let recipe = Recipe::load(&options.packed.recipes)?;
+    let (packed, written) = write_pxe(&manifest, &root, &recipe, &options.compress, &options.output)?;
+    tell_packed(&packed);
+    tell_pxe(&written);
+    Ok(Outcome::Done)
+}
+
+/// Tells before the work, and not after it, that a directory cannot be made.
+pub fn check_directory(tree: &Path) -> anyhow::Result<()> {
+    output::begin_directory(tree).map(drop).with_context(|| format!("cannot write `{}`", tree.display()))
+}
+
 /// Tells before the work, and not after it, that an ISO cannot be written.
 pub fn check_writable(iso: &Path) -> anyhow::Result<()> {
     let tried = output::begin(iso).with_context(|| format!("cannot write `{}`", iso.display()));
@@ -117,24 +134,56 @@ fn write_iso_of_illumos(
     compress: &Compress,
     output: &Path,
 ) -> anyhow::Result<(PackReport, IsoReport)> {
+    let loader = IllumosLoader::find(root, recipe.boot.forth.unwrap_or_default()).map_err(loader_hinted)?;
+    let (packed, image) = illumos_image(manifest, root, recipe, compress, output)?;
+    let written = write_illumos_iso(&image, &loader, output)?;
+    Ok((packed, written))
+}
+
+/// Packs the manifest's files and writes the tree for the network around the archive.
+pub fn write_pxe(
+    manifest: &Manifest,
+    root: &Root,
+    recipe: &Recipe,
+    compress: &Compress,
+    output: &Path,
+) -> anyhow::Result<(PackReport, IsoReport)> {
+    if manifest.system == System::Linux {
+        let error = anyhow::anyhow!("a tree for the network is made of illumos only, and the manifest is of Linux");
+        let hint = "pack an initramfs, and give it with the kernel to the network boot program of your choice";
+        return Err(report::with_hint(error, hint));
+    }
+    let loader = PxeLoader::find(root, recipe.boot.forth.unwrap_or_default()).map_err(loader_hinted)?;
+    let (packed, image) = illumos_image(manifest, root, recipe, compress, output)?;
+    let written = write_pxe_tree(&image, &loader, output)?;
+    Ok((packed, written))
+}
+
+fn loader_hinted(error: IllumosLoaderError) -> anyhow::Error {
+    let hint = error.hint();
+    report::with_optional_hint(error.into(), hint)
+}
+
+/// What the loaders of illumos start, whatever the medium at `output`.
+fn illumos_image(
+    manifest: &Manifest,
+    root: &Root,
+    recipe: &Recipe,
+    compress: &Compress,
+    output: &Path,
+) -> anyhow::Result<(PackReport, IllumosImage)> {
     let contents = contents(root, recipe);
     let kernels = illumos_kernels(manifest, &contents)?;
-    let loader = IllumosLoader::find(root, recipe.boot.forth.unwrap_or_default()).map_err(|error| {
-        let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
-    })?;
-    let (packed, archive) = archive_for_iso(Format::Ufs, manifest, &contents, recipe, compress, output)?;
-    let iso = IllumosIso {
+    let (packed, archive) = archive_for(Format::Ufs, manifest, &contents, recipe, compress, output)?;
+    let image = IllumosImage {
         kernels,
         archive,
         sha1: packed.sha1.context("internal error: the archive has no digest")?,
         kernel_args: recipe.boot.kernel_args.clone().unwrap_or_default(),
         label: LABEL.to_owned(),
-        loader,
         epoch: setting::epoch()?.into(),
     };
-    let written = write_illumos_iso(&iso, output)?;
-    Ok((packed, written))
+    Ok((packed, image))
 }
 
 /// The kernels of the archive, as they are in it: what was traced.
@@ -154,8 +203,8 @@ fn illumos_kernels(manifest: &Manifest, contents: &Contents<'_>) -> anyhow::Resu
     Ok(kernels)
 }
 
-/// Packs what an ISO starts, into a file without a name.
-fn archive_for_iso(
+/// Packs what the medium at `output` starts, into a file without a name.
+fn archive_for(
     format: Format,
     manifest: &Manifest,
     contents: &Contents<'_>,
@@ -197,7 +246,7 @@ fn write_iso_of_linux(
     if !missing.is_empty() {
         report::note(&format!("the ISO will not start everywhere: the root lacks {}", missing.join(", ")));
     }
-    let (packed, archive) = archive_for_iso(Format::Cpio, manifest, &contents(root, recipe), recipe, compress, output)?;
+    let (packed, archive) = archive_for(Format::Cpio, manifest, &contents(root, recipe), recipe, compress, output)?;
     let iso = LinuxIso {
         kernel: kernel(root, &boot.kernel)?,
         archive,
@@ -232,13 +281,13 @@ fn contents<'r>(root: &'r Root, recipe: &Recipe) -> Contents<'r> {
 
 /// The flag, else the recipe's choice for what a machine boots, else what suits the format.
 fn compression(format: Format, compress: &Compress, boot: &BootOptions) -> anyhow::Result<Compression> {
-    let boots = matches!(format, Format::Cpio | Format::Ufs);
+    let boots = matches!(format, Format::Cpio | Format::Odc | Format::Ufs);
     match (compress.compress, boot.compress.as_ref().filter(|_| boots)) {
         (Some(compression), _) => Ok(compression),
         (None, Some(name)) => Ok(name.parse()?),
         (None, None) => Ok(match format {
             Format::Cpio => Compression::Zstd,
-            Format::Ufs => Compression::Gzip,
+            Format::Ufs | Format::Odc => Compression::Gzip,
             Format::Tar | Format::Dir => Compression::None,
         }),
     }
@@ -276,8 +325,16 @@ fn tell_usage(usage: &ufs::Usage, least_ram_mib: u64) {
 }
 
 pub fn tell_iso(written: &IsoReport) {
+    tell_medium("iso", written);
+}
+
+pub fn tell_pxe(written: &IsoReport) {
+    tell_medium("pxe", written);
+}
+
+fn tell_medium(name: &str, written: &IsoReport) {
     report::step(
-        "iso",
+        name,
         format_args!(
             "{}: kernel {}, archive {}, boot loaders {}, the rest {}",
             size(written.total()),

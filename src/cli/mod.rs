@@ -77,6 +77,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Why(options) => why::run(&options),
         Command::Pack(options) => images::pack(&options),
         Command::Iso(options) => images::iso(&options),
+        Command::Pxe(options) => images::pxe(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Boot(options) => boot::run(&options),
         Command::Build(options) => build::run(&options),

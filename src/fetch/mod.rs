@@ -25,7 +25,7 @@ mod member;
 mod names;
 mod source;
 mod store;
-mod svr4;
+pub(crate) mod svr4;
 mod tree;
 mod unpack;
 

@@ -6,7 +6,7 @@
 use super::ReadError;
 use crate::ufs::read::ReadAt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -130,6 +130,28 @@ impl ReadAt for Blob {
 
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         Blob::read_exact_at(self, offset, buffer)
+    }
+}
+
+/// Reads a blob from its beginning.
+pub(crate) struct BlobReader<'a> {
+    blob: &'a Blob,
+    position: u64,
+}
+
+impl<'a> BlobReader<'a> {
+    pub(crate) fn new(blob: &'a Blob) -> BlobReader<'a> {
+        BlobReader { blob, position: 0 }
+    }
+}
+
+impl Read for BlobReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.blob.len() - self.position;
+        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        self.blob.read_exact_at(self.position, &mut buffer[..room])?;
+        self.position += room as u64;
+        Ok(room)
     }
 }
 

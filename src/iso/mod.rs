@@ -33,6 +33,7 @@ mod read;
 mod rock_ridge;
 
 pub use blob::Blob;
+pub(crate) use blob::BlobReader;
 pub use linux::{LinuxIso, LinuxIsoError, write_linux_iso};
 pub use loaders::{BiosLoader, Loaders, LoadersError, UefiLoader};
 pub use output::{Identity, Piece, write_image};

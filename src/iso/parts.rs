@@ -7,24 +7,25 @@ use super::output::{Identity, Piece};
 use super::{Blob, CD_SECTOR};
 use crate::path::RootPath;
 
-/// Where the bytes of an ISO went; the fields add up to the size of the file.
+/// Where the bytes of an ISO went, or of a tree for the network; the fields add up to its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IsoReport {
     pub kernel: u64,
     pub archive: u64,
-    /// The files of the boot loaders, as far as they are on the image.
+    /// The files of the boot loaders, as far as they are on the medium.
     pub loaders: u64,
-    /// File systems, partition tables, loader configuration, rest of the last sector of files.
+    /// File systems, partition tables, loader configuration, rest of the last sector of files; of a tree, what minroot
+    /// wrote itself.
     pub overhead: u64,
 }
 
 impl IsoReport {
-    /// Of a file of `total` bytes.
+    /// Of `total` bytes.
     pub(super) fn new(total: u64, kernel: u64, archive: u64, loaders: u64) -> IsoReport {
         IsoReport { kernel, archive, loaders, overhead: total - kernel - archive - loaders }
     }
 
-    /// Bytes of the file.
+    /// Bytes of the whole.
     pub fn total(&self) -> u64 {
         self.kernel + self.archive + self.loaders + self.overhead
     }

@@ -10,6 +10,7 @@ use std::io::{self, BufWriter, Write};
 /// An archive with all that has to be known before its first byte.
 pub(super) enum Archive<'m> {
     Cpio(&'m Manifest),
+    Odc(&'m Manifest),
     Tar(&'m Manifest),
     Ufs(Box<ufs::Plan<'m>>),
 }
@@ -33,13 +34,15 @@ impl<'m> Archive<'m> {
         contents: &Contents<'_>,
         options: &PackOptions,
     ) -> Result<(Archive<'m>, Vec<Warning>), PackError> {
+        let is_boot_archive = matches!(options.format, Format::Ufs | Format::Odc);
+        if is_boot_archive && !matches!(options.compression, Compression::None | Compression::Gzip) {
+            return Err(PackError::CompressedBootArchive(options.compression));
+        }
         Ok(match options.format {
             Format::Cpio | Format::Dir => (Archive::Cpio(manifest), plan(manifest, options.format)?),
+            Format::Odc => (Archive::Odc(manifest), plan(manifest, options.format)?),
             Format::Tar => (Archive::Tar(manifest), plan(manifest, options.format)?),
             Format::Ufs => {
-                if !matches!(options.compression, Compression::None | Compression::Gzip) {
-                    return Err(PackError::CompressedUfs(options.compression));
-                }
                 let plan = ufs::Plan::new(manifest, contents, options.reserve, options.epoch)?;
                 let warnings = plan.warnings().to_vec();
                 (Archive::Ufs(Box::new(plan)), warnings)
@@ -51,7 +54,7 @@ impl<'m> Archive<'m> {
     pub(super) fn usage(&self) -> Option<ufs::Usage> {
         match self {
             Archive::Ufs(plan) => Some(plan.usage()),
-            Archive::Cpio(_) | Archive::Tar(_) => None,
+            Archive::Cpio(_) | Archive::Odc(_) | Archive::Tar(_) => None,
         }
     }
 
@@ -59,6 +62,7 @@ impl<'m> Archive<'m> {
     fn size(&self) -> Option<u64> {
         match self {
             Archive::Cpio(manifest) => Some(cpio::size(manifest)),
+            Archive::Odc(manifest) => Some(cpio::odc::size(manifest)),
             Archive::Tar(_) => None,
             Archive::Ufs(plan) => Some(plan.usage().size),
         }
@@ -71,6 +75,7 @@ impl<'m> Archive<'m> {
     fn write(&self, contents: &Contents<'_>, epoch: u32, out: &mut impl Write) -> io::Result<u64> {
         match self {
             Archive::Cpio(manifest) => cpio::write(manifest, contents, epoch, out),
+            Archive::Odc(manifest) => cpio::odc::write(manifest, contents, epoch, out),
             Archive::Tar(manifest) => tar::write(manifest, contents, epoch, out),
             Archive::Ufs(plan) => plan.write(contents, out),
         }

@@ -3,8 +3,11 @@
 //! The format is in `Documentation/driver-api/early-userspace/buffer-format.rst` of the kernel. What is surprising:
 //! the kernel takes the data of hard links from whichever of the names has any (GNU cpio gives them to the last).
 //! We give them to the first, which is where the manifest has the content, so that no reader has to wait for it.
+//!
+//! [`odc`] is the older form that illumos reads.
 
 mod error;
+pub mod odc;
 pub mod read;
 
 pub use error::{Place, Problem, ReadError};

@@ -7,6 +7,7 @@
 use super::contents::{BUFFER, Contents};
 use super::{PackError, Warning};
 use crate::manifest::{Content, Entry, Manifest};
+use crate::output;
 use crate::path::RootPath;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 use std::ffi::OsStr;
@@ -27,8 +28,7 @@ pub(super) fn write(
     out: &Path,
 ) -> Result<Vec<Warning>, PackError> {
     let failed = |source| PackError::Write { file: out.to_owned(), source };
-    let parent = crate::output::directory_of(out);
-    let scratch = tempfile::Builder::new().prefix(".minroot-").tempdir_in(parent).map_err(failed)?;
+    let scratch = output::begin_directory(out).map_err(failed)?;
     let mut tree = Tree {
         top: scratch.path().to_owned(),
         epoch,
@@ -48,8 +48,7 @@ pub(super) fn write(
         // A temporary directory is closed to everybody else.
         fs::set_permissions(&tree.top, Permissions::from_mode(0o755)).map_err(failed)?;
     }
-    fs::rename(scratch.path(), out).map_err(failed)?;
-    let _ = scratch.keep();
+    output::finish_directory(scratch, out).map_err(failed)?;
     let Tree { n_foreign, mut warnings, .. } = tree;
     if n_foreign > 0 {
         warnings.push(Warning::OwnersNotSet { n_entries: n_foreign });

@@ -36,6 +36,9 @@ pub enum Format {
     /// cpio newc, for an initramfs.
     #[default]
     Cpio,
+    /// cpio in its old portable form, from which illumos can load its kernel modules; its root file system has to be
+    /// another one, of ZFS or NFS.
+    Odc,
     /// tar with pax records.
     Tar,
     /// The boot archive of illumos.
@@ -93,7 +96,7 @@ pub enum PackError {
     #[error("a directory cannot be compressed with {0}")]
     CompressedDirectory(Compression),
     #[error("the loader of illumos cannot unpack {0}")]
-    CompressedUfs(Compression),
+    CompressedBootArchive(Compression),
     #[error(transparent)]
     Level(#[from] LevelError),
     #[error("cannot pack `{path}`: the manifest does not hold its content, and no recipe gives it")]
@@ -116,9 +119,9 @@ fn of_that(largest: &Option<RootPath>) -> String {
     largest.as_ref().map_or(String::new(), |path| format!("; the largest file is `{path}`"))
 }
 
-/// A name that is none of `cpio`, `tar`, `ufs`, `dir`.
+/// A name that is none of `cpio`, `odc`, `tar`, `ufs`, `dir`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no format `{0}`: it is one of cpio, tar, ufs, dir")]
+#[error("there is no format `{0}`: it is one of cpio, odc, tar, ufs, dir")]
 pub struct UnknownFormat(String);
 
 /// Writes `manifest` to `out`: an archive, or with [`Format::Dir`] a directory.
@@ -169,7 +172,7 @@ pub fn write_stream(
         Archive::Cpio(_) => Some(least_ram_mib(manifest, written.packed, options.compression, level)),
         // The loader unpacks while it reads, and the kernel uses the image where it is.
         Archive::Ufs(_) => Some(least_ram_for(std::iter::empty(), written.unpacked, 0)),
-        Archive::Tar(_) => None,
+        Archive::Odc(_) | Archive::Tar(_) => None,
     };
     let Written { unpacked, packed, sha1 } = written;
     Ok(PackReport { n_entries: manifest.entries.len(), unpacked, packed, least_ram_mib, usage, sha1, warnings })
@@ -233,17 +236,24 @@ impl PackError {
             PackError::ImageTooLarge { .. } => {
                 Some("put large files on a disk of their own, or ask for less with `--free`")
             }
-            PackError::CompressedUfs(_) => Some("use `--compress gzip` or `--compress none` with `--format ufs`"),
+            PackError::CompressedBootArchive(_) => {
+                Some("use `--compress gzip` or `--compress none` with `--format ufs` and `--format odc`")
+            }
             PackError::CompressedDirectory(_) => Some("use `--compress none` with `--format dir`"),
             _ => None,
         }
     }
 }
 
+impl Format {
+    pub const ALL: [Format; 5] = [Format::Cpio, Format::Odc, Format::Tar, Format::Ufs, Format::Dir];
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Format::Cpio => "cpio",
+            Format::Odc => "odc",
             Format::Tar => "tar",
             Format::Ufs => "ufs",
             Format::Dir => "dir",
@@ -255,14 +265,13 @@ impl FromStr for Format {
     type Err = UnknownFormat;
 
     fn from_str(text: &str) -> Result<Format, UnknownFormat> {
-        let all = [Format::Cpio, Format::Tar, Format::Ufs, Format::Dir];
-        all.into_iter().find(|f| f.to_string() == text).ok_or_else(|| UnknownFormat(text.to_owned()))
+        Format::ALL.into_iter().find(|f| f.to_string() == text).ok_or_else(|| UnknownFormat(text.to_owned()))
     }
 }
 
 /// Small manifests for the tests of the modules below.
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     use super::Contents;
     use crate::manifest::{Because, Content, Entry, Manifest};
     use crate::path::RootPath;
@@ -329,7 +338,7 @@ mod tests {
 
     #[test]
     fn names_of_formats_and_compressions_are_read_back() {
-        for format in [Format::Cpio, Format::Tar, Format::Ufs, Format::Dir] {
+        for format in Format::ALL {
             assert_eq!(format.to_string().parse(), Ok(format));
         }
         for compression in Compression::ALL {
@@ -337,7 +346,7 @@ mod tests {
         }
         assert_eq!(
             "zip".parse::<Format>().unwrap_err().to_string(),
-            "there is no format `zip`: it is one of cpio, tar, ufs, dir"
+            "there is no format `zip`: it is one of cpio, odc, tar, ufs, dir"
         );
         assert!("ZSTD".parse::<Compression>().is_err());
     }

@@ -4,6 +4,7 @@
 //! merely loses is a [`Warning`]. The Linux kernel's cpio unpacker (`init/initramfs.c`) *skips* members it does not
 //! like without an error, so everything it would skip is refused as well.
 
+use super::cpio::{TRAILER, odc};
 use super::{Format, PackError};
 use crate::manifest::{Content, Entry, Manifest};
 use crate::path::{RootPath, escaped};
@@ -43,11 +44,12 @@ pub fn plan(manifest: &Manifest, format: Format) -> Result<Vec<Warning>, PackErr
         check_limits(entry)?;
         match format {
             Format::Cpio => check_newc(entry)?,
+            Format::Odc => check_odc(index, entry)?,
             Format::Ufs => check_ufs(entry)?,
             Format::Tar | Format::Dir => {}
         }
     }
-    let loses_xattrs = matches!(format, Format::Cpio | Format::Ufs);
+    let loses_xattrs = matches!(format, Format::Cpio | Format::Odc | Format::Ufs);
     let lost = manifest.entries.iter().filter(|e| loses_xattrs && !e.xattrs.is_empty());
     Ok(lost
         .map(|entry| Warning::XattrsLost {
@@ -102,11 +104,39 @@ fn check_newc(entry: &Entry) -> Result<(), PackError> {
     if entry.size() > NEWC_MAX_SIZE {
         return Err(PackError::TooLarge { path: entry.path.clone(), size: entry.size() });
     }
-    if entry.path.relative() == super::cpio::TRAILER {
+    check_trailer(entry)
+}
+
+/// Both forms of cpio.
+fn check_trailer(entry: &Entry) -> Result<(), PackError> {
+    if entry.path.relative() == TRAILER {
         let reason = "cpio ends at this name".to_owned();
         return Err(PackError::DoesNotFit { path: entry.path.clone(), reason });
     }
     Ok(())
+}
+
+fn check_odc(index: usize, entry: &Entry) -> Result<(), PackError> {
+    let refuse = |reason: String| Err(PackError::DoesNotFit { path: entry.path.clone(), reason });
+    check_trailer(entry)?;
+    if index >= odc::MAX_SHORT as usize {
+        return refuse(format!("it is entry {}, and odc numbers {} at most", index + 1, odc::MAX_SHORT));
+    }
+    if entry.uid > odc::MAX_SHORT || entry.gid > odc::MAX_SHORT {
+        let owner = format!("{}:{}", entry.uid, entry.gid);
+        return refuse(format!("it belongs to {owner}, and odc has no owner above {}", odc::MAX_SHORT));
+    }
+    if entry.size() > odc::MAX_SIZE {
+        return refuse(format!("it has {} bytes, and a file in odc less than 8 GiB", entry.size()));
+    }
+    match entry.content {
+        Content::Char { major, minor } | Content::Block { major, minor }
+            if major > odc::MAX_DEVICE.0 || minor > odc::MAX_DEVICE.1 =>
+        {
+            refuse(format!("odc has 10 and 8 bits for a device number, too few for {major}:{minor}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_ufs(entry: &Entry) -> Result<(), PackError> {
@@ -177,7 +207,7 @@ mod tests {
     fn capabilities_are_lost_in_newc_and_ufs_with_a_warning() {
         let mut ping = file("/ping", b"x");
         ping.xattrs = vec![(b"security.capability".to_vec(), vec![1]), (b"user.x".to_vec(), vec![2])];
-        for (format, name) in [(Format::Cpio, "cpio"), (Format::Ufs, "ufs")] {
+        for (format, name) in [(Format::Cpio, "cpio"), (Format::Odc, "odc"), (Format::Ufs, "ufs")] {
             let warnings = plan(&manifest(vec![ping.clone()]), format).unwrap();
             let expected = format!("`/ping` loses what {name} cannot hold: security.capability, user.x");
             assert_eq!(warnings[0].to_string(), expected);
@@ -216,6 +246,29 @@ mod tests {
         assert!(device.starts_with("`/z`") && device.contains("1:262144"), "{device}");
         assert!(plan(&manifest(vec![large((1 << 40) - 1)]), Format::Ufs).is_ok());
         assert!(refused(Format::Ufs, vec![large(1 << 40)]).contains("`/big`"));
+    }
+
+    #[test]
+    fn what_odc_cannot_count_is_refused_with_its_path() {
+        let owned = |uid, gid| Entry { uid, gid, ..file("/f", b"") };
+        let device = |major, minor| entry("/z", Content::Char { major, minor });
+        assert!(
+            plan(&manifest(vec![large((8 << 30) - 1), owned(0o777_777, 0), device(1023, 255)]), Format::Odc).is_ok()
+        );
+        for (entry, expected) in [
+            (large(8 << 30), "8589934592"),
+            (owned(0o1_000_000, 0), "262144:0"),
+            (owned(0, 0o1_000_000), "0:262144"),
+            (device(1024, 0), "1024:0"),
+            (device(1, 256), "1:256"),
+            (file("/TRAILER!!!", b""), "ends at this name"),
+        ] {
+            let name = format!("`{}`", entry.path);
+            let message = refused(Format::Odc, vec![entry]);
+            assert!(message.starts_with(&name) && message.contains(expected), "{message}");
+        }
+        let many = (0..=0o777_777).map(|index| entry(&format!("/{index:06}"), Content::Fifo)).collect();
+        assert!(refused(Format::Odc, many).contains("it is entry 262144"));
     }
 
     #[test]

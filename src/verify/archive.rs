@@ -7,7 +7,7 @@ use super::contents;
 use super::members::{Finished, Job, Members};
 use super::tree::Tree;
 use super::{Component, Finding, Report, Severity, VerifyError};
-use crate::iso::Blob;
+use crate::iso::{Blob, BlobReader};
 use crate::manifest::Manifest;
 use crate::pack::Compression;
 use crate::pack::compress::decoder;
@@ -104,28 +104,6 @@ impl Archive {
         let mut input = self.reader();
         let compression = Compression::detect(input.fill_buf()?).unwrap_or(Compression::None);
         Ok((compression, decoder(compression, input)?))
-    }
-}
-
-/// Reads a blob from its beginning.
-pub(super) struct BlobReader<'a> {
-    blob: &'a Blob,
-    position: u64,
-}
-
-impl<'a> BlobReader<'a> {
-    pub(super) fn new(blob: &'a Blob) -> BlobReader<'a> {
-        BlobReader { blob, position: 0 }
-    }
-}
-
-impl Read for BlobReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.blob.len() - self.position;
-        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        self.blob.read_exact_at(self.position, &mut buffer[..room])?;
-        self.position += room as u64;
-        Ok(room)
     }
 }
 
@@ -234,6 +212,10 @@ fn unpacking_failed(archive: &Archive, error: &ReadError) -> Finding {
         }
         (Some(words), None) => (format!("Initramfs unpacking failed: {words}"), format!("{error}: {}", error.problem)),
         (None, _) => (format!("Initramfs unpacking failed: {}", error.problem), error.to_string()),
+    };
+    let hint = match error.problem {
+        Problem::OldFormat => hint + "; as a boot archive of illumos it is checked with `--system illumos`",
+        _ => hint,
     };
     Finding::new(Severity::PreventsStart, Component::Kernel, message).hint(hint)
 }

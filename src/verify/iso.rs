@@ -54,8 +54,15 @@ pub(super) struct BootFile {
     /// As the loader names it.
     pub path: String,
     pub blob: Blob,
-    /// Where it begins in the image; absent when it lies in pieces.
+    /// Where it begins in the image; absent when it lies in pieces, or is a file of a directory.
     pub start: Option<u64>,
+}
+
+impl BootFile {
+    /// Whether it is the same file, under whatever name.
+    pub(super) fn is_same_file(&self, other: &BootFile) -> bool {
+        self.path == other.path || self.start.is_some() && self.start == other.start
+    }
 }
 
 /// Walks from the firmware to the kernel.

@@ -11,6 +11,7 @@ impl Verdict {
                 Subject::Iso => "iso",
                 Subject::Archive => "archive",
                 Subject::Directory => "directory",
+                Subject::NetworkTree => "network tree",
             },
             starts: self.starts(),
             least_ram_mib: self.least_ram_mib,

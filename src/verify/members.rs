@@ -97,7 +97,8 @@ impl<'d> Members<'d> {
         let kind = match kind {
             FileType::RegularFile => return self.add_file(path, member, data),
             FileType::Directory => {
-                if self.tree.get(&path).is_none() {
+                // The directory that all is unpacked into is there.
+                if self.tree.get(&path).is_none() && !path.is_root() {
                     fs::create_dir(self.host(&path))?;
                 }
                 NodeKind::Directory

@@ -26,6 +26,7 @@ mod json;
 mod members;
 mod modules;
 mod musl;
+mod odc;
 mod pe;
 mod plan;
 mod ram;
@@ -67,9 +68,12 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Iso,
-    /// An initramfs, which is cpio archives one behind the other, a tar archive, or a UFS image; compressed or not.
+    /// An initramfs, which is cpio archives one behind the other, a tar archive, or a boot archive of illumos, which is a
+    /// UFS image or cpio in its old form; compressed or not.
     Archive,
     Directory,
+    /// What a TFTP server gives to machines that start illumos from the network.
+    NetworkTree,
 }
 
 /// Something that was looked at.
@@ -179,12 +183,19 @@ pub fn verify_as(
 ) -> Result<Verdict, VerifyError> {
     let system = system.or_else(|| manifest.map(|manifest| manifest.system));
     let mut report = Report::default();
-    let subject = match Subject::of(path) {
+    let subject = match Subject::of(path, system) {
         // A boot archive whose magic number is damaged.
         Err(VerifyError::Unknown { .. }) if system == Some(System::Illumos) => Subject::Archive,
         subject => subject?,
     };
     let least_ram_mib = match subject {
+        Subject::NetworkTree => {
+            let failed = |source| VerifyError::Read { path: path.to_owned(), source };
+            let directory = Root::open(path).map_err(failed)?;
+            let start = illumos_iso::follow_tree(&directory, &mut report).map_err(failed)?;
+            verify_illumos_start(start, manifest, rules, &mut report)?;
+            None
+        }
         Subject::Directory => {
             let root = Root::open(path).map_err(|source| VerifyError::Read { path: path.to_owned(), source })?;
             verify_directory(&root, system, manifest, rules, &mut report)?;
@@ -193,7 +204,14 @@ pub fn verify_as(
         Subject::Archive => {
             let archive = Archive::new(vec![open(path)?]);
             if tar::is_tar(&archive) {
-                verify_tar(&archive, system, manifest, rules, &mut report)?;
+                let unpacked = tar::unpack(&archive, manifest.is_some(), &mut report)?;
+                verify_unpacked(unpacked, system, manifest, rules, &mut report)?;
+                return Ok(report.verdict(subject, None));
+            }
+            // Linux has words of its own for it.
+            if system == Some(System::Illumos) && odc::is_odc(&archive) {
+                let unpacked = odc::unpack(&archive, manifest.is_some(), &mut report)?;
+                verify_unpacked(unpacked, system, manifest, rules, &mut report)?;
                 return Ok(report.verdict(subject, None));
             }
             if ufs::is_ufs(&archive, system == Some(System::Illumos)) {
@@ -206,7 +224,8 @@ pub fn verify_as(
         }
         Subject::Iso => match IsoImage::new(open(path)?) {
             Ok(image) if is_illumos(&image, system) => {
-                verify_illumos_iso(&image, manifest, rules, &mut report)?;
+                let start = illumos_iso::follow(&image, &mut report);
+                verify_illumos_start(start, manifest, rules, &mut report)?;
                 None
             }
             Ok(image) => {
@@ -232,18 +251,21 @@ fn is_illumos(image: &IsoImage, system: Option<System>) -> bool {
     system.map_or_else(|| illumos_iso::is_illumos(image), |system| system == System::Illumos)
 }
 
-/// The chain of the loaders, then what the archive holds, as in a directory.
-fn verify_illumos_iso(
-    image: &IsoImage,
+/// What the archive holds that the loaders hand over, as in a directory.
+fn verify_illumos_start(
+    start: Option<illumos_iso::Start>,
     manifest: Option<&Manifest>,
     rules: &RuleSet,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
-    let Some(start) = illumos_iso::follow(image, report) else { return Ok(()) };
+    let Some(start) = start else { return Ok(()) };
     let archive = Archive::new(vec![start.archive.clone()]);
-    let unpacked = match start.is_ufs {
-        true => ufs::unpack(&archive, manifest, report)?,
-        false => archive::unpack(&archive, manifest.is_some(), report)?,
+    let unpacked = if start.is_ufs {
+        ufs::unpack(&archive, manifest, report)?
+    } else if odc::is_odc(&archive) {
+        odc::unpack(&archive, manifest.is_some(), report)?
+    } else {
+        archive::unpack(&archive, manifest.is_some(), report)?
     };
     let Some(unpacked) = unpacked else { return Ok(()) };
     let root = unpacked.open(manifest, report)?;
@@ -286,20 +308,21 @@ fn verify_directory(
     verify_tree(root, &tree, system, manifest, rules, report)
 }
 
-/// A tree of files that is nobody's boot archive: a container's, a zone's, what a compiler needs.
-fn verify_tar(
-    archive: &Archive,
+/// What an archive held that no loader of Linux starts: a container, a zone, what a compiler needs, a boot archive of
+/// illumos. `None` is one that could not be unpacked.
+fn verify_unpacked(
+    unpacked: Option<archive::Unpacked>,
     system: Option<System>,
     manifest: Option<&Manifest>,
     rules: &RuleSet,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
-    let Some(unpacked) = tar::unpack(archive, manifest.is_some(), report)? else { return Ok(()) };
+    let Some(unpacked) = unpacked else { return Ok(()) };
     let root = unpacked.open(manifest, report)?;
     verify_tree(&root, &unpacked.tree, system, manifest, rules, report)
 }
 
-/// The boot archive of illumos, whose files the kernel would see.
+/// The boot archive of illumos that is its root, whose files the kernel would see.
 fn verify_ufs(
     archive: &Archive,
     system: Option<System>,
@@ -340,10 +363,11 @@ fn open(path: &Path) -> Result<Blob, VerifyError> {
 impl Subject {
     /// Tells by the content: a CD has `CD001` in sector 16, an initramfs begins with a magic number that the kernel
     /// knows or with zeros before one.
-    fn of(path: &Path) -> Result<Subject, VerifyError> {
+    fn of(path: &Path, system: Option<System>) -> Result<Subject, VerifyError> {
         let failed = |source| VerifyError::Read { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(failed)?.is_dir() {
-            return Ok(Subject::Directory);
+            let is_tree = system != Some(System::Linux) && illumos_iso::is_tree(&Root::open(path).map_err(failed)?);
+            return Ok(if is_tree { Subject::NetworkTree } else { Subject::Directory });
         }
         let image = open(path)?;
         let starts_at = |offset: u64, magic: &[u8]| {

@@ -44,6 +44,7 @@ fn conclusion(verdict: &Verdict) -> String {
         Subject::Iso => "the ISO",
         Subject::Archive => "the archive",
         Subject::Directory => "the directory",
+        Subject::NetworkTree => "the tree for the network",
     };
     let problems = |severity, noun| match verdict.count(severity) {
         0 => None,

@@ -1,17 +1,15 @@
 //! ISOs of illumos: their layout as other tools see it, and one that starts.
-//!
-//! No kernel of illumos can be had here. What is started is a stub in its place, which judges what GRUB hands over.
 
-use crate::command::{minroot, recipe, repository, succeed, text};
+use crate::command::{minroot, recipe, succeed, text};
+use crate::illumos_stub::{StubMachine, args, root_of};
 use crate::model_root::{generator::Year, shared};
 use crate::support::{hex, run, scratch, tool};
 use minroot::iso::eltorito::info_table_is_right;
-use minroot::iso::illumos::{IllumosIso, IllumosLoader, write_illumos_iso};
+use minroot::iso::illumos::{IllumosImage, IllumosLoader, write_illumos_iso};
 use minroot::iso::{Blob, IsoImage};
 use minroot::path::RootPath;
 use minroot::recipe::ForthFiles;
 use minroot::root::Root;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,21 +19,6 @@ const EPOCH: u64 = 1_700_000_000;
 
 fn path(name: &str) -> RootPath {
     RootPath::new(name).unwrap()
-}
-
-fn args<'a>(arguments: &[&'a str]) -> Vec<&'a OsStr> {
-    arguments.iter().map(|argument| OsStr::new(*argument)).collect()
-}
-
-/// A root with these files.
-fn root_of(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
-    let directory = scratch();
-    for (name, bytes) in files {
-        let host = directory.path().join(&name[1..]);
-        fs::create_dir_all(host.parent().unwrap()).unwrap();
-        fs::write(host, bytes).unwrap();
-    }
-    directory
 }
 
 /// A loader each of whose programs has bytes of its own.
@@ -60,16 +43,16 @@ fn loader_root() -> tempfile::TempDir {
 fn iso_of(root: &Path, kernels: &[&str], forth: ForthFiles) -> (tempfile::TempDir, PathBuf) {
     let directory = scratch();
     let file = directory.path().join("out.iso");
-    let iso = IllumosIso {
+    let loader = IllumosLoader::find(&Root::open(root).unwrap(), forth).unwrap();
+    let image = IllumosImage {
         kernels: kernels.iter().map(|name| (path(name), Blob::from_bytes(name.as_bytes()))).collect(),
         archive: Blob::from_bytes(vec![0xa7; 100_001]),
         sha1: [0xab; 20],
         kernel_args: "-v -B console=ttya".to_owned(),
         label: "MINROOT".to_owned(),
-        loader: IllumosLoader::find(&Root::open(root).unwrap(), forth).unwrap(),
         epoch: EPOCH,
     };
-    let report = write_illumos_iso(&iso, &file).unwrap();
+    let report = write_illumos_iso(&image, &loader, &file).unwrap();
     assert_eq!(fs::metadata(&file).unwrap().len(), report.total());
     (directory, file)
 }
@@ -185,59 +168,10 @@ fn equal_inputs_give_equal_isos_whatever_the_threads_and_the_time_zone() {
     assert!(first == second);
 }
 
-/// Compiles the stub that stands in for `unix`; its multiboot header has to be in the first 8 KiB of the file.
-fn stub_kernel(gcc: &Path) -> Vec<u8> {
-    let directory = scratch();
-    let out = directory.path().join("unix");
-    let (out, source) = (out.to_str().unwrap().to_owned(), repository("testdata/illumos/stub_unix.c"));
-    let flags = "-m32 -march=i686 -mno-sse -O1 -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -no-pie -static \
-                 -nostdlib -Wl,-n -Wl,-Ttext=0x200000 -Wl,--section-start=.multiboot=0x1ff000 -Wl,--build-id=none";
-    let mut arguments: Vec<&str> = flags.split_whitespace().collect();
-    arguments.extend(["-o", &out, source.to_str().unwrap()]);
-    run(gcc, &args(&arguments));
-    fs::read(out).unwrap()
-}
-
 #[test]
 fn grub_starts_the_kernel_of_the_iso_with_the_archive_as_it_was_packed() {
-    let (Some(gcc), Some(mkimage), Some(qemu)) = (tool("gcc"), tool("grub-mkimage"), tool("qemu-system-x86_64")) else {
-        return;
-    };
-    let recipe = "system = \"illumos\"\n[trace]\ntargets = [\"/etc/motd\"]\ninclude = [\"/platform\"]\n\
-                  [boot]\nkernel_args = \"-v -B console=ttya\"\n";
-    let root = root_of(&[
-        (KERNEL, stub_kernel(&gcc)),
-        ("/etc/motd", b"hello\n".to_vec()),
-        ("/recipe.toml", recipe.into()),
-        ("/boot/grub/eltorito.img", Vec::new()),
-    ]);
-    let at = |name: &str| root.path().join(name);
-    let core = at("boot/grub/eltorito.img");
     let modules = ["biosdisk", "iso9660", "normal", "multiboot", "gzio"];
-    let options = ["-O", "i386-pc-eltorito", "-p", "/boot/grub", "-o", core.to_str().unwrap()];
-    run(&mkimage, &args(&[&options[..], &modules].concat()));
-
-    // The kernel misses its modules, which is what the trace says; the manifest is written all the same.
-    let mut trace = minroot(["trace", "--root"]);
-    trace.arg(root.path()).arg(at("recipe.toml")).arg("-o").arg(at("m.json")).output().unwrap();
-    let from = |command: &str| {
-        let mut command = minroot([command, "--root"]);
-        command.arg(root.path()).arg("-m").arg(at("m.json")).arg(at("recipe.toml"));
-        command
-    };
-    succeed(from("iso").arg("-o").arg(at("out.iso")));
-    succeed(from("pack").args(["--format", "ufs", "--compress", "none", "-o"]).arg(at("archive")));
-    let digest = hex(&<sha2::Sha256 as sha2::Digest>::digest(fs::read(at("archive")).unwrap()));
-
-    let iso = at("out.iso");
-    let mut machine = std::process::Command::new("timeout");
-    machine.arg("120").arg(qemu).args(["-nodefaults", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "256"]);
-    machine.args(["-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"]);
-    machine.args(["-device", "isa-debug-exit,iobase=0xf4", "-cdrom", iso.to_str().unwrap()]);
-    let log = text(&machine.output().unwrap().stdout);
-    let expected = format!(
-        "minroot-stub multiboot line=[{KERNEL} -v -B console=ttya] \
-         module=[/platform/i86pc/amd64/boot_archive type=rootfs] ufs sha256={digest} end"
-    );
-    assert!(log.contains(&expected), "{expected}\nis not in\n{log}");
+    let Some(machine) = StubMachine::new("boot/grub/eltorito.img", "i386-pc-eltorito", &modules) else { return };
+    let iso = machine.make("iso", "out.iso");
+    machine.assert_starts(&["-cdrom", iso.to_str().unwrap()]);
 }

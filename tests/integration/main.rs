@@ -11,6 +11,8 @@ mod illumos_chain;
 mod illumos_iso;
 mod illumos_packages;
 mod illumos_products;
+mod illumos_pxe;
+mod illumos_stub;
 mod init;
 mod inodes;
 mod iso;

@@ -206,6 +206,51 @@ fn bsdtar_unpacks_the_same_tree_from_cpio_and_tar() {
 }
 
 #[test]
+fn gnu_cpio_bsdtar_and_verify_read_the_same_tree_from_odc() {
+    let (Some(gnu_cpio), Some(bsdtar)) = (tool("cpio"), tool("bsdtar")) else { return };
+    let (mut tree, directory) = (Tree::odd(), scratch());
+    let archive = directory.path().join("archive");
+    let error = tree.pack(Format::Odc, Compression::None, &archive).unwrap_err();
+    assert!(error.to_string().contains("too few for 7:70000"), "{error}");
+    let device = tree.entries.iter_mut().find(|entry| matches!(entry.content, Content::Block { .. })).unwrap();
+    device.content = Content::Block { major: 7, minor: 200 };
+    let report = tree.pack(Format::Odc, Compression::None, &archive).unwrap();
+    assert_eq!(report.packed, fs::metadata(&archive).unwrap().len());
+    let listed = feed(&gnu_cpio, &["-t", "--quiet", "--null"], &archive, directory.path());
+    assert_eq!(listed.iter().filter(|byte| **byte == 0).count(), tree.entries.len());
+    if is_root() {
+        let [by_cpio, by_bsdtar] = ["by-cpio", "by-bsdtar"].map(|name| directory.path().join(name));
+        fs::create_dir(&by_cpio).unwrap();
+        fs::create_dir(&by_bsdtar).unwrap();
+        feed(&gnu_cpio, &["-idm", "--quiet"], &archive, &by_cpio);
+        tree.compare(&by_cpio, true);
+        run(&bsdtar, &["-xpf".as_ref(), archive.as_os_str(), "-C".as_ref(), by_bsdtar.as_os_str()]);
+        tree.compare(&by_bsdtar, true);
+        // What another program writes is read as well.
+        let theirs = directory.path().join("theirs");
+        let names = directory.path().join("names");
+        fs::write(&names, &listed).unwrap();
+        let written = feed(&gnu_cpio, &["-o", "-0", "-H", "odc", "--quiet"], &names, &by_cpio);
+        fs::write(&theirs, written).unwrap();
+        assert_eq!(differences(&theirs, &tree.manifest()), [""; 0]);
+    }
+    assert_eq!(differences(&archive, &tree.manifest()), [""; 0]);
+    tree.pack(Format::Odc, Compression::Gzip, &archive).unwrap();
+    assert_eq!(differences(&archive, &tree.manifest()), [""; 0]);
+    let error = tree.pack(Format::Odc, Compression::Zstd, &archive).unwrap_err();
+    assert_eq!(error.to_string(), "the loader of illumos cannot unpack zstd");
+}
+
+/// What `verify` finds in a boot archive of illumos that the manifest says otherwise.
+fn differences(archive: &Path, manifest: &Manifest) -> Vec<String> {
+    let rules = minroot::rules::RuleSet::load(&[]).unwrap();
+    let verdict = minroot::verify::verify_as(Some(System::Illumos), archive, Some(manifest), &rules).unwrap();
+    assert!(verdict.checks.iter().any(|check| check.seen.contains("cpio (odc)")), "{:?}", verdict.findings);
+    let component = |finding: &&minroot::verify::Finding| finding.component == minroot::verify::Component::Manifest;
+    verdict.findings.iter().filter(component).map(|finding| finding.message.clone()).collect()
+}
+
+#[test]
 fn gnu_tar_unpacks_names_and_attributes_from_pax_records() {
     let Some(gnu_tar) = tool("tar") else { return };
     let mut tree = Tree::odd();

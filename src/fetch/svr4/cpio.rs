@@ -1,5 +1,5 @@
 //! Reads the cpio archives of a datastream: the portable (`odc`) and the newer ASCII form (`newc`), one after the other
-//! in one file, each padded to 512 bytes.
+//! in one file, each padded to 512 bytes. A boot archive of illumos in its `odc` form is one such archive.
 
 use crate::fetch::archive::invalid;
 use std::io::{self, Read};
@@ -20,6 +20,13 @@ pub struct Header {
     pub name: Vec<u8>,
     /// File type and permission bits, as in `st_mode`.
     pub mode: u32,
+    /// Equal for the names of one file, of which there are `n_links`.
+    pub inode: u32,
+    pub n_links: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// Major and minor number of a device node.
+    pub device: (u32, u32),
     pub size: u64,
     /// What follows the content to the next header.
     padding: u64,
@@ -91,22 +98,30 @@ impl<R: Read> Stream<R> {
     fn odc(&mut self) -> io::Result<Header> {
         let mut rest = [0; 70];
         self.fill(&mut rest)?;
-        let field = |from: usize, to: usize, name| number(&rest[from..to], 8, name);
-        let mode = field(12, 18, "mode")?;
-        let (name_size, size) = (field(53, 59, "name size")?, field(59, 70, "size")?);
+        let long = |from: usize, to: usize, name| number(&rest[from..to], 8, name);
+        // Six octal digits each.
+        let short = |index: usize, name| long(index * 6, index * 6 + 6, name).map(|value| value as u32);
+        let (inode, mode, uid, gid) = (short(1, "inode")?, short(2, "mode")?, short(3, "owner")?, short(4, "group")?);
+        let (n_links, device) = (short(5, "number of links")?, short(6, "device number")?);
+        let (name_size, size) = (long(53, 59, "name size")?, long(59, 70, "size")?);
+        let device = (device >> 8, device & 0xff);
         let name = self.name(name_size)?;
-        Ok(Header { name, mode: mode as u32, size, padding: 0 })
+        Ok(Header { name, mode, inode, n_links, uid, gid, device, size, padding: 0 })
     }
 
     fn newc(&mut self) -> io::Result<Header> {
         let mut rest = [0; 104];
         self.fill(&mut rest)?;
-        let field = |index: usize, name| number(&rest[index * 8..][..8], 16, name);
-        let (mode, size, name_size) = (field(1, "mode")?, field(6, "size")?, field(11, "name size")?);
+        // Eight hexadecimal digits each.
+        let field = |index: usize, name| number(&rest[index * 8..][..8], 16, name).map(|value| value as u32);
+        let (inode, mode, uid, gid) = (field(0, "inode")?, field(1, "mode")?, field(2, "owner")?, field(3, "group")?);
+        let (n_links, size) = (field(4, "number of links")?, u64::from(field(6, "size")?));
+        let device = (field(9, "device number")?, field(10, "device number")?);
+        let name_size = u64::from(field(11, "name size")?);
         let name = self.name(name_size)?;
         let padding = |length: u64| length.next_multiple_of(4) - length;
         self.skip(padding(110 + name_size))?;
-        Ok(Header { name, mode: mode as u32, size, padding: padding(size) })
+        Ok(Header { name, mode, inode, n_links, uid, gid, device, size, padding: padding(size) })
     }
 
     fn name(&mut self, size: u64) -> io::Result<Vec<u8>> {

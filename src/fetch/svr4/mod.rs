@@ -4,7 +4,7 @@
 //! All three are first taken apart into [`Pieces`], in whatever order they hold their files; `pkgmap` then says what
 //! each of them is. A source may hold several packages.
 
-mod cpio;
+pub(crate) mod cpio;
 mod info;
 mod package;
 mod pieces;

@@ -19,6 +19,15 @@ pub const CORES: [(&str, &str); 4] = [
     ("/boot/grub2/eltorito.img", "/boot/grub2"),
 ];
 
+/// The same for machines that start from the network, as `grub-mkimage -O i386-pc-pxe` makes it: with `pxe` and `tftp`
+/// built in instead of `biosdisk` and `iso9660`.
+pub const NETWORK_CORES: [(&str, &str); 4] = [
+    ("/boot/grub/i386-pc/core.0", "/boot/grub"),
+    ("/boot/grub/core.0", "/boot/grub"),
+    ("/boot/grub2/i386-pc/core.0", "/boot/grub2"),
+    ("/boot/grub2/core.0", "/boot/grub2"),
+];
+
 /// The configuration, with one entry that starts at once; `archive` is the name of the archive on the ISO.
 pub fn config(title: &str, kernels: Kernels, archive: &RootPath, arguments: &str) -> String {
     let words: String = arguments.split_whitespace().map(|word| format!(" {}", quoted(word))).collect();

@@ -2,12 +2,18 @@
 //!
 //! The root's own menu is for its disk and is not taken. `kernel$` replaces `$ISADIR` by `amd64` on a processor with 64
 //! bits and by nothing on others (illumos-gate usr/src/grub/grub-0.97/stage2/expand.c).
+//!
+//! There is no line for the digest of the archive. This GRUB cannot say of what type a module is; a kernel takes a second
+//! one without a type for the digest (`fixup_modules` of usr/src/uts/i86pc/dboot/dboot_startkern.c in 2019), but nothing
+//! says so of the older kernels that come with this GRUB, and those that do not know it might not start.
 
 use super::loader_conf::Kernels;
 use crate::path::RootPath;
 use crate::resolve::krtld::{UNIX_32, UNIX_64};
 
 pub const STAGE2: &str = "/boot/grub/stage2_eltorito";
+/// The same for machines that start from the network.
+pub const PXEGRUB: &str = "/boot/grub/pxegrub";
 pub const MENU: &str = "/boot/grub/menu.lst";
 
 /// The menu, with one entry that starts at once; `archive` is the name of the archive on the ISO.

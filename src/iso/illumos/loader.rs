@@ -47,6 +47,8 @@ pub struct LoaderFiles {
 pub enum IllumosLoaderError {
     #[error("the root has no boot loader: none of `{CDBOOT}`, `{}` and `{}`", grub2::CORES[0].0, grub_legacy::STAGE2)]
     None,
+    #[error("the root has no boot loader for the network: none of `{PXEBOOT}`, `{}` and `{}`", grub2::NETWORK_CORES[0].0, grub_legacy::PXEGRUB)]
+    NoneForNetwork,
     #[error("the boot loader is incomplete: `{0}` is missing")]
     Incomplete(&'static str),
     #[error("the boot loader is incomplete")]
@@ -59,8 +61,9 @@ pub enum IllumosLoaderError {
 
 const CDBOOT: &str = "/boot/cdboot";
 const LOADER: &str = "/boot/loader";
-const LOADER64: &str = "/boot/loader64.efi";
-const LOADER32: &str = "/boot/loader32.efi";
+pub(super) const PXEBOOT: &str = "/boot/pxeboot";
+pub(super) const LOADER64: &str = "/boot/loader64.efi";
+pub(super) const LOADER32: &str = "/boot/loader32.efi";
 const PMBR: &str = "/boot/pmbr";
 const ISOBOOT: &str = "/boot/isoboot";
 /// By this file the loader of UEFI recognizes the file system that it was meant for.
@@ -116,23 +119,23 @@ impl LoaderFiles {
         let cdboot = required(root, CDBOOT)?;
         let (pmbr, isoboot) = (required(root, PMBR)?, required(root, ISOBOOT)?);
         let loader64 = required(root, LOADER64)?;
-        let tree = tree(root, forth)?;
+        let mut tree = scripts(root, forth)?;
+        tree.insert(constant(LOADER), required(root, LOADER)?);
         let hybrid = HybridMbr::new(pmbr, isoboot)?;
         Ok(LoaderFiles { cdboot, hybrid, loader64, loader32: read(root, LOADER32)?, tree })
     }
 }
 
-/// What the loader reads from the ISO.
-fn tree(root: &Root, forth: ForthFiles) -> Result<BTreeMap<RootPath, Vec<u8>>, IllumosLoaderError> {
-    for path in [LOADER, FIRST_SCRIPT, DEFAULTS] {
+/// What the loader interprets: its scripts and its configuration, without what minroot writes.
+pub(super) fn scripts(root: &Root, forth: ForthFiles) -> Result<BTreeMap<RootPath, Vec<u8>>, IllumosLoaderError> {
+    for path in [FIRST_SCRIPT, DEFAULTS] {
         if !root.has(path) {
             return Err(IllumosLoaderError::Incomplete(path));
         }
     }
     let mut tree = reached(|path| root.read_optional(path), &BTreeSet::new())?;
     tree.retain(|path, _| !WRITTEN.contains(&path.as_bytes()));
-    let given = [LOADER, DEFAULTS, BOOTENV, BRAND, LOGO];
-    for path in given {
+    for path in [DEFAULTS, BOOTENV, BRAND, LOGO] {
         if let Some(bytes) = read(root, path)? {
             tree.insert(constant(path), bytes);
         }
@@ -155,7 +158,9 @@ impl IllumosLoaderError {
     /// Which package to add, in both families of names.
     pub fn hint(&self) -> Option<String> {
         match self {
-            IllumosLoaderError::None => Some(format!("{LOADER_PACKAGE}, or GRUB ({GRUB_PACKAGE})")),
+            IllumosLoaderError::None | IllumosLoaderError::NoneForNetwork => {
+                Some(format!("{LOADER_PACKAGE}, or GRUB ({GRUB_PACKAGE})"))
+            }
             IllumosLoaderError::Incomplete(_) | IllumosLoaderError::Script(IncludesError::Missing { .. }) => {
                 Some(LOADER_PACKAGE.to_owned())
             }
@@ -167,11 +172,11 @@ impl IllumosLoaderError {
 const LOADER_PACKAGE: &str = "add the package `TRIBsys-boot-loader` (IPS: `system/boot/loader`) to the root";
 const GRUB_PACKAGE: &str = "`TRIBsys-boot-grub`, `SUNWgrub`; IPS: `system/boot/grub`";
 
-fn required(root: &Root, path: &'static str) -> Result<Vec<u8>, IllumosLoaderError> {
+pub(super) fn required(root: &Root, path: &'static str) -> Result<Vec<u8>, IllumosLoaderError> {
     read(root, path)?.ok_or(IllumosLoaderError::Incomplete(path))
 }
 
-fn read(root: &Root, path: &str) -> Result<Option<Vec<u8>>, IllumosLoaderError> {
+pub(super) fn read(root: &Root, path: &str) -> Result<Option<Vec<u8>>, IllumosLoaderError> {
     let failed = |source| IllumosLoaderError::Read { path: path.to_owned(), source };
     root.read_optional(&constant(path)).map_err(failed)
 }

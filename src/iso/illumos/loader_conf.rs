@@ -66,6 +66,14 @@ impl Kernels {
         }
     }
 
+    /// The kernel that a machine of 64 bits starts.
+    pub fn first_unix(self) -> &'static str {
+        match self {
+            Kernels::Bits64 | Kernels::Both => UNIX_64,
+            Kernels::Bits32 => UNIX_32,
+        }
+    }
+
     /// Under which names the archive has to be on the ISO.
     pub fn archive_paths(self) -> Vec<RootPath> {
         let names: &[&str] = match self {

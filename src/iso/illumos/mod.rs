@@ -9,6 +9,8 @@
 //!               /platform/i86pc/…boot_archive     once on the medium, whatever its names
 //! ```
 //!
+//! [`pxe`] makes of the same parts a directory for machines that start from the network.
+//!
 //! Everything else is in the archive. What surprises: cdboot, the first program of all, reads the plain ISO 9660 names
 //! and wants `/BOOT/LOADER`; all others read Rock Ridge (illumos-gate usr/src/boot/i386/cdboot/cdboot.S).
 
@@ -18,6 +20,7 @@ mod grub_legacy;
 pub mod hybrid_mbr;
 mod loader;
 pub mod loader_conf;
+pub mod pxe;
 
 pub use loader::{IllumosLoader, IllumosLoaderError, LoaderFiles};
 
@@ -32,9 +35,9 @@ use crate::text::hex;
 use loader_conf::{Kernels, LoaderConf, LoaderConfError, check_arguments};
 use std::path::Path;
 
-/// What an illumos ISO is made of.
+/// What a boot medium of illumos is made of, besides its boot loader.
 #[derive(Debug, Clone)]
-pub struct IllumosIso {
+pub struct IllumosImage {
     /// The kernels that the archive has, each at [`UNIX_32`] or [`UNIX_64`].
     pub kernels: Vec<(RootPath, Blob)>,
     /// What the kernel mounts as its root: a UFS, compressed with gzip or not.
@@ -45,7 +48,6 @@ pub struct IllumosIso {
     pub kernel_args: String,
     /// 1 to 32 characters of ASCII.
     pub label: String,
-    pub loader: IllumosLoader,
     /// Seconds since 1970: every date in the image.
     pub epoch: u64,
 }
@@ -53,10 +55,8 @@ pub struct IllumosIso {
 /// Why an illumos ISO cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum IllumosIsoError {
-    #[error("there is no kernel: neither `{UNIX_64}` nor `{UNIX_32}`")]
-    NoKernel,
     #[error(transparent)]
-    Arguments(#[from] LoaderConfError),
+    Start(#[from] StartError),
     #[error("cannot lay out the EFI system partition")]
     Fat(#[from] FatError),
     #[error("cannot lay out the ISO 9660 volume")]
@@ -65,24 +65,87 @@ pub enum IllumosIsoError {
     Write { path: std::path::PathBuf, source: std::io::Error },
 }
 
-const LOADER_CONF: &str = "/boot/loader.conf";
+/// Why what the kernel needs cannot be handed to it, whatever the medium.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("there is no kernel: neither `{UNIX_64}` nor `{UNIX_32}`")]
+    NoKernel,
+    #[error(transparent)]
+    Arguments(#[from] LoaderConfError),
+}
 
-/// Writes the ISO to `path`, which is replaced when the new file is complete.
+/// Writes the ISO with its `loader` to `path`, which is replaced when the new file is complete.
 ///
 /// # Errors
 /// [`IllumosIsoError`]. Nothing is left behind.
-pub fn write_illumos_iso(iso: &IllumosIso, path: &Path) -> Result<IsoReport, IllumosIsoError> {
-    let plan = Plan::new(iso)?;
+pub fn write_illumos_iso(
+    image: &IllumosImage,
+    loader: &IllumosLoader,
+    path: &Path,
+) -> Result<IsoReport, IllumosIsoError> {
+    let plan = Plan::new(image, loader)?;
     let size = plan.layout.size();
     write_image(path, size, plan.layout.pieces(), |identity| plan.identity_pieces(identity))
         .map_err(|source| IllumosIsoError::Write { path: path.to_owned(), source })?;
-    let kernel = iso.kernels.iter().map(|(_, kernel)| kernel.len()).sum();
-    Ok(IsoReport::new(size, kernel, iso.archive.len(), iso.loader.size()))
+    Ok(image.report(size, loader.size()))
 }
 
 /// The digest beside an archive, as `digest -a sha1` prints it and dboot compares it.
 pub fn hash_file(sha1: &[u8; 20]) -> String {
     hex(sha1) + "\n"
+}
+
+/// What the loaders are told about an image.
+struct Start {
+    kernels: Kernels,
+    arguments: String,
+    /// Under which names the archive has to be on the medium.
+    archives: Vec<RootPath>,
+}
+
+impl IllumosImage {
+    fn start(&self) -> Result<Start, StartError> {
+        let kernels = Kernels::of(self.kernels.iter().map(|(path, _)| path)).ok_or(StartError::NoKernel)?;
+        let arguments = self.kernel_args.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+        check_arguments(&arguments)?;
+        Ok(Start { kernels, arguments, archives: kernels.archive_paths() })
+    }
+
+    /// The kernels and the archive with its digest, each with every name that a loader can ask for.
+    fn platform(&self, archives: &[RootPath]) -> Vec<(Vec<RootPath>, Blob)> {
+        let mut files: Vec<_> =
+            self.kernels.iter().map(|(name, kernel)| (vec![name.clone()], kernel.clone())).collect();
+        for (suffix, blob) in [("", self.archive.clone()), (".hash", text(hash_file(&self.sha1)))] {
+            files.push((archives.iter().map(|archive| path(&format!("{archive}{suffix}"))).collect(), blob));
+        }
+        files
+    }
+
+    /// Of a medium of `total` bytes.
+    fn report(&self, total: u64, loaders: u64) -> IsoReport {
+        let kernel = self.kernels.iter().map(|(_, kernel)| kernel.len()).sum();
+        IsoReport::new(total, kernel, self.archive.len(), loaders)
+    }
+}
+
+impl Start {
+    /// `/boot/loader.conf`.
+    fn loader_conf(&self) -> Result<(RootPath, Blob), StartError> {
+        let conf = LoaderConf { kernels: self.kernels, kernel_args: &self.arguments, hash: true, menu: false };
+        Ok((path("/boot/loader.conf"), text(conf.text()?)))
+    }
+
+    /// `grub.cfg` in the directory that GRUB 2 looks into.
+    fn grub_cfg(&self, title: &str, directory: &RootPath) -> (RootPath, Blob) {
+        let config = grub2::config(title, self.kernels, &self.archives[0], &self.arguments);
+        (directory.join(b"grub.cfg"), text(config))
+    }
+
+    /// `menu.lst` of GRUB legacy.
+    fn menu_lst(&self, title: &str) -> (RootPath, Blob) {
+        let menu = grub_legacy::menu(title, self.kernels, &self.archives[0], &self.arguments);
+        (path(grub_legacy::MENU), text(menu))
+    }
 }
 
 /// The laid-out image, and what is needed for the parts that are written last.
@@ -98,36 +161,37 @@ struct DiskBoot<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(iso: &'a IllumosIso) -> Result<Plan<'a>, IllumosIsoError> {
-        let kernels = Kernels::of(iso.kernels.iter().map(|(path, _)| path)).ok_or(IllumosIsoError::NoKernel)?;
-        let arguments = iso.kernel_args.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-        check_arguments(&arguments)?;
-        let archives = kernels.archive_paths();
-        let mut volume = Volume::new(&iso.label, iso.epoch)?;
+    fn new(image: &IllumosImage, loader: &'a IllumosLoader) -> Result<Plan<'a>, IllumosIsoError> {
+        let start = image.start()?;
+        let mut volume = Volume::new(&image.label, image.epoch)?;
         let mut disk = None;
-        match &iso.loader {
+        let (name, config) = match loader {
             IllumosLoader::Loader(files) => {
                 add_boot_program(&mut volume, &path("/boot/cdboot"), &files.cdboot)?;
                 for (name, bytes) in &files.tree {
                     volume.add_file(name, FILE, Blob::from_bytes(&bytes[..]))?;
                 }
-                let conf = LoaderConf { kernels, kernel_args: &arguments, hash: true, menu: false };
-                volume.add_file(&path(LOADER_CONF), FILE, text(conf.text()?))?;
-                let efi = EfiPartition::add(&mut volume, efi_programs(files, iso.epoch)?);
+                let efi = EfiPartition::add(&mut volume, efi_programs(files, image.epoch)?);
                 disk = Some(DiskBoot { files, efi });
+                start.loader_conf()?
             }
             IllumosLoader::Grub2 { path: place, core, directory } => {
                 add_boot_program(&mut volume, place, core)?;
-                let config = grub2::config(&iso.label, kernels, &archives[0], &arguments);
-                volume.add_file(&directory.join(b"grub.cfg"), FILE, text(config))?;
+                start.grub_cfg(&image.label, directory)
             }
             IllumosLoader::GrubLegacy { stage2 } => {
                 add_boot_program(&mut volume, &path(grub_legacy::STAGE2), stage2)?;
-                let menu = grub_legacy::menu(&iso.label, kernels, &archives[0], &arguments);
-                volume.add_file(&path(grub_legacy::MENU), FILE, text(menu))?;
+                start.menu_lst(&image.label)
+            }
+        };
+        volume.add_file(&name, FILE, config)?;
+        for (names, blob) in image.platform(&start.archives) {
+            let size = blob.len();
+            let extent = volume.add_extent(blob);
+            for name in names {
+                volume.add(&name, FILE, whole(extent, size))?;
             }
         }
-        add_platform(&mut volume, iso, &archives)?;
         Ok(Plan { layout: volume.layout()?, disk })
     }
 
@@ -148,19 +212,4 @@ fn efi_programs(files: &LoaderFiles, epoch: u64) -> Result<FatImage, FatError> {
         Some(FatFile { path: format!("EFI/BOOT/{name}"), blob })
     });
     FatImage::plan(fat_files.collect(), epoch)
-}
-
-/// Adds the kernels and the archive with its digest, under every name that the loader can ask for.
-fn add_platform(volume: &mut Volume, iso: &IllumosIso, archives: &[RootPath]) -> Result<(), IsoError> {
-    for (name, kernel) in &iso.kernels {
-        volume.add_file(name, FILE, kernel.clone())?;
-    }
-    for (suffix, blob) in [("", iso.archive.clone()), (".hash", text(hash_file(&iso.sha1)))] {
-        let size = blob.len();
-        let extent = volume.add_extent(blob);
-        for archive in archives {
-            volume.add(&path(&format!("{archive}{suffix}")), FILE, whole(extent, size))?;
-        }
-    }
-    Ok(())
 }

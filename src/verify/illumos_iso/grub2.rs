@@ -10,7 +10,7 @@ use super::{Attempt, variables};
 use std::collections::BTreeMap;
 
 /// Where the configuration lies, by the prefix that the image was made with.
-const CONFIGS: [&str; 3] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub/grub.cfg"];
+pub(super) const CONFIGS: [&str; 3] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub/grub.cfg"];
 
 /// The configuration that the ISO has.
 pub(super) fn config(files: &Files<'_>) -> Option<&'static str> {
@@ -28,7 +28,9 @@ struct Block {
 pub(super) fn run(files: &Files<'_>) -> Attempt {
     let Some(path) = config(files) else {
         let mut attempt = Attempt::new(Component::Grub, CONFIGS[0]);
-        attempt.find(prevents("GRUB shows its prompt `grub>`").hint("there is no grub.cfg on the ISO"));
+        attempt.find(
+            prevents("GRUB shows its prompt `grub>`").hint(format!("there is no grub.cfg on {}", files.medium())),
+        );
         return attempt;
     };
     let mut attempt = Attempt::new(Component::Grub, path);

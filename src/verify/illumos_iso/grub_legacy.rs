@@ -26,7 +26,8 @@ struct Entry {
 pub(super) fn run(files: &Files<'_>, is_64_bit: bool) -> Attempt {
     let mut attempt = Attempt::new(Component::GrubLegacy, MENU);
     let Some(text) = files.text(MENU) else {
-        attempt.find(prevents("GRUB shows its prompt `grub>`").at(MENU).hint("there is no menu.lst on the ISO"));
+        let hint = format!("there is no menu.lst on {}", files.medium());
+        attempt.find(prevents("GRUB shows its prompt `grub>`").at(MENU).hint(hint));
         return attempt;
     };
     let (default, entries) = parse(&String::from_utf8_lossy(&text));
@@ -93,8 +94,9 @@ fn not_found(files: &Files<'_>, command: &str, path: &str, is_64_bit: bool) -> F
     let there = files.elsewhere(path);
     let remark = if path.contains("$ISADIR") { format!("; only `{command}$` replaces $ISADIR") } else { String::new() };
     let place = normal(path);
+    let medium = files.medium();
     let hint =
-        format!("on a processor {machine} 64 bits `{command}` is {place}, which is not on the ISO; {there}{remark}");
+        format!("on a processor {machine} 64 bits `{command}` is {place}, which is not on {medium}; {there}{remark}");
     prevents(NOT_FOUND).hint(hint)
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Machine {
 /// What the loader has loaded when it starts the kernel.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
-    /// Paths on the ISO.
+    /// Paths on the medium.
     pub kernel: Option<String>,
     pub modules: Vec<LoadedModule>,
     pub boot_args: String,
@@ -124,7 +124,10 @@ impl<'f, 'i> Loader<'f, 'i> {
             if !optional {
                 let message = format!("can't open '{path}': No such file or directory");
                 let finding = prevents(message).at(if from.is_empty() { SCRIPT } else { from });
-                self.find(finding.hint("the loader stops at its prompt `ok`; put the file on the ISO"));
+                self.find(
+                    finding
+                        .hint(format!("the loader stops at its prompt `ok`; put the file on {}", self.files.medium())),
+                );
             }
             return;
         };
@@ -193,7 +196,10 @@ impl<'f, 'i> Loader<'f, 'i> {
             return;
         }
         let mut paths: Vec<String> = named.split(' ').filter(|path| !path.is_empty()).map(str::to_owned).collect();
-        paths.extend(self.files.in_directory(CONF_DIRECTORY));
+        // TFTP lists no directories, and the words that would read this one do not ask for it then.
+        if !self.files.is_network() {
+            paths.extend(self.files.in_directory(CONF_DIRECTORY));
+        }
         for path in paths {
             self.n_conf_files += 1;
             if self.n_conf_files > MAX_CONF_FILES {
@@ -312,7 +318,8 @@ impl<'f, 'i> Loader<'f, 'i> {
     fn archive_hint(&self, path: &str, module: &Module) -> String {
         let written = module.file.as_ref().map_or(&module.name[..], |file| &file.text);
         let there = self.files.elsewhere(path);
-        format!("{}_name is `{written}`, which is {path} here and not on the ISO; {there}", module.name)
+        let medium = self.files.medium();
+        format!("{}_name is `{written}`, which is {path} here and not on {medium}; {there}", module.name)
     }
 
     /// `standard_kernel_search` of support.4th.
@@ -334,7 +341,7 @@ impl<'f, 'i> Loader<'f, 'i> {
             self.find(prevents("Unable to load a kernel!").at(SCRIPT).hint(hint));
         } else if self.loaded.kernel.is_none() && self.files.has(DEFAULTS) {
             let first = tried.first().map_or("`kernel` and `bootfile` are not set".to_owned(), |path| {
-                format!("`{}` is not on the ISO", normal(path))
+                format!("`{}` is not on {}", normal(path), self.files.medium())
             });
             let others = self.files.named("unix");
             let there = if others.is_empty() {

@@ -1,4 +1,5 @@
-//! From the first sector of an illumos ISO to the kernel and the boot archive, by each way the image offers.
+//! From the first sector of an illumos ISO, or the first program of a network card, to the kernel and the boot archive,
+//! by each way there is.
 //!
 //! ```text
 //! El Torito ─► cdboot ─► /boot/loader ──────────────┐
@@ -6,6 +7,7 @@
 //!           ├► stage2_eltorito (GRUB 0.97) ─► menu.lst ────────────────────────────┼► unix, boot_archive, hash
 //!           └► GRUB 2 ─► grub.cfg ─────────────────────────────────────────────────┘
 //! MBR ─► isoboot ─► /boot/loader
+//! TFTP ─► pxeboot, loader64.efi, pxegrub, core.0 ─► as above from a directory
 //! ```
 //!
 //! Each loader is read anew here, from what it does and not from what minroot writes for it. What is surprising: the
@@ -22,6 +24,7 @@ mod grub2;
 mod grub_legacy;
 mod hybrid;
 mod loader;
+mod network;
 mod plain;
 mod rootfs;
 mod uefi;
@@ -38,6 +41,8 @@ use crate::text::{hex, size};
 use files::Files;
 use loader::Machine;
 use rootfs::{Kind, RootArchive};
+
+pub(super) use network::{follow_tree, is_tree};
 
 /// What makes an ISO one of illumos.
 const SIGNS: [&str; 5] = [
@@ -61,7 +66,7 @@ pub(super) struct Start {
 struct Attempt {
     loader: Component,
     config: &'static str,
-    /// Paths on the ISO.
+    /// Paths on the medium.
     kernel: Option<String>,
     /// Type, which may be empty, and path.
     modules: Vec<(String, String)>,
@@ -81,7 +86,7 @@ pub(super) fn is_illumos(image: &IsoImage) -> bool {
 /// Walks from the firmware to the kernel.
 pub(super) fn follow(image: &IsoImage, report: &mut Report) -> Option<Start> {
     iso::check_length(image, report);
-    let files = match Files::new(image) {
+    let files = match Files::of_iso(image) {
         Ok(files) => files,
         Err(error) => {
             report.find(iso::unreadable(&error));
@@ -103,12 +108,22 @@ pub(super) fn follow(image: &IsoImage, report: &mut Report) -> Option<Start> {
         attempts.extend(from_uefi(image, entry, &files, report));
     }
     hybrid::check(image, uefi, &files, report);
-    attempts.iter_mut().for_each(|(_, attempt)| attempt.check_kernel_line());
-    report_findings(&mut attempts, &files, report);
-    start(&attempts, &files, report)
+    hand_over(attempts, &files, report)
 }
 
-/// Compares the kernel of the ISO with that of the archive: krtld opens the second to read the first's own headers.
+/// What the loaders that were run hand to the kernel.
+fn hand_over(mut attempts: Vec<(bool, Attempt)>, files: &Files<'_>, report: &mut Report) -> Option<Start> {
+    attempts.iter_mut().for_each(|(_, attempt)| attempt.check_kernel_line());
+    report_findings(&mut attempts, files, report);
+    start(&attempts, files, report)
+}
+
+/// A loader on both kinds of processor.
+fn on_both(run: impl Fn(bool) -> Attempt) -> Vec<(bool, Attempt)> {
+    vec![(true, run(true)), (false, run(false))]
+}
+
+/// Compares the kernel that is started with that of the archive: krtld opens the second to read the first's own headers.
 pub(super) fn check_kernel(root: &Root, start: &Start, report: &mut Report) {
     let path = &start.kernel.path;
     let prevents = |message: String| Finding::new(Severity::PreventsStart, Component::Kernel, message).at(path);
@@ -119,11 +134,11 @@ pub(super) fn check_kernel(root: &Root, start: &Start, report: &mut Report) {
         }
         (Some(_), _) => report.find(
             prevents("Unable to boot: the kernel that runs is not the one in the archive".to_owned())
-                .hint("krtld reads the headers of the one for the other; write the ISO again"),
+                .hint("krtld reads the headers of the one for the other; write the image again"),
         ),
         (None, _) => report.find(
             prevents(format!("Unable to boot: krtld: could neither locate nor resolve symbols for: {path}"))
-                .hint("the kernel has to be in the archive too, under the name it has on the ISO"),
+                .hint("the kernel has to be in the archive too, under the name by which the loader finds it"),
         ),
     }
 }
@@ -132,17 +147,16 @@ pub(super) fn check_kernel(root: &Root, start: &Start, report: &mut Report) {
 fn from_bios(image: &IsoImage, entry: &CatalogEntry, files: &Files<'_>, report: &mut Report) -> Vec<(bool, Attempt)> {
     let program = files.at_sector(entry.sector);
     let name = program.and_then(|file| std::str::from_utf8(file.path.file_name()).ok()).unwrap_or_default();
-    let both = |run: &dyn Fn(bool) -> Attempt| vec![(true, run(true)), (false, run(false))];
     match (name, program) {
         ("cdboot", Some(file)) => {
             if !cdboot::check(image, entry, file, report) {
                 return Vec::new();
             }
-            both(&|is_64_bit| Attempt::of_loader(files, Machine { efi: false, is_64_bit }))
+            on_both(|is_64_bit| Attempt::of_loader(files, Machine { efi: false, is_64_bit }))
         }
         ("stage2_eltorito", Some(file)) => {
             cdboot::check_boot_image(image, entry, file, Component::GrubLegacy, report);
-            both(&|is_64_bit| grub_legacy::run(files, is_64_bit))
+            on_both(|is_64_bit| grub_legacy::run(files, is_64_bit))
         }
         (_, Some(file)) if grub2::config(files).is_some() => {
             cdboot::check_boot_image(image, entry, file, Component::Grub, report);
@@ -194,7 +208,7 @@ fn start(attempts: &[(bool, Attempt)], files: &Files<'_>, report: &mut Report) -
     let mut starts: Vec<(&Attempt, BootFile, BootFile)> = Vec::new();
     for (_, attempt) in attempts {
         let Some((kernel, archive)) = attempt.hand_over(files) else { continue };
-        if !starts.iter().any(|(_, k, a)| k.start == kernel.start && a.start == archive.start) {
+        if !starts.iter().any(|(_, k, a)| k.is_same_file(&kernel) && a.is_same_file(&archive)) {
             starts.push((attempt, kernel, archive));
         }
     }
@@ -231,7 +245,7 @@ fn check_archive(attempt: &Attempt, archive: &BootFile, report: &mut Report) -> 
     let found = match rootfs::read(&archive.blob) {
         Ok(found) => found,
         Err(error) => {
-            let hint = format!("the archive cannot be decompressed: {error}; write the ISO again");
+            let hint = format!("the archive cannot be decompressed: {error}; write the image again");
             report.find(match attempt.loader {
                 Component::GrubLegacy => {
                     prevents(attempt.loader, "Error 16: Inconsistent filesystem structure").hint(hint)

@@ -4,8 +4,7 @@
 //! as it is. krtld then tries the file systems that it can read by itself (`usr/src/uts/common/krtld/bootrd.c`), and the
 //! kernel mounts the archive as ufs on `/ramdisk:a`, unless the property `fstype` says otherwise.
 
-use super::super::archive::BlobReader;
-use crate::iso::Blob;
+use crate::iso::{Blob, BlobReader};
 use flate2::bufread::GzDecoder;
 use sha1::{Digest, Sha1};
 use std::io::{self, Read};

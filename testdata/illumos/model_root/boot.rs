@@ -1,5 +1,6 @@
 //! What the boot loaders read: configuration that names the right files, and programs that are only the right size.
 
+use super::pe::{self, Machine};
 use super::tables::Year;
 
 /// The bytes of a file below `boot`.
@@ -35,20 +36,14 @@ fn program(name: &str) -> Option<Vec<u8>> {
         "pmbr" | "grub/stage1" => (SECTOR, b"\xfa"),
         "isoboot" | "gptzfsboot" => (40 * SECTOR, b"\xfa"),
         "loader" | "pxeboot" | "grub/stage2" | "grub/stage2_eltorito" | "grub/pxegrub" => (64 * SECTOR, b"\xea"),
-        "loader64.efi" | "loader32.efi" => (64 * SECTOR, b"MZ"),
+        "loader64.efi" => return Some(pe::application(Machine::X86_64, 64 * SECTOR)),
+        "loader32.efi" => return Some(pe::application(Machine::I386, 64 * SECTOR)),
         _ => return None,
     };
     let mut bytes = start.to_vec();
     bytes.resize(size, 0);
     if size == SECTOR {
         bytes[SECTOR - 2..].copy_from_slice(b"\x55\xaa");
-    }
-    if let Some(bits) = name.strip_prefix("loader").and_then(|rest| rest.strip_suffix(".efi")) {
-        // A PE image begins with a DOS header whose last field leads to the COFF header (PE format, "MS-DOS Stub").
-        bytes[0x3c] = 0x40;
-        let machine: u16 = if bits == "64" { 0x8664 } else { 0x014c };
-        bytes[0x40..0x44].copy_from_slice(b"PE\0\0");
-        bytes[0x44..0x46].copy_from_slice(&machine.to_le_bytes());
     }
     Some(bytes)
 }

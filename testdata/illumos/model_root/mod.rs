@@ -23,6 +23,7 @@ mod error;
 mod files;
 mod modules;
 mod objects;
+mod pe;
 mod selection;
 mod services;
 pub mod tables;

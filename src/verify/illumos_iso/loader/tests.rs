@@ -30,7 +30,7 @@ fn run_with(changes: &[(&str, Option<&str>)], machine: Machine) -> Loaded {
         GOOD.iter().filter(|(path, _)| changes.iter().all(|(changed, _)| changed != path)).copied().collect();
     files.extend(changes.iter().filter_map(|(path, text)| Some((*path, (*text)?))));
     let image = image(&files);
-    run(&Files::new(&image).unwrap(), machine)
+    run(&Files::of_iso(&image).unwrap(), machine)
 }
 
 fn paths(loaded: &Loaded) -> Vec<&str> {
