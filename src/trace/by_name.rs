@@ -69,7 +69,7 @@ impl Tracer<'_> {
         }
     }
 
-    fn takes(&self, what: Take) -> bool {
+    pub(super) fn takes(&self, what: Take) -> bool {
         self.input.recipe.trace.take.contains(&what)
     }
 

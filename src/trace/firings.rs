@@ -3,11 +3,11 @@
 use super::add::probe;
 use super::facts::Known;
 use super::{Item, Tracer};
-use crate::manifest::{Missing, Probed};
+use crate::manifest::{Missing, Omission, Probed};
 use crate::modules::{Referrer, Request as ModuleRequest, Wanted};
 use crate::path::RootPath;
-use crate::reason::{Evidence, Kind, Reason};
-use crate::recipe::System;
+use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::recipe::{System, Take};
 use crate::resolve::glibc::Request;
 use crate::root::FileKind;
 use crate::rules::{Effect, Firing, Made, Need, first_existing, nearest_existing};
@@ -33,6 +33,11 @@ impl Tracer<'_> {
     fn act(&mut self, firing: &Firing) {
         let from = self.referrer(firing);
         let from = from.as_ref();
+        if let Effect::Need(need) = &firing.effect
+            && self.is_only_listed(firing)
+        {
+            return self.list_need(from, need, firing);
+        }
         match &firing.effect {
             Effect::Need(need) => self.need_by_rule(from, need, firing),
             Effect::Library { soname, context } => self.ask_for_library(soname, context, firing),
@@ -67,6 +72,21 @@ impl Tracer<'_> {
                 self.missing_by_rule(from, name.clone(), firing, probes);
             }
         }
+    }
+
+    /// What nothing happens without, and a rule only suggests, is not taken unless the recipe wants such things.
+    fn is_only_listed(&self, firing: &Firing) -> bool {
+        firing.priority == Priority::Suggested && firing.consequence.is_none() && !self.takes(Take::Suggested)
+    }
+
+    fn list_need(&mut self, from: Option<&RootPath>, need: &Need, firing: &Firing) {
+        let Ok(found) = self.input.root.lookup(&need.path) else { return };
+        self.dropped.insert(Omission {
+            from: from.cloned(),
+            reason: Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone()),
+            to: Some(found.path),
+            why: "a rule only suggests it; `--include suggested` takes it".to_owned(),
+        });
     }
 
     /// A rule's edge starts at the file that named it if that is in the image, else at the object.

@@ -155,7 +155,7 @@ fn check(root: &Path, uses: &[Use]) {
 }
 
 #[test]
-fn programs_of_this_machine_do_their_task_with_what_the_rules_bring_and_not_without() {
+fn b38_programs_of_this_machine_do_their_task_with_what_the_rules_bring_and_not_without() {
     check(Path::new("/"), &HOST);
 }
 

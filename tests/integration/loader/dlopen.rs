@@ -317,7 +317,7 @@ fn missing(manifest: &Manifest) -> Vec<(&str, Priority)> {
 }
 
 #[test]
-fn what_a_recommended_library_requires_is_recommended() {
+fn b33_what_a_recommended_library_requires_is_recommended() {
     let Some(fixture) = Fixture::new() else { return };
     let wants = |name: &str, priority: &str| note(&format!(r#"[{{"soname":["{name}"],"priority":"{priority}"}}]"#));
     let library = format!("{}{LIBRARY}", wants("libgone.so", "required"));
