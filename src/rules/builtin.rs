@@ -66,6 +66,9 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/libgcc-s",
     "linux/node-builtins",
     "linux/nsswitch",
+    "linux/perl",
+    "linux/python",
+    "linux/ruby",
 ];
 
 /// The directories that hold the rules of one system; a test keeps that true.

@@ -14,6 +14,7 @@ mod check;
 mod example;
 mod facts;
 mod firing;
+mod globs;
 mod index;
 mod load;
 mod nearest;
