@@ -62,6 +62,7 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "illumos/userland/terminfo",
     "illumos/userland/timezone",
     "illumos/userland/zone",
+    "linux/java",
     "linux/kmod-indexes",
     "linux/libgcc-s",
     "linux/node-builtins",

@@ -8,37 +8,62 @@ use crate::root::{alternatives, is_pattern};
 use foldhash::HashMap;
 use std::cell::RefCell;
 
-/// What the beginnings of globs came to.
+/// What globs and their beginnings came to.
 #[derive(Debug, Default)]
 pub(super) struct GlobCache {
-    beginnings: RefCell<HashMap<String, Vec<RootPath>>>,
+    known: RefCell<HashMap<String, Vec<RootPath>>>,
 }
 
 impl GlobCache {
     /// [`Facts::glob`]. Where the glob has a rest without wildcards, a symlink that leads nowhere does not match.
     pub fn matching(&self, glob: &str, facts: &dyn Facts) -> Vec<RootPath> {
-        let mut found: Vec<RootPath> =
-            alternatives(glob).iter().flat_map(|glob| self.matching_one(glob, facts)).collect();
-        found.sort();
-        found.dedup();
-        found
+        self.remembered(glob, || {
+            let mut found: Vec<RootPath> =
+                alternatives(glob).iter().flat_map(|g| self.matching_one(g, facts)).collect();
+            found.sort();
+            found.dedup();
+            found
+        })
     }
 
     /// Of a glob without choices.
     fn matching_one(&self, glob: &str, facts: &dyn Facts) -> Vec<RootPath> {
-        let Some((beginning, rest)) = cut(glob) else { return facts.glob(glob) };
-        let mut beginnings = self.beginnings.borrow_mut();
-        if !beginnings.contains_key(beginning) {
-            beginnings.insert(beginning.to_owned(), facts.glob(beginning));
+        if let Some((directory, start, end)) = one_star(glob) {
+            let all = self.remembered(directory, || facts.glob(&format!("{directory}/*")));
+            return all.into_iter().filter(|path| is_between(path.file_name(), start, end)).collect();
         }
-        let directories = beginnings[beginning].iter();
+        let Some((beginning, rest)) = cut(glob) else { return facts.glob(glob) };
+        let directories = self.remembered(beginning, || facts.glob(beginning));
         if is_pattern(rest) {
-            let texts = directories.filter_map(|directory| std::str::from_utf8(directory.as_bytes()).ok());
-            return texts.flat_map(|text| facts.glob(&format!("{}/{rest}", globset::escape(text)))).collect();
+            let texts = directories.iter().filter_map(|directory| std::str::from_utf8(directory.as_bytes()).ok());
+            let globs = texts.map(|text| format!("{}/{rest}", globset::escape(text)));
+            return globs.flat_map(|glob| self.matching_one(&glob, facts)).collect();
         }
         let below = |directory: &RootPath| RootPath::new([directory.as_bytes(), b"/", rest.as_bytes()].concat()).ok();
-        directories.filter_map(below).filter(|path| facts.exists(path)).collect()
+        directories.iter().filter_map(below).filter(|path| facts.exists(path)).collect()
     }
+
+    fn remembered(&self, name: &str, find: impl FnOnce() -> Vec<RootPath>) -> Vec<RootPath> {
+        if let Some(known) = self.known.borrow().get(name) {
+            return known.clone();
+        }
+        let found = find();
+        self.known.borrow_mut().insert(name.to_owned(), found.clone());
+        found
+    }
+}
+
+/// A glob with one `*`, after the first character of its last component: the directory, and what the names in it begin
+/// and end with.
+fn one_star(glob: &str) -> Option<(&str, &str, &str)> {
+    let (start, end) = glob.split_once('*')?;
+    let (directory, start) = start.rsplit_once('/')?;
+    let is_plain = !is_pattern(directory) && !is_pattern(start) && !is_pattern(end) && !end.contains('/');
+    (is_plain && !start.is_empty() && !start.starts_with('.')).then_some((directory, start, end))
+}
+
+fn is_between(name: &[u8], start: &str, end: &str) -> bool {
+    name.len() >= start.len() + end.len() && name.starts_with(start.as_bytes()) && name.ends_with(end.as_bytes())
 }
 
 /// A glob up to the end of its first component with a wildcard, and the rest.
@@ -59,5 +84,14 @@ mod tests {
         assert_eq!(cut("/usr/lib/a*"), None);
         assert_eq!(cut("/usr/lib/a"), None);
         assert_eq!(cut("/d/**/y"), None);
+    }
+
+    #[test]
+    fn names_with_one_star_need_no_pattern() {
+        assert_eq!(one_star("/a/b.*so"), Some(("/a", "b.", "so")));
+        assert_eq!(one_star("/a/*so"), None);
+        assert_eq!(one_star("/a*/b.so"), None);
+        assert_eq!(one_star("/a/**b"), None);
+        assert!(is_between(b"ab", "a", "b") && !is_between(b"a", "a", "a"));
     }
 }

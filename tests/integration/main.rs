@@ -14,6 +14,7 @@ mod init;
 mod iso;
 mod iso_boot;
 mod manifest;
+mod linux_rules_languages;
 mod loader;
 mod model_root;
 mod modules;

@@ -20,6 +20,7 @@ const IMPLIED: &[(&[u8], &[u8])] = &[
     (b"$+{", b"Tie/Hash/NamedCapture"),
     (b"$-{", b"Tie/Hash/NamedCapture"),
     (b"%+", b"Tie/Hash/NamedCapture"),
+    (b":encoding(", b"PerlIO"),
     (b":encoding(", b"PerlIO/encoding"),
     (b":encoding(", b"Encode"),
     (b", \\", b"PerlIO/scalar"),

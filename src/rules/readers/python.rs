@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 /// `role` is `absolute` for a module to look for on the path, `relative` for one beside the file (`../` per further
 /// dot), `codec` for a text encoding named by a literal. `path` has slashes for the dots and no suffix. `scope` is
-/// `main` below `if __name__ == "__main__":`, which only the file that is started runs, else `module`.
+/// `main` below `if __name__ == "__main__":`, which only the file that is started runs, and in a
+/// function `_test`, which is called there; else `module`.
 pub(super) const BINDINGS: &[&str] = &["role", "path", "scope"];
 
 pub(super) fn read(text: &[u8]) -> Vec<Bindings> {
@@ -32,6 +33,9 @@ struct Source<L> {
     lines: L,
     found: BTreeSet<Found>,
 }
+
+/// How a block begins that only the file that is started runs.
+const SELF_TESTS: &[&[u8]] = &[b"if __name__ ", b"def _test(", b"def test("];
 
 /// A block that only some uses of the file run, and how far its header is indented.
 #[derive(Clone, Copy)]
@@ -62,10 +66,10 @@ impl<'t, L: Iterator<Item = &'t [u8]>> Source<L> {
                 Some(Block::Main(_)) => "main",
                 None => "module",
             };
-            if let (None, Some(condition)) = (block, statement.strip_prefix(b"if ")) {
-                block = match condition {
-                    _ if condition.starts_with(b"__name__ ") => Some(Block::Main(indentation)),
-                    b"TYPE_CHECKING:" | b"typing.TYPE_CHECKING:" => Some(Block::Types(indentation)),
+            if block.is_none() {
+                block = match statement {
+                    b"if TYPE_CHECKING:" | b"if typing.TYPE_CHECKING:" => Some(Block::Types(indentation)),
+                    _ if SELF_TESTS.iter().any(|start| statement.starts_with(start)) => Some(Block::Main(indentation)),
                     _ => None,
                 };
             }
@@ -265,8 +269,8 @@ mod tests {
     fn the_block_of_a_started_file_ends_with_its_indentation() {
         check(
             "python",
-            "if __name__ == '__main__':\n    import a\n\n    import b\nimport c\n",
-            &["absolute a main", "absolute b main", "absolute c module"],
+            "def _test():\n    import d\nif __name__ == '__main__':\n    import a\n\n    import b\nimport c\n",
+            &["absolute a main", "absolute b main", "absolute c module", "absolute d main"],
         );
     }
 
