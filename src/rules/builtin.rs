@@ -68,6 +68,7 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/node-builtins",
     "linux/nsswitch",
     "linux/perl",
+    "linux/php",
     "linux/python",
     "linux/ruby",
 ];

@@ -117,7 +117,7 @@ fn check(language: &Language) {
 impl Language {
     fn recipe(&self) -> String {
         let files = self.files.map(|(path, content)| format!("[[file]]\npath = '{path}'\ncontent = {content:?}\n"));
-        let targets = format!("[trace]\ntargets = ['{}', '{}']\n", self.interpreter, self.files[0].0);
+        let targets = format!("[trace]\ntargets = ['{}']\n", self.interpreter);
         format!("system = 'linux'\n{targets}{}", files.concat())
     }
 

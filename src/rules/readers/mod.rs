@@ -13,6 +13,7 @@ mod netconfig;
 mod nsswitch;
 mod pam;
 mod perl;
+mod php_ini;
 mod python;
 mod ruby;
 mod shell;
@@ -41,6 +42,7 @@ pub static READERS: &[Reader] = &[
     Reader { name: "nsswitch", bindings: nsswitch::BINDINGS, read: nsswitch::read },
     Reader { name: "pam", bindings: pam::BINDINGS, read: pam::read },
     Reader { name: "perl", bindings: perl::BINDINGS, read: perl::read },
+    Reader { name: "php-ini", bindings: php_ini::BINDINGS, read: php_ini::read },
     Reader { name: "python", bindings: python::BINDINGS, read: python::read },
     Reader { name: "ruby", bindings: ruby::BINDINGS, read: ruby::read },
     Reader { name: "shell", bindings: shell::BINDINGS, read: shell::read },

@@ -168,7 +168,12 @@ mod tests {
         check(
             "perl",
             "print $+{year};\nopen(my $f, '<:encoding(UTF-8)', $x);\n",
-            &["module Encode Encode", "module PerlIO/encoding encoding", "module Tie/Hash/NamedCapture NamedCapture"],
+            &[
+                "module Encode Encode",
+                "module PerlIO PerlIO",
+                "module PerlIO/encoding encoding",
+                "module Tie/Hash/NamedCapture NamedCapture",
+            ],
         );
     }
 

@@ -6,7 +6,8 @@ use crate::rules::pattern::Bindings;
 use memchr::memmem;
 use std::collections::BTreeSet;
 
-/// `role` is `feature` for what is looked for on the load path, `relative` for what is beside the file. `path` is
+/// `role` is `feature` for what is looked for on the load path, `relative` for what is beside the file, `encoding`
+/// for a constant of `Encoding`, in lower case. `path` is
 /// without its suffix; `kind` is `so` where the call asks for compiled code (`.so`, `.o`), else `any`.
 pub(super) const BINDINGS: &[&str] = &["role", "path", "kind"];
 
@@ -24,6 +25,7 @@ pub(super) fn read(text: &[u8]) -> Vec<Bindings> {
         }
         if !in_comment && !line.starts_with(b"#") {
             calls(line, &mut found);
+            encodings(line, &mut found);
         }
     }
     let values = found.into_iter();
@@ -44,6 +46,20 @@ fn calls(line: &[u8], found: &mut BTreeSet<Found>) {
         let rest = &line[at..];
         if let Some(comma) = memchr::memchr(b',', rest) {
             add("feature", &rest[comma + 1..], found);
+        }
+    }
+}
+
+/// `Encoding::UTF_16LE`: Ruby loads it when the constant is used.
+fn encodings(line: &[u8], found: &mut BTreeSet<Found>) {
+    const CLASS: &[u8] = b"Encoding::";
+    for at in memmem::find_iter(line, CLASS) {
+        let rest = &line[at + CLASS.len()..];
+        let is_name = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
+        let end = rest.iter().position(|byte| !is_name(byte)).unwrap_or(rest.len());
+        // `Encoding::Converter` is a class.
+        if end > 1 && !rest.get(end).is_some_and(u8::is_ascii_lowercase) {
+            found.insert(("encoding", rest[..end].to_ascii_lowercase(), "any"));
         }
     }
 }
@@ -76,6 +92,11 @@ mod tests {
             text,
             &["feature a/b any", "feature d any", "feature e so", "feature json any", "relative ../c any"],
         );
+    }
+
+    #[test]
+    fn constants_name_encodings() {
+        check("ruby", "x.encode(Encoding::UTF_16LE)\nEncoding::Converter\n", &["encoding utf_16le any"]);
     }
 
     #[test]
