@@ -29,7 +29,8 @@ impl GlobCache {
     /// Of a glob without choices.
     fn matching_one(&self, glob: &str, facts: &dyn Facts) -> Vec<RootPath> {
         if let Some((directory, start, end)) = one_star(glob) {
-            let all = self.remembered(directory, || facts.glob(&format!("{directory}/*")));
+            let listing = format!("{directory}/*");
+            let all = self.remembered(&listing, || facts.glob(&listing));
             return all.into_iter().filter(|path| is_between(path.file_name(), start, end)).collect();
         }
         let Some((beginning, rest)) = cut(glob) else { return facts.glob(glob) };
