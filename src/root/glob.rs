@@ -61,7 +61,7 @@ pub fn is_pattern(name: &str) -> bool {
 }
 
 /// The patterns that `{a,b}` stands for, which may have slashes in them.
-fn alternatives(pattern: &str) -> Vec<String> {
+pub fn alternatives(pattern: &str) -> Vec<String> {
     let Some(open) = pattern.find('{') else { return vec![pattern.to_owned()] };
     let mut depth = 0;
     let mut cuts = vec![open];

@@ -10,7 +10,7 @@ mod glob;
 mod metadata;
 mod walk;
 
-pub use glob::is_pattern;
+pub use glob::{alternatives, is_pattern};
 pub use metadata::{METADATA_PATH, Metadata, Override};
 
 use crate::path::RootPath;

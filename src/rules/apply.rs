@@ -6,6 +6,7 @@
 
 use super::facts::Facts;
 use super::firing::{Effect, Firing, Made, Need};
+use super::globs::GlobCache;
 use super::index::{NameCache, PathHits};
 use super::pattern::{Bindings, PathPattern, Template};
 use super::{Rule, RuleFile, RuleSet};
@@ -21,6 +22,7 @@ pub struct RuleState {
     names: NameCache,
     /// By rule number.
     rules: Vec<Progress>,
+    globs: GlobCache,
 }
 
 /// What is known about one rule during a run.
@@ -145,7 +147,7 @@ impl Run<'_> {
                 let detail = detail(file, &bindings);
                 bindings.extend(object.into_iter().flat_map(of_object));
                 let match_ = Match { file, rule, object, bindings, detail };
-                match_.effects(self.facts, &mut self.firings);
+                match_.effects(self.facts, &self.state.globs, &mut self.firings);
             }
         }
     }
@@ -216,11 +218,11 @@ fn detail(file: &RuleFile, bindings: &Bindings) -> String {
 }
 
 impl Match<'_> {
-    fn effects(&self, facts: &dyn Facts, firings: &mut Vec<Firing>) {
+    fn effects(&self, facts: &dyn Facts, globs: &GlobCache, firings: &mut Vec<Firing>) {
         let effects = &self.rule.effects;
         let mut fire = |effect| firings.push(self.firing(effect));
         for template in &effects.needs {
-            match self.needs(template, facts) {
+            match self.needs(template, facts, globs) {
                 Some(needs) => needs.into_iter().map(Effect::Need).for_each(&mut fire),
                 None => fire(Effect::Unresolved { name: self.text(template) }),
             }
@@ -255,7 +257,7 @@ impl Match<'_> {
             fire(Effect::Never { glob: self.text(template), reason: effects.reason.clone() });
         }
         if !effects.any_of.is_empty() {
-            fire(self.any_of(facts));
+            fire(self.any_of(facts, globs));
         }
     }
 
@@ -270,10 +272,11 @@ impl Match<'_> {
         need(&name).map_or_else(|| Effect::Unresolved { name: self.text(template) }, Effect::Need)
     }
 
-    fn any_of(&self, facts: &dyn Facts) -> Effect {
+    fn any_of(&self, facts: &dyn Facts, globs: &GlobCache) -> Effect {
         let lists = &self.rule.effects.any_of;
         let resolved = |list: &Vec<Template>| -> Option<Vec<Need>> {
-            let needs: Option<Vec<Vec<Need>>> = list.iter().map(|template| self.needs(template, facts)).collect();
+            let needs: Option<Vec<Vec<Need>>> =
+                list.iter().map(|template| self.needs(template, facts, globs)).collect();
             Some(needs?.concat())
         };
         let alternatives: Vec<Vec<Need>> = lists.iter().filter_map(resolved).collect();
@@ -285,12 +288,12 @@ impl Match<'_> {
     }
 
     /// The paths a template stands for; `None` when there is none.
-    fn needs(&self, template: &Template, facts: &dyn Facts) -> Option<Vec<Need>> {
+    fn needs(&self, template: &Template, facts: &dyn Facts, globs: &GlobCache) -> Option<Vec<Need>> {
         let directory = template.without_below();
         let below = directory.is_some();
         let paths = match directory.as_ref().unwrap_or(template).expand_path(&self.bindings)? {
             PathPattern::Path(path) => vec![path],
-            PathPattern::Glob(glob) => facts.glob(&glob),
+            PathPattern::Glob(glob) => globs.matching(&glob, facts),
         };
         (!paths.is_empty()).then(|| paths.into_iter().map(|path| Need { path, below }).collect())
     }

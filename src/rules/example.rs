@@ -182,9 +182,9 @@ impl Facts for ExampleFacts<'_> {
     fn glob(&self, pattern: &str) -> Vec<RootPath> {
         let Ok(glob) = path_glob(pattern) else { return Vec::new() };
         let matcher = glob.compile_matcher();
-        let found: BTreeSet<&RootPath> =
-            self.paths().filter(|path| matcher.is_match(as_path(path.as_bytes()))).collect();
-        found.into_iter().cloned().collect()
+        let above = |path: &RootPath| std::iter::successors(Some(path.clone()), RootPath::parent);
+        let all: BTreeSet<RootPath> = self.paths().flat_map(above).collect();
+        all.into_iter().filter(|path| matcher.is_match(as_path(path.as_bytes()))).collect()
     }
 
     fn hardware(&self) -> &[String] {

@@ -558,7 +558,7 @@ mod tests {
             "[[rule]]\nwhen = { file = '/x' }\nneeds = ['/a']",
             &[
                 "t.toml:4:17: `file` takes a `reader`; known readers: default-init, inittab, kcf, netconfig, nsswitch, pam, \
-               shell, smf-manifest, user_attr, vfstab; or use `exists`",
+               perl, php-ini, python, ruby, shell, smf-manifest, user_attr, vfstab; or use `exists`",
             ],
         );
         check(

@@ -15,6 +15,7 @@ mod claims;
 mod example;
 mod facts;
 mod firing;
+mod globs;
 mod index;
 mod load;
 mod nearest;

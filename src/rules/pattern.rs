@@ -204,10 +204,14 @@ impl Template {
 
     /// The text as a path or, when what the author wrote has glob characters, as a glob; characters that a binding
     /// brings stand for themselves. `None` when no path can come of it: relative, `..`, a NUL.
+    ///
+    /// Behind `{object_directory}` a `..` is the directory above, as the imports of scripts write it; not above `/`.
     pub(super) fn expand_path(&self, bindings: &Bindings) -> Option<PathPattern> {
         let is_glob = |part: &Part| matches!(part, Part::Literal(text) if text.contains(['*', '?', '[', '{']));
         if !self.parts.iter().any(is_glob) {
-            return RootPath::new(self.expand(bindings)).ok().map(PathPattern::Path);
+            let path = self.expand(bindings);
+            let path = if self.is_beside_object() { without_dots(&path)? } else { path };
+            return RootPath::new(path).ok().map(PathPattern::Path);
         }
         let mut glob = String::new();
         for part in &self.parts {
@@ -219,7 +223,14 @@ impl Template {
                 }
             }
         }
+        if self.is_beside_object() {
+            glob = String::from_utf8(without_dots(glob.as_bytes())?).ok()?;
+        }
         glob.starts_with('/').then_some(PathPattern::Glob(glob))
+    }
+
+    fn is_beside_object(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Binding(name)) if name == "object_directory")
     }
 
     /// The template without the `/**` at its end, which asks for everything below a directory.
@@ -227,6 +238,20 @@ impl Template {
         let directory = self.text.strip_suffix("/**")?;
         Some(Template::new(directory, (self.line, self.column)))
     }
+}
+
+/// The path with its `.` and `..` taken back, by their names alone, as the languages do that have them in imports.
+/// `None` above `/`.
+fn without_dots(path: &[u8]) -> Option<Vec<u8>> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for component in path.split(|&byte| byte == b'/').filter(|component| !component.is_empty()) {
+        match component {
+            b"." => {}
+            b".." => drop(kept.pop()?),
+            name => kept.push(name),
+        }
+    }
+    Some([b"/", &kept.join(&b'/')[..]].concat())
 }
 
 /// What a template for paths came to.
@@ -298,5 +323,23 @@ mod tests {
         let template = Template::new("/etc/{name}", (1, 1));
         assert_eq!(template.expand_path(&bind(&[("name", "../x")])), None);
         assert_eq!(Template::new("{name}", (1, 1)).expand_path(&bind(&[("name", "relative")])), None);
+    }
+
+    #[test]
+    fn dots_lead_up_from_the_object_and_not_above_the_root() {
+        let up = |name: &str| {
+            let bindings = bind(&[("object_directory", "/opt/app"), ("name", name)]);
+            ["{object_directory}/{name}.py", "{object_directory}/{name}.*"]
+                .map(|template| match Template::new(template, (1, 1)).expand_path(&bindings) {
+                    Some(PathPattern::Path(path)) => path.to_string(),
+                    Some(PathPattern::Glob(glob)) => glob,
+                    None => "none".to_owned(),
+                })
+                .join(" ")
+        };
+        assert_eq!(up("./a"), "/opt/app/a.py /opt/app/a.*");
+        assert_eq!(up("../a"), "/opt/a.py /opt/a.*");
+        assert_eq!(up("../../a"), "/a.py /a.*");
+        assert_eq!(up("../../../a"), "none none");
     }
 }

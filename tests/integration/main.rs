@@ -18,6 +18,7 @@ mod inodes;
 mod iso;
 mod iso_boot;
 mod linux_rules;
+mod linux_rules_languages;
 mod loader;
 mod manifest;
 mod model_root;

@@ -12,6 +12,10 @@ mod kcf;
 mod netconfig;
 mod nsswitch;
 mod pam;
+mod perl;
+mod php_ini;
+mod python;
+mod ruby;
 mod shell;
 mod smf_manifest;
 mod user_attr;
@@ -37,6 +41,10 @@ pub static READERS: &[Reader] = &[
     Reader { name: "netconfig", bindings: netconfig::BINDINGS, read: netconfig::read },
     Reader { name: "nsswitch", bindings: nsswitch::BINDINGS, read: nsswitch::read },
     Reader { name: "pam", bindings: pam::BINDINGS, read: pam::read },
+    Reader { name: "perl", bindings: perl::BINDINGS, read: perl::read },
+    Reader { name: "php-ini", bindings: php_ini::BINDINGS, read: php_ini::read },
+    Reader { name: "python", bindings: python::BINDINGS, read: python::read },
+    Reader { name: "ruby", bindings: ruby::BINDINGS, read: ruby::read },
     Reader { name: "shell", bindings: shell::BINDINGS, read: shell::read },
     Reader { name: "smf-manifest", bindings: smf_manifest::BINDINGS, read: smf_manifest::read },
     Reader { name: "user_attr", bindings: user_attr::BINDINGS, read: user_attr::read },
@@ -54,6 +62,13 @@ impl Reader {
 fn bind<const N: usize>(names: &[&str], values: [&[u8]; N]) -> Bindings {
     debug_assert_eq!(names.len(), N);
     names.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value.to_owned())).collect()
+}
+
+/// Whether a file is in this language as far as its first line tells: that of a script names the interpreter, of which
+/// `/usr/bin/env` is none.
+fn is_script_of(text: &[u8], language: &[u8]) -> bool {
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    !line.starts_with(b"#!") || memchr::memmem::find(line, language).is_some()
 }
 
 /// The lines without their ends, and without a backslash line end where a line goes on on the next.

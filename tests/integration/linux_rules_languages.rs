@@ -1,0 +1,146 @@
+//! Programs in scripting languages run from the reduced tree alone, in a chroot, with the real interpreter; and they
+//! fail there as soon as the files that only a rule brought are gone.
+
+use crate::command::{cache, minroot, output_of, succeed, text};
+use crate::support::{output, scratch, tool};
+use minroot::manifest::{Entry, Manifest, json};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// `env` is what the `#!` lines of some modules name.
+const SOURCE: &str = "system = \"linux\"\n[source]\napt = [\"python3\", \"perl\", \"ruby\", \"coreutils\"]\n";
+
+struct Language {
+    rule: &'static str,
+    interpreter: &'static str,
+    /// A script, and a second file that it loads from beside it.
+    files: [(&'static str, &'static str); 2],
+    prints: &'static str,
+}
+
+const PYTHON: Language = Language {
+    rule: "linux/python",
+    interpreter: "/usr/bin/python3",
+    files: [
+        (
+            "/srv/run",
+            "#!/usr/bin/python3\nimport datetime, decimal, json, sqlite3, ssl\nfrom helper import name\n\
+             answer = sqlite3.connect(':memory:').execute('select 6 * 7').fetchone()\n\
+             year = datetime.datetime.strptime('2020-01-02', '%Y-%m-%d').year\n\
+             print(json.dumps(answer), ssl.OPENSSL_VERSION.split()[0], decimal.Decimal('1.5') * 2, year,\n      \
+             b'\\x80'.decode('cp437'), name)\n",
+        ),
+        ("/srv/helper.py", "name = 'helper'\n"),
+    ],
+    prints: "[42] OpenSSL 3.0 2020 \u{c7} helper\n",
+};
+
+const PERL: Language = Language {
+    rule: "linux/perl",
+    interpreter: "/usr/bin/perl",
+    files: [
+        (
+            "/srv/run",
+            "#!/usr/bin/perl\nuse strict;\nuse POSIX qw(floor);\nuse List::Util 'sum';\nuse Digest::SHA 'sha1_hex';\nuse File::Temp;\n\
+             use lib '/srv';\nuse Helper;\nopen(my $self, '<:encoding(UTF-8)', $0) or die;\n'a1' =~ /(?<digit>\\d)/;\n\
+             print join(' ', floor(2.5), sum(1, 2, 3), $+{digit}, substr(sha1_hex('a'), 0, 4), Helper::name()), \"\\n\";\n",
+        ),
+        ("/srv/Helper.pm", "package Helper;\nsub name { 'helper' }\n1;\n"),
+    ],
+    prints: "2 6 1 86f7 helper\n",
+};
+
+const RUBY: Language = Language {
+    rule: "linux/ruby",
+    interpreter: "/usr/bin/ruby",
+    files: [
+        (
+            "/srv/run.rb",
+            "require 'json'\nrequire 'set'\nrequire 'digest'\nrequire 'yaml'\nrequire_relative 'helper'\n\
+             puts JSON.generate([Set.new([1]).size, Digest::SHA1.hexdigest('a')[0, 4], YAML.load('a: 1'), NAME])\n",
+        ),
+        ("/srv/helper.rb", "NAME = 'helper'\n"),
+    ],
+    prints: "[1,\"86f7\",{\"a\":1},\"helper\"]\n",
+};
+
+#[test]
+fn python_imports_from_the_reduced_tree() {
+    check(&PYTHON);
+}
+
+#[test]
+fn perl_uses_modules_of_the_reduced_tree() {
+    check(&PERL);
+}
+
+#[test]
+fn ruby_requires_features_of_the_reduced_tree() {
+    check(&RUBY);
+}
+
+fn check(language: &Language) {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: programs run in a chroot, which needs root");
+        return;
+    }
+    let (Some(chroot), Some(root)) = (tool("chroot"), root()) else { return };
+    let directory = scratch();
+    let (recipe, manifest, tree) =
+        (directory.path().join("r.toml"), directory.path().join("m.json"), directory.path().join("tree"));
+    std::fs::write(&recipe, language.recipe()).unwrap();
+    let trace = output_of(minroot(["trace", "--root"]).arg(root).arg(&recipe).arg("-o").arg(&manifest));
+    assert!(trace.status.success(), "{}", text(&trace.stderr));
+    let pack = ["pack", "--format", "dir", "-m"];
+    succeed(minroot(pack).arg(&manifest).arg("--root").arg(root).arg("-o").arg(&tree));
+
+    let run = || output(&chroot, &[tree.as_os_str(), language.interpreter.as_ref(), language.files[0].0.as_ref()]);
+    let with = run();
+    assert_eq!(text(&with.stdout), language.prints, "{}", text(&with.stderr));
+    assert_eq!(text(&with.stderr), "");
+
+    let manifest: Manifest = json::read(&std::fs::read(&manifest).unwrap()).unwrap();
+    let by_rule: Vec<&Entry> = manifest.entries.iter().filter(|entry| language.brought(entry)).collect();
+    eprintln!("{}: {} of {} entries by the rule", language.rule, by_rule.len(), manifest.entries.len());
+    for entry in &by_rule {
+        let path = tree.join(OsStr::from_bytes(&entry.path.as_bytes()[1..]));
+        if !path.is_dir() || path.is_symlink() {
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+    let without = run();
+    assert!(!without.status.success() && without.stdout.is_empty(), "{}", text(&without.stdout));
+}
+
+impl Language {
+    fn recipe(&self) -> String {
+        let files = self.files.map(|(path, content)| format!("[[file]]\npath = '{path}'\ncontent = {content:?}\n"));
+        let targets = format!("[trace]\ntargets = ['{}']\n", self.interpreter);
+        format!("system = 'linux'\n{targets}{}", files.concat())
+    }
+
+    /// Whether nothing but the rule asks for the file.
+    fn brought(&self, entry: &Entry) -> bool {
+        !entry.reasons.is_empty() && entry.reasons.iter().all(|reason| reason.reason.detail.starts_with(self.rule))
+    }
+}
+
+/// A Debian with the interpreters; `None` with a message where there is no network to fetch from.
+fn root() -> Option<&'static Path> {
+    static ROOT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let fetch = || {
+        let recipe = Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages.toml");
+        std::fs::write(&recipe, SOURCE).unwrap();
+        let fetch = output_of(minroot(["fetch".as_ref(), recipe.as_os_str()]).arg("--cache").arg(cache()));
+        if fetch.status.success() {
+            return Some(PathBuf::from(text(&fetch.stdout).trim_end()));
+        }
+        let message = text(&fetch.stderr);
+        assert!(std::env::var_os("CI").is_none() && message.contains("is the network up"), "{message}");
+        eprintln!("skipped: {message}");
+        None
+    };
+    ROOT.get_or_init(fetch).as_deref()
+}
