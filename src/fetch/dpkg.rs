@@ -1,26 +1,12 @@
 //! The files that minroot adds to a root of Debian packages: dpkg's database, and the links of a merged `/usr`.
 
 use super::deb::ControlFiles;
-use super::member::{Format, Member, MemberKind, Package};
+use super::member::{Member, MemberKind, Package};
 use crate::path::RootPath;
-use std::collections::BTreeSet;
 
 /// Top-level directories that a merged `/usr` turns into links (usrmerge's convert-usrmerge, debootstrap's
 /// `setup_merged_usr`).
 const MERGED: [&str; 7] = ["bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin"];
-
-/// Words in an installation script, and what is missing in the root because the script did not run.
-const SCRIPTED: [(&str, &str); 9] = [
-    ("update-alternatives", "links through /etc/alternatives"),
-    ("update-ca-certificates", "the certificates of /etc/ssl/certs"),
-    ("update-passwd", "/etc/passwd and /etc/group"),
-    ("adduser", "users or groups"),
-    ("addgroup", "users or groups"),
-    ("useradd", "users or groups"),
-    ("groupadd", "users or groups"),
-    ("systemd-sysusers", "users or groups"),
-    ("setcap", "file capabilities"),
-];
 
 /// Everything that is added for Debian packages; nothing when there are none.
 pub fn additions(packages: &[Package]) -> Vec<Member> {
@@ -32,25 +18,12 @@ pub fn additions(packages: &[Package]) -> Vec<Member> {
     members
 }
 
-/// What the packages' installation scripts would have done that a user may miss, by package.
-pub fn skipped_scripts(packages: &[Package]) -> Vec<String> {
-    let note = |files: &ControlFiles| {
-        let script = String::from_utf8_lossy(&files.postinst);
-        let missing: BTreeSet<_> =
-            SCRIPTED.iter().filter(|(word, _)| calls(&script, word)).map(|(_, what)| *what).collect();
-        let missing = missing.into_iter().collect::<Vec<_>>().join(", ");
-        let package = &files.control.package;
-        (!missing.is_empty()).then(|| format!("`{package}`: its installation script was not run: {missing} not made"))
-    };
-    deliveries(packages).filter_map(note).collect()
-}
-
 /// Links for those of [`MERGED`] that a package has files for, unless the packages are of a release without them.
 ///
 /// Packages up to Debian 12 and Ubuntu 23.10 still name `/lib/x`, while their installers make `/lib` a link; later
 /// ones bring the links in base-files. So the packages themselves do not tell, and only the version of base-files,
 /// when it is there, can say that a release is too old to be merged: Debian before 12, Ubuntu before 20.04.
-fn merged_usr_links(packages: &[Package]) -> Vec<Member> {
+pub fn merged_usr_links(packages: &[Package]) -> Vec<Member> {
     if deliveries(packages).any(is_unmerged_base) {
         return Vec::new();
     }
@@ -64,14 +37,7 @@ fn merged_usr_links(packages: &[Package]) -> Vec<Member> {
             first == Some(name.as_bytes()) || first == Some(b"usr") && components.next() == Some(name.as_bytes())
         })
     };
-    let link = |name: &str| Member {
-        path: path(&format!("/{name}")),
-        kind: MemberKind::Symlink(format!("usr/{name}").into_bytes()),
-        mode: 0o777,
-        uid: 0,
-        gid: 0,
-        mtime: 0,
-    };
+    let link = |name: &str| Member::symlink(path(&format!("/{name}")), format!("usr/{name}"));
     MERGED.into_iter().filter(|name| !shipped_link(name) && used(name)).map(link).collect()
 }
 
@@ -85,7 +51,7 @@ fn is_unmerged_base(files: &ControlFiles) -> bool {
 
 /// dpkg's own view of what is installed (dpkg-query(1), "FILES").
 fn database(packages: &[Package]) -> Vec<Member> {
-    let mut deliveries: Vec<_> = packages.iter().filter_map(|package| Some((package, files(package)?))).collect();
+    let mut deliveries: Vec<_> = packages.iter().filter_map(|package| Some((package, package.debian()?))).collect();
     deliveries.sort_by_key(|(_, files)| (files.control.package.clone(), files.control.architecture.clone()));
     let mut members = vec![Member::generated(path("/var/lib/dpkg/info/format"), "1\n")];
     let mut status = String::new();
@@ -126,23 +92,7 @@ fn list(package: &Package) -> Vec<u8> {
 }
 
 fn deliveries(packages: &[Package]) -> impl Iterator<Item = &ControlFiles> {
-    packages.iter().filter_map(files)
-}
-
-fn files(package: &Package) -> Option<&ControlFiles> {
-    match &package.delivery.as_ref()?.format {
-        Format::Debian(files) => Some(files),
-        Format::Illumos(_) => None,
-    }
-}
-
-/// Whether a line of a shell script, comments aside, has `command` as a word.
-fn calls(script: &str, command: &str) -> bool {
-    let in_word = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    script
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .any(|line| line.split(|c| !in_word(c)).any(|word| word == command))
+    packages.iter().filter_map(Package::debian)
 }
 
 fn path(text: &str) -> RootPath {
@@ -153,7 +103,7 @@ fn path(text: &str) -> RootPath {
 mod tests {
     use super::*;
     use crate::fetch::control::Control;
-    use crate::fetch::member::Delivery;
+    use crate::fetch::member::{Delivery, Format};
 
     fn package(name: &str, version: &str, paths: &[&str]) -> Package {
         let text = format!("Package: {name}\nVersion: {version}\nArchitecture: amd64\n");
@@ -194,19 +144,6 @@ mod tests {
         base.members
             .push(Member { kind: MemberKind::Symlink(b"usr/lib".to_vec()), ..Member::generated(path("/lib"), "") });
         assert_eq!(links(&[base, package("a", "1", &["/usr/lib/a", "/bin/b"])]), ["/bin"]);
-    }
-
-    #[test]
-    fn only_calls_count_and_comments_do_not() {
-        assert!(calls("  /usr/sbin/update-passwd --x", "update-passwd"));
-        assert!(!calls("# update-passwd\nupdate-passwd-foo", "update-passwd"));
-        let mut one = package("a", "1", &[]);
-        let Format::Debian(files) = &mut one.delivery.as_mut().unwrap().format else { unreachable!() };
-        files.postinst = b"adduser x; addgroup y; setcap z".to_vec();
-        assert_eq!(
-            skipped_scripts(&[one]),
-            ["`a`: its installation script was not run: file capabilities, users or groups not made"]
-        );
     }
 
     #[test]

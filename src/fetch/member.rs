@@ -89,6 +89,14 @@ pub struct Origin {
 }
 
 impl Package {
+    /// What a package of Debian's says; `None` for another one.
+    pub fn debian(&self) -> Option<&ControlFiles> {
+        match &self.delivery.as_ref()?.format {
+            Format::Debian(files) => Some(files),
+            Format::Illumos(_) => None,
+        }
+    }
+
     /// What a file or hard link among the members holds.
     pub fn content(&self, member: usize) -> Option<&Content> {
         match &self.members[member].kind {
@@ -148,6 +156,11 @@ impl Member {
     pub fn generated(path: RootPath, content: impl Into<Vec<u8>>) -> Member {
         let kind = MemberKind::File(Content::Bytes(content.into()));
         Member { path, kind, mode: 0o644, uid: 0, gid: 0, mtime: 0 }
+    }
+
+    /// A link that no package brought.
+    pub fn symlink(path: RootPath, target: impl Into<Vec<u8>>) -> Member {
+        Member { path, kind: MemberKind::Symlink(target.into()), mode: 0o777, uid: 0, gid: 0, mtime: 0 }
     }
 
     /// Checks a member of `data.tar`; a regular file's content is to be found at `staged`.

@@ -1,9 +1,10 @@
 //! Turns the `[source]` of a recipe into a root directory: names of Debian packages, or files of Debian, SVR4 and IPS
 //! packages in, an unpacked tree out.
 //!
-//! Nothing is installed on this machine and no script of a package runs; what such scripts would have made is
-//! reported. For illumos, drivers and accounts are added as pkg(1) and add_drv(8) would. A root stays in the cache under a key made from what was asked for, so the second run
-//! finds it there and starts nothing:
+//! Nothing is installed on this machine and no script of a package runs. What such scripts would have made is made where
+//! it can be read from them, and reported where not. For illumos, drivers and accounts are added as pkg(1) and add_drv(8)
+//! would. A root stays in the cache under a key made from what was asked for, so the second run finds it there and starts
+//! nothing:
 //!
 //! ```text
 //! CACHE/lock                    held while something is fetched
@@ -17,6 +18,7 @@ mod apt;
 mod archive;
 mod control;
 mod deb;
+mod debian;
 mod dpkg;
 mod error;
 mod illumos;
@@ -41,7 +43,7 @@ use source::Selection;
 use std::path::PathBuf;
 
 /// Part of every key: roots made by another layout are not reused.
-const LAYOUT: &str = "minroot root 3";
+const LAYOUT: &str = "minroot root 4";
 
 /// How to fetch.
 pub struct Options<'a> {

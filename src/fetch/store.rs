@@ -4,7 +4,7 @@ use super::error::FetchError;
 use super::member::{Delivery, Member, MemberKind, Package};
 use super::source::{self, Selection};
 use super::tree::{self, Place};
-use super::{Fetched, FetchedPackage, Progress, Step, dpkg, illumos, unpack};
+use super::{Fetched, FetchedPackage, Progress, Step, debian, dpkg, illumos, unpack};
 use crate::modules::ModuleIndex;
 use crate::modules::depmod::{self, FileNames};
 use crate::path::RootPath;
@@ -88,13 +88,14 @@ pub fn make_root(
         std::fs::create_dir(directory).map_err(|e| failed(directory, e))?;
     }
     let mut packages = stage_all(files, selection, &stage, progress)?;
-    let mut members = dpkg::additions(&packages);
-    members.extend(illumos::complete(&mut packages)?);
+    let mut members = illumos::complete(&mut packages)?;
+    let notes = debian::complete(&mut packages)?;
+    members.extend(dpkg::additions(&packages));
     members.push(Member::generated(RootPath::new(METADATA_PATH).expect("a constant"), ""));
     packages.push(Package { name: "minroot".to_owned(), replaces: Vec::new(), members, delivery: None });
     let places = tree::plan(&packages)?;
     unpack::materialize(&packages, &places, &root)?;
-    let list = lock_list(&packages, &places);
+    let list = lock_list(&packages, &places, notes);
     for directory in &list.module_directories {
         index_modules(&root, directory)?;
     }
@@ -179,7 +180,7 @@ fn stage_all(
     Ok(packages)
 }
 
-fn lock_list(packages: &[Package], places: &[Place<'_>]) -> LockList {
+fn lock_list(packages: &[Package], places: &[Place<'_>], mut notes: Vec<String>) -> LockList {
     let deliveries = || packages.iter().filter_map(|package| Some((package, package.delivery.as_ref()?)));
     let line = |(package, delivery): (&Package, &Delivery)| FetchedPackage {
         package: package.name.clone(),
@@ -201,8 +202,7 @@ fn lock_list(packages: &[Package], places: &[Place<'_>]) -> LockList {
         .map(|place| String::from_utf8_lossy(place.path.as_bytes()).into_owned())
         .collect();
     module_directories.sort();
-    let mut notes: Vec<_> = deliveries().flat_map(|(_, delivery)| delivery.notes.clone()).collect();
-    notes.extend(dpkg::skipped_scripts(packages));
+    notes.extend(deliveries().flat_map(|(_, delivery)| delivery.notes.clone()));
     notes.sort();
     LockList { format: 1, packages: lines, module_directories, notes }
 }

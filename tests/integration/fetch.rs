@@ -314,7 +314,7 @@ fn every_compression_of_dpkg_deb_is_read() {
 }
 
 /// Fetches from the machine's repositories; `None` without a network, where CI fails.
-fn fetch_by_apt(names: &[&str], options: &Options<'_>) -> Option<(Source, Fetched)> {
+pub fn fetch_by_apt(names: &[&str], options: &Options<'_>) -> Option<(Source, Fetched)> {
     let source = Source { apt: names.iter().map(|name| (*name).to_owned()).collect(), ..Source::default() };
     match fetch(&source, options) {
         Err(error) if std::env::var_os("CI").is_none() && error.hint().is_some_and(|hint| hint.contains("network")) => {

@@ -6,6 +6,7 @@ mod cli;
 mod command;
 mod determinism;
 mod fetch;
+mod fetch_scripts;
 mod illumos;
 mod illumos_chain;
 mod illumos_iso;

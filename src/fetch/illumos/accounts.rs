@@ -150,7 +150,7 @@ impl Accounts {
 }
 
 /// `NAME:PASSWORD:NUMBER:...`, added to what is known anyway.
-fn numbers(known: &[(&str, u32)], text: &str) -> HashMap<String, u32> {
+pub fn numbers(known: &[(&str, u32)], text: &str) -> HashMap<String, u32> {
     let mut numbers: HashMap<String, u32> = known.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect();
     for line in text.lines() {
         let mut fields = line.split(':');
@@ -166,7 +166,8 @@ fn free(taken: &HashMap<String, u32>) -> u32 {
     numbers.find(|number| !taken.values().any(|other| other == number)).unwrap_or(u32::MAX)
 }
 
-fn has_line(text: &str, name: &str) -> bool {
+/// Whether a file of accounts or groups has one of that name.
+pub fn has_line(text: &str, name: &str) -> bool {
     text.lines().any(|line| line.split(':').next() == Some(name))
 }
 

@@ -2,7 +2,7 @@
 //! packages, owners by name, accounts and drivers in the files that several packages share, and the package system's own
 //! lists.
 
-mod accounts;
+pub mod accounts;
 mod drivers;
 mod records;
 
@@ -89,7 +89,7 @@ fn choose_mediated(packages: &mut [Package]) {
         let links = std::mem::take(&mut records.mediated);
         let chosen: Vec<_> = links.into_iter().filter(|link| best[&link.mediator].is_of_one_choice(link)).collect();
         for MediatedLink { path, target, .. } in chosen {
-            push(package, symlink(path, target));
+            push(package, Member::symlink(path, target));
         }
     }
 }
@@ -294,10 +294,6 @@ fn push(package: &mut Package, member: Member) {
     }
 }
 
-fn symlink(path: RootPath, target: Vec<u8>) -> Member {
-    Member { path, kind: MemberKind::Symlink(target), mode: 0o777, uid: 0, gid: 0, mtime: 0 }
-}
-
 fn fixed(path: &str) -> RootPath {
     RootPath::new(path).expect("made from constants")
 }
@@ -325,7 +321,7 @@ fn numbers(version: &str) -> Vec<u64> {
 }
 
 /// Adds a line to a file of lines, whose last one may lack its end.
-fn add_line(text: &mut String, line: &str) {
+pub fn add_line(text: &mut String, line: &str) {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
