@@ -1,6 +1,7 @@
 //! Integration tests, one target with a module per subject.
 
 mod boot;
+mod boot_archive;
 mod cases;
 mod cli;
 mod command;
@@ -34,5 +35,4 @@ mod small_root;
 mod support;
 mod verify;
 mod transcripts;
-mod ufs;
 mod wishes;
