@@ -67,12 +67,12 @@ const RUBY: Language = Language {
 };
 
 #[test]
-fn python_imports_from_the_reduced_tree() {
+fn b57_python_imports_from_the_reduced_tree() {
     check(&PYTHON);
 }
 
 #[test]
-fn perl_uses_modules_of_the_reduced_tree() {
+fn b57_perl_uses_modules_of_the_reduced_tree() {
     check(&PERL);
 }
 
