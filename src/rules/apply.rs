@@ -9,6 +9,7 @@ use super::firing::{Effect, Firing, Made, Need};
 use super::globs::GlobCache;
 use super::index::{NameCache, PathHits};
 use super::pattern::{Bindings, PathPattern, Template};
+use super::readings::Readings;
 use super::{Rule, RuleFile, RuleSet};
 use crate::path::RootPath;
 use crate::recipe::System;
@@ -23,6 +24,7 @@ pub struct RuleState {
     /// By rule number.
     rules: Vec<Progress>,
     globs: GlobCache,
+    readings: Readings,
 }
 
 /// What is known about one rule during a run.
@@ -35,7 +37,6 @@ struct Progress {
     /// Objects that wait for `included`; `None` is the image as a whole.
     waiting: Vec<Option<RootPath>>,
     exists: Option<bool>,
-    reading: Option<Vec<Bindings>>,
 }
 
 impl RuleSet {
@@ -176,18 +177,15 @@ impl Run<'_> {
     fn readings(&mut self, number: usize, object: Option<&RootPath>) -> Vec<Bindings> {
         let (_, rule) = self.set.rule(number);
         let Some(reading) = &rule.when.reading else { return vec![Bindings::new()] };
-        if let Some(known) = &self.state.rules[number].reading {
-            return known.clone();
-        }
-        let content = reading.file.as_ref().or(object).and_then(|path| self.facts.read(path));
-        let mut found = content.map_or_else(Vec::new, |content| reading.reader.read(&content));
-        found.retain(|bindings| {
+        let all = match (&reading.file, object) {
+            (Some(file), _) => self.state.readings.of_file(file, reading.reader, self.facts),
+            (None, Some(object)) => self.state.readings.of_object(object, reading.reader, self.facts),
+            (None, None) => return Vec::new(),
+        };
+        let is_wanted = |bindings: &&Bindings| {
             reading.filter.iter().all(|(name, value)| bindings.get(name).is_some_and(|v| v == value.as_bytes()))
-        });
-        if reading.file.is_some() {
-            self.state.rules[number].reading = Some(found.clone());
-        }
-        found
+        };
+        all.iter().filter(is_wanted).cloned().collect()
     }
 }
 
@@ -292,10 +290,10 @@ impl Match<'_> {
         let directory = template.without_below();
         let below = directory.is_some();
         let paths = match directory.as_ref().unwrap_or(template).expand_path(&self.bindings)? {
-            PathPattern::Path(path) => vec![path],
+            PathPattern::Path(path) => [path].into(),
             PathPattern::Glob(glob) => globs.matching(&glob, facts),
         };
-        (!paths.is_empty()).then(|| paths.into_iter().map(|path| Need { path, below }).collect())
+        (!paths.is_empty()).then(|| paths.iter().map(|path| Need { path: path.clone(), below }).collect())
     }
 
     fn firing(&self, effect: Effect) -> Firing {

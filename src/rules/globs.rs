@@ -7,16 +7,17 @@ use crate::path::RootPath;
 use crate::root::{alternatives, is_pattern};
 use foldhash::HashMap;
 use std::cell::RefCell;
+use std::rc::Rc;
 
 /// What globs and their beginnings came to.
 #[derive(Debug, Default)]
 pub(super) struct GlobCache {
-    known: RefCell<HashMap<String, Vec<RootPath>>>,
+    known: RefCell<HashMap<String, Rc<[RootPath]>>>,
 }
 
 impl GlobCache {
     /// [`Facts::glob`]. Where the glob has a rest without wildcards, a symlink that leads nowhere does not match.
-    pub fn matching(&self, glob: &str, facts: &dyn Facts) -> Vec<RootPath> {
+    pub fn matching(&self, glob: &str, facts: &dyn Facts) -> Rc<[RootPath]> {
         self.remembered(glob, || {
             let mut found: Vec<RootPath> =
                 alternatives(glob).iter().flat_map(|g| self.matching_one(g, facts)).collect();
@@ -31,7 +32,7 @@ impl GlobCache {
         if let Some((directory, start, end)) = one_star(glob) {
             let listing = format!("{directory}/*");
             let all = self.remembered(&listing, || facts.glob(&listing));
-            return all.into_iter().filter(|path| is_between(path.file_name(), start, end)).collect();
+            return all.iter().filter(|path| is_between(path.file_name(), start, end)).cloned().collect();
         }
         let Some((beginning, rest)) = cut(glob) else { return facts.glob(glob) };
         let directories = self.remembered(beginning, || facts.glob(beginning));
@@ -44,11 +45,11 @@ impl GlobCache {
         directories.iter().filter_map(below).filter(|path| facts.exists(path)).collect()
     }
 
-    fn remembered(&self, name: &str, find: impl FnOnce() -> Vec<RootPath>) -> Vec<RootPath> {
+    fn remembered(&self, name: &str, find: impl FnOnce() -> Vec<RootPath>) -> Rc<[RootPath]> {
         if let Some(known) = self.known.borrow().get(name) {
             return known.clone();
         }
-        let found = find();
+        let found: Rc<[RootPath]> = find().into();
         self.known.borrow_mut().insert(name.to_owned(), found.clone());
         found
     }

@@ -22,6 +22,7 @@ mod nearest;
 mod pattern;
 mod problem;
 pub mod readers;
+mod readings;
 mod table;
 
 pub use apply::RuleState;
