@@ -99,6 +99,13 @@ impl Archive {
         BufReader::with_capacity(BUFFER, whole)
     }
 
+    /// The first bytes of what is in an archive that is compressed as a whole, or not: `length`, or all.
+    pub(super) fn head(&self, length: u64) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        self.decompressed()?.1.take(length).read_to_end(&mut head)?;
+        Ok(head)
+    }
+
     /// What is in an archive that is compressed as a whole, or not.
     pub(super) fn decompressed(&self) -> io::Result<(Compression, Box<dyn Read + '_>)> {
         let mut input = self.reader();
@@ -168,6 +175,48 @@ pub(super) fn fill<T>(
         finished.tree.contents[content].sha256 = Some(sha256);
     }
     Ok((directory, finished, outcome))
+}
+
+/// How an archive of members is called where it is spoken of.
+pub(super) struct Form {
+    pub name: &'static str,
+    /// The program that says what is wrong with one.
+    pub program: &'static str,
+    /// Who reads it.
+    pub component: Component,
+}
+
+/// Unpacks an archive of members into a fresh directory; `None`, with a finding, when it is damaged. `read` gives the
+/// compression, the number of members, and what its caller wants to know besides.
+///
+/// # Errors
+/// What this machine refuses: no room, no permission.
+pub(super) fn unpack_members<T>(
+    archive: &Archive,
+    form: &Form,
+    digests: bool,
+    report: &mut Report,
+    read: impl FnOnce(&mut Members<'_>) -> io::Result<(Compression, u64, T)>,
+) -> Result<Option<(Unpacked, T)>, VerifyError> {
+    let Form { name, program, component } = form;
+    let (directory, Finished { tree, skipped }, outcome) = fill(Tree::default(), digests, read)?;
+    let (compression, n_members, more) = match outcome {
+        Ok(done) => done,
+        Err(error) => {
+            let message = format!("{program}: {error}");
+            let finding = Finding::new(Severity::PreventsStart, Component::Image, message);
+            report.find(finding.hint("the archive is cut short or damaged; write it again"));
+            return Ok(None);
+        }
+    };
+    let packed = match compression {
+        Compression::None => format!("plain {name}"),
+        compression => format!("{name} in {compression}"),
+    };
+    let seen = format_args!("{} in {} of {packed}", count(n_members, "member"), size(archive.len()));
+    report.saw(*component, "archive", seen);
+    skipped.into_iter().for_each(|finding| report.find(finding));
+    Ok(Some((Unpacked { directory, tree, segments: Vec::new() }, more)))
 }
 
 /// Writes what the reader sends; gives the digest of each content that was written.

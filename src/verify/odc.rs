@@ -3,15 +3,13 @@
 //! What is surprising: that reader takes a file for what its own member holds. A further name of a file without data,
 //! as some writers leave it, is an empty file to the kernel (`usr/src/uts/common/krtld/bootrd_cpio.c`).
 
-use super::archive::{Archive, MAX_UNPACKED, Unpacked, fill};
-use super::members::{Finished, Members};
-use super::tree::Tree;
+use super::archive::{Archive, Form, MAX_UNPACKED, Unpacked, unpack_members};
+use super::members::Members;
 use super::{Component, Finding, Report, Severity, VerifyError};
 use crate::fetch::svr4::cpio::{Header, Stream};
 use crate::pack::Compression;
 use crate::pack::cpio::read::Member;
 use crate::path::escaped;
-use crate::text::{count, size};
 use std::collections::HashSet;
 use std::io::{self, Read};
 
@@ -22,9 +20,7 @@ const MAX_TARGET: u64 = 4096;
 
 /// Whether an archive is of this form, compressed or not.
 pub(super) fn is_odc(archive: &Archive) -> bool {
-    let mut magic = Vec::new();
-    let read = archive.decompressed().and_then(|(_, input)| input.take(MAGIC.len() as u64).read_to_end(&mut magic));
-    read.is_ok() && magic == MAGIC
+    archive.head(MAGIC.len() as u64).is_ok_and(|head| head == MAGIC)
 }
 
 /// Unpacks into a fresh directory; `None`, with a finding, when the archive is damaged.
@@ -32,30 +28,15 @@ pub(super) fn is_odc(archive: &Archive) -> bool {
 /// # Errors
 /// What this machine refuses: no room, no permission.
 pub(super) fn unpack(archive: &Archive, digests: bool, report: &mut Report) -> Result<Option<Unpacked>, VerifyError> {
-    let (directory, Finished { tree, skipped }, outcome) =
-        fill(Tree::default(), digests, |members| read(archive, members))?;
-    let (compression, n_members, empty_links) = match outcome {
-        Ok(done) => done,
-        Err(error) => {
-            let message = format!("cpio: {error}");
-            let finding = Finding::new(Severity::PreventsStart, Component::Image, message);
-            report.find(finding.hint("the archive is cut short or damaged; write it again"));
-            return Ok(None);
-        }
-    };
-    let packed = match compression {
-        Compression::None => "plain cpio (odc)".to_owned(),
-        compression => format!("cpio (odc) in {compression}"),
-    };
-    let seen = format!("{} in {} of {packed}", count(n_members, "member"), size(archive.len()));
-    report.saw(Component::Kernel, "archive", seen);
-    skipped.into_iter().for_each(|finding| report.find(finding));
+    let form = Form { name: "cpio (odc)", program: "cpio", component: Component::Kernel };
+    let unpacked = unpack_members(archive, &form, digests, report, |members| read(archive, members))?;
+    let Some((unpacked, empty_links)) = unpacked else { return Ok(None) };
     for name in empty_links {
         let message = format!("`{}` is empty to the kernel: its data are with another name", escaped(&name));
         let hint = "krtld knows no hard links; write the archive with `minroot pack --format odc`";
         report.find(Finding::new(Severity::Harmful, Component::Kernel, message).hint(hint));
     }
-    Ok(Some(Unpacked { directory, tree, segments: Vec::new() }))
+    Ok(Some(unpacked))
 }
 
 /// Gives the compression, the number of members, and the further names of files that come without data.

@@ -3,14 +3,12 @@
 //! What is surprising: an archive that is cut between two members looks whole to most readers. Its end is two blocks of
 //! zeros, and without those it is told here.
 
-use super::archive::{Archive, MAX_UNPACKED, Unpacked, fill};
-use super::members::{Finished, Members};
-use super::tree::Tree;
-use super::{Component, Finding, Report, Severity, VerifyError};
+use super::archive::{Archive, Form, MAX_UNPACKED, Unpacked, unpack_members};
+use super::members::Members;
+use super::{Component, Report, VerifyError};
 use crate::pack::Compression;
 use crate::pack::cpio::read::Member;
 use crate::path::{RootPath, escaped};
-use crate::text::{count, size};
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read};
 use tar::{Entry, EntryType};
@@ -29,9 +27,8 @@ const FIFO: u32 = 0o010_000;
 
 /// Whether an archive is tar, compressed or not.
 pub(super) fn is_tar(archive: &Archive) -> bool {
-    let mut header = Vec::new();
-    let read = archive.decompressed().and_then(|(_, input)| input.take(BLOCK as u64).read_to_end(&mut header));
-    read.is_ok() && header.get(MAGIC_AT as usize..).is_some_and(|rest| rest.starts_with(MAGIC))
+    let head = archive.head(BLOCK as u64).unwrap_or_default();
+    head.get(MAGIC_AT as usize..).is_some_and(|rest| rest.starts_with(MAGIC))
 }
 
 /// Unpacks into a fresh directory; `None`, with a finding, when the archive is damaged.
@@ -39,28 +36,9 @@ pub(super) fn is_tar(archive: &Archive) -> bool {
 /// # Errors
 /// What this machine refuses: no room, no permission.
 pub(super) fn unpack(archive: &Archive, digests: bool, report: &mut Report) -> Result<Option<Unpacked>, VerifyError> {
-    let (directory, Finished { tree, skipped }, outcome) =
-        fill(Tree::default(), digests, |members| Reader::new(members).read(archive))?;
-    let (compression, n_members) = match outcome {
-        Ok(done) => done,
-        Err(error) => {
-            let message = format!("tar: {error}");
-            let finding = Finding::new(Severity::PreventsStart, Component::Image, message);
-            report.find(finding.hint("the archive is cut short or damaged; write it again"));
-            return Ok(None);
-        }
-    };
-    let packed = match compression {
-        Compression::None => "plain tar".to_owned(),
-        compression => format!("tar in {compression}"),
-    };
-    report.saw(
-        Component::Image,
-        "archive",
-        format_args!("{} in {} of {packed}", count(n_members, "member"), size(archive.len())),
-    );
-    skipped.into_iter().for_each(|finding| report.find(finding));
-    Ok(Some(Unpacked { directory, tree, segments: Vec::new() }))
+    let form = Form { name: "tar", program: "tar", component: Component::Image };
+    let read = |members: &mut Members<'_>| Reader::new(members).read(archive);
+    Ok(unpack_members(archive, &form, digests, report, read)?.map(|(unpacked, ())| unpacked))
 }
 
 /// Members to a tree.
@@ -76,7 +54,7 @@ impl<'m, 'd> Reader<'m, 'd> {
     }
 
     /// Gives the compression and the number of members.
-    fn read(&mut self, archive: &Archive) -> io::Result<(Compression, u64)> {
+    fn read(&mut self, archive: &Archive) -> io::Result<(Compression, u64, ())> {
         let (compression, input) = archive.decompressed()?;
         let mut tail = Tail { input: BufReader::new(input.take(MAX_UNPACKED)), n_zeros: 0 };
         let mut n_members = 0;
@@ -90,7 +68,7 @@ impl<'m, 'd> Reader<'m, 'd> {
         if tail.n_zeros < 2 * BLOCK {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "Unexpected EOF in archive"));
         }
-        Ok((compression, n_members))
+        Ok((compression, n_members, ()))
     }
 
     fn add(&mut self, mut entry: Entry<'_, impl Read>) -> io::Result<()> {
