@@ -1,6 +1,7 @@
 //! `minroot build`: everything from packages to an ISO, or a tree for the network, that has been read back.
 
 use super::args::Build;
+use super::images::Medium;
 use super::setting::Setting;
 use super::{Outcome, boot, images, report, trace, verify};
 use crate::boot::is_available;
@@ -8,11 +9,8 @@ use crate::manifest::json;
 use anyhow::Context;
 
 pub fn run(options: &Build) -> anyhow::Result<Outcome> {
-    if options.pxe {
-        images::check_directory(&options.output)?;
-    } else {
-        images::check_writable(&options.output)?;
-    }
+    let medium = if options.pxe { Medium::NetworkTree } else { Medium::Iso };
+    medium.check(&options.output)?;
     let setting = Setting::new(&options.inputs)?;
     let traced = trace::trace(&setting)?;
     let manifest = trace::manifest(&setting, &traced)?;
@@ -21,7 +19,7 @@ pub fn run(options: &Build) -> anyhow::Result<Outcome> {
         report::write_output(path, |out| json::write(&manifest, out))
             .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
-    let what = if options.pxe { "tree" } else { "ISO" };
+    let what = medium.word();
     if report::missing(manifest.missing.iter()) {
         report::note(&format!("no {what} is written, because what is missing is required"));
         return Ok(Outcome::No);
@@ -30,11 +28,7 @@ pub fn run(options: &Build) -> anyhow::Result<Outcome> {
         report::note(&format!("no {what} is written, because of --strict"));
         return Ok(Outcome::No);
     }
-    let write = if options.pxe { images::write_pxe } else { images::write_iso };
-    let tell = if options.pxe { images::tell_pxe } else { images::tell_iso };
-    let (packed, written) = write(&manifest, &setting.root, &setting.recipe, &options.compress, &options.output)?;
-    images::tell_packed(&packed);
-    tell(&written);
+    let packed = medium.write(&manifest, &setting.root, &setting.recipe, &options.compress, &options.output)?;
     if !verify::check(&options.output, Some(&manifest), &setting.rules)? {
         return Ok(Outcome::No);
     }

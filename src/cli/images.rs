@@ -1,6 +1,6 @@
 //! `minroot pack`, `minroot iso` and `minroot pxe`: from a manifest and its root to an archive, and to what starts it.
 
-use super::args::{Compress, Iso, Pack, Pxe};
+use super::args::{Compress, Iso, Pack, Packed, Pxe};
 use super::why::read_manifest;
 use super::{Outcome, report, setting};
 use crate::iso::illumos::pxe::{PxeLoader, write_pxe_tree};
@@ -76,56 +76,76 @@ fn hash_file(asked: Option<&Path>, archive: &Path) -> anyhow::Result<PathBuf> {
 }
 
 pub fn iso(options: &Iso) -> anyhow::Result<Outcome> {
-    check_writable(&options.output)?;
-    let manifest = read_manifest(&options.packed.manifest)?;
-    let root = setting::open_root(&options.packed.root)?;
-    let recipe = Recipe::load(&options.packed.recipes)?;
-    let (packed, written) = write_iso(&manifest, &root, &recipe, &options.compress, &options.output)?;
-    tell_packed(&packed);
-    tell_iso(&written);
-    Ok(Outcome::Done)
+    write_medium(Medium::Iso, &options.packed, &options.compress, &options.output)
 }
 
 pub fn pxe(options: &Pxe) -> anyhow::Result<Outcome> {
-    check_directory(&options.output)?;
-    let manifest = read_manifest(&options.packed.manifest)?;
-    let root = setting::open_root(&options.packed.root)?;
-    let recipe = Recipe::load(&options.packed.recipes)?;
-    let (packed, written) = write_pxe(&manifest, &root, &recipe, &options.compress, &options.output)?;
-    tell_packed(&packed);
-    tell_pxe(&written);
+    write_medium(Medium::NetworkTree, &options.packed, &options.compress, &options.output)
+}
+
+fn write_medium(medium: Medium, packed: &Packed, compress: &Compress, output: &Path) -> anyhow::Result<Outcome> {
+    medium.check(output)?;
+    let manifest = read_manifest(&packed.manifest)?;
+    let root = setting::open_root(&packed.root)?;
+    let recipe = Recipe::load(&packed.recipes)?;
+    medium.write(&manifest, &root, &recipe, compress, output)?;
     Ok(Outcome::Done)
 }
 
-/// Tells before the work, and not after it, that a directory cannot be made.
-pub fn check_directory(tree: &Path) -> anyhow::Result<()> {
-    output::begin_directory(tree).map(drop).with_context(|| format!("cannot write `{}`", tree.display()))
+/// What a machine starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    Iso,
+    /// A directory for a TFTP server.
+    NetworkTree,
 }
 
-/// Tells before the work, and not after it, that an ISO cannot be written.
-pub fn check_writable(iso: &Path) -> anyhow::Result<()> {
-    let tried = output::begin(iso).with_context(|| format!("cannot write `{}`", iso.display()));
-    match tried {
-        Err(error) if output::is_no_file(iso) => {
-            Err(report::with_hint(error, "write the ISO to a file; `dd` copies it to a disk"))
+impl Medium {
+    /// The word of notes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Medium::Iso => "ISO",
+            Medium::NetworkTree => "tree",
         }
-        tried => tried.map(drop),
+    }
+
+    /// Tells before the work, and not after it, that the medium cannot be written.
+    pub fn check(self, output: &Path) -> anyhow::Result<()> {
+        let tried = match self {
+            Medium::Iso => output::begin(output).map(drop),
+            Medium::NetworkTree => output::begin_directory(output).map(drop),
+        };
+        let tried = tried.with_context(|| format!("cannot write `{}`", output.display()));
+        match tried {
+            Err(error) if self == Medium::Iso && output::is_no_file(output) => {
+                Err(report::with_hint(error, "write the ISO to a file; `dd` copies it to a disk"))
+            }
+            tried => tried,
+        }
+    }
+
+    /// Packs the manifest's files, writes the medium around the archive, and tells of both.
+    pub fn write(
+        self,
+        manifest: &Manifest,
+        root: &Root,
+        recipe: &Recipe,
+        compress: &Compress,
+        output: &Path,
+    ) -> anyhow::Result<PackReport> {
+        let (step, write): (_, Write) = match (self, manifest.system) {
+            (Medium::Iso, System::Linux) => ("iso", write_iso_of_linux),
+            (Medium::Iso, System::Illumos) => ("iso", write_iso_of_illumos),
+            (Medium::NetworkTree, _) => ("pxe", write_pxe),
+        };
+        let (packed, written) = write(manifest, root, recipe, compress, output)?;
+        tell_packed(&packed);
+        tell_medium(step, &written);
+        Ok(packed)
     }
 }
 
-/// Packs the manifest's files and writes the ISO around the archive.
-pub fn write_iso(
-    manifest: &Manifest,
-    root: &Root,
-    recipe: &Recipe,
-    compress: &Compress,
-    output: &Path,
-) -> anyhow::Result<(PackReport, IsoReport)> {
-    match manifest.system {
-        System::Linux => write_iso_of_linux(manifest, root, recipe, compress, output),
-        System::Illumos => write_iso_of_illumos(manifest, root, recipe, compress, output),
-    }
-}
+type Write = fn(&Manifest, &Root, &Recipe, &Compress, &Path) -> anyhow::Result<(PackReport, IsoReport)>;
 
 fn write_iso_of_illumos(
     manifest: &Manifest,
@@ -140,8 +160,7 @@ fn write_iso_of_illumos(
     Ok((packed, written))
 }
 
-/// Packs the manifest's files and writes the tree for the network around the archive.
-pub fn write_pxe(
+fn write_pxe(
     manifest: &Manifest,
     root: &Root,
     recipe: &Recipe,
@@ -298,7 +317,7 @@ fn hinted(error: PackError) -> anyhow::Error {
     report::with_optional_hint(error.into(), hint)
 }
 
-pub fn tell_packed(packed: &PackReport) {
+fn tell_packed(packed: &PackReport) {
     for warning in &packed.warnings {
         report::note(&warning.to_string());
     }
@@ -322,14 +341,6 @@ fn tell_usage(usage: &ufs::Usage, least_ram_mib: u64) {
             count((*free_inodes).into(), "inode"),
         ),
     );
-}
-
-pub fn tell_iso(written: &IsoReport) {
-    tell_medium("iso", written);
-}
-
-pub fn tell_pxe(written: &IsoReport) {
-    tell_medium("pxe", written);
 }
 
 fn tell_medium(name: &str, written: &IsoReport) {
