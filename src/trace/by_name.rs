@@ -16,6 +16,7 @@ use crate::resolve::Probe;
 use crate::resolve::glibc::{Request, Sought};
 use crate::resolve::illumos::Answer;
 use crate::resolve::store::ObjectId;
+use crate::root::Link;
 use foldhash::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -189,8 +190,7 @@ impl Tracer<'_> {
                     Some(Sought::Nowhere(probes)) => Place::Nowhere(probes),
                     Some(Sought::To(place)) => {
                         let place = self.glibc.place(place);
-                        let links = place.links.iter().map(|link| link.path.clone());
-                        Place::There(links.chain([self.glibc.store().object(place.object).path.clone()]).collect())
+                        Place::there(&place.links, &self.glibc.store().object(place.object).path)
                     }
                 };
                 places.push((*request, place));
@@ -257,12 +257,13 @@ enum Place {
 impl Place {
     fn of_answer(answer: &Answer) -> Place {
         match answer {
-            Answer::Found { found, .. } => {
-                let links = found.links.iter().map(|link| link.path.clone());
-                Place::There(links.chain([found.path.clone()]).collect())
-            }
+            Answer::Found { found, .. } => Place::there(&found.links, &found.path),
             Answer::Missing(probes) => Place::Nowhere(probes.clone()),
         }
+    }
+
+    fn there(links: &[Link], file: &RootPath) -> Place {
+        Place::There(links.iter().map(|link| &link.path).chain([file]).cloned().collect())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{System, Take};
 use crate::resolve::glibc::Request;
 use crate::root::FileKind;
-use crate::rules::{Effect, Firing, Made, Need, first_existing, nearest_existing};
+use crate::rules::{Effect, Firing, Made, Need, first_existing};
 use crate::startup::GeneratedFile;
 
 impl Tracer<'_> {
@@ -108,11 +108,7 @@ impl Tracer<'_> {
                 self.note_consequence(&path, firing);
             }
             Err(error) => {
-                let facts = self.known();
-                let mut probed = probe(&need.path, &error);
-                if let Some(near) = nearest_existing(&need.path, &facts) {
-                    probed.outcome.push_str(&format!("; did the rule mean {near}?"));
-                }
+                let probed = self.with_nearest(&need.path, probe(&need.path, &error), "the rule");
                 self.missing_by_rule(from, need.path.to_string(), firing, vec![probed]);
             }
         }

@@ -54,7 +54,7 @@ impl Tracer<'_> {
                     self.need_found(None, found, reason);
                 }
                 Err(error) => {
-                    let probes = vec![self.with_nearest(&path, probe(&path, &error))];
+                    let probes = vec![self.with_nearest(&path, probe(&path, &error), "you")];
                     self.note_missing(None, path.to_string(), reason, Priority::Required, probes);
                 }
             }
@@ -106,7 +106,7 @@ impl Tracer<'_> {
             if paths.is_empty() {
                 let path = RootPath::new(include).expect("checked when the recipe was read");
                 let probe = Probed { path: include.clone(), step: "include".into(), outcome: "matches nothing".into() };
-                let probes = vec![self.with_nearest(&path, probe)];
+                let probes = vec![self.with_nearest(&path, probe, "you")];
                 self.note_missing(None, include.clone(), reason.clone(), Priority::Required, probes);
             }
             for path in paths {
@@ -115,10 +115,10 @@ impl Tracer<'_> {
         }
     }
 
-    /// Adds what the user may have meant by a path or pattern that is not there.
-    fn with_nearest(&self, path: &RootPath, mut probe: Probed) -> Probed {
+    /// Adds what was meant, perhaps, by a path or pattern that is not there.
+    pub(super) fn with_nearest(&self, path: &RootPath, mut probe: Probed, who: &str) -> Probed {
         if let Some(near) = nearest_existing(path, &self.known()) {
-            probe.outcome.push_str(&format!("; did you mean {near}?"));
+            probe.outcome.push_str(&format!("; did {who} mean {near}?"));
         }
         probe
     }
