@@ -1,7 +1,7 @@
 //! Programs in scripting languages run from the reduced tree alone, in a chroot, with the real interpreter; and they
 //! fail there as soon as the files that only a rule brought are gone.
 
-use crate::command::{cache, minroot, output_of, succeed, text};
+use crate::command::{fetched, minroot, succeed, text};
 use crate::support::{output, scratch, tool};
 use minroot::manifest::{Entry, Manifest, json};
 use std::ffi::OsStr;
@@ -91,8 +91,7 @@ fn check(language: &Language) {
     let (recipe, manifest, tree) =
         (directory.path().join("r.toml"), directory.path().join("m.json"), directory.path().join("tree"));
     std::fs::write(&recipe, language.recipe()).unwrap();
-    let trace = output_of(minroot(["trace", "--root"]).arg(root).arg(&recipe).arg("-o").arg(&manifest));
-    assert!(trace.status.success(), "{}", text(&trace.stderr));
+    succeed(minroot(["trace", "--root"]).arg(root).arg(&recipe).arg("-o").arg(&manifest));
     let pack = ["pack", "--format", "dir", "-m"];
     succeed(minroot(pack).arg(&manifest).arg("--root").arg(root).arg("-o").arg(&tree));
 
@@ -133,14 +132,7 @@ fn root() -> Option<&'static Path> {
     let fetch = || {
         let recipe = Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages.toml");
         std::fs::write(&recipe, SOURCE).unwrap();
-        let fetch = output_of(minroot(["fetch".as_ref(), recipe.as_os_str()]).arg("--cache").arg(cache()));
-        if fetch.status.success() {
-            return Some(PathBuf::from(text(&fetch.stdout).trim_end()));
-        }
-        let message = text(&fetch.stderr);
-        assert!(std::env::var_os("CI").is_none() && message.contains("is the network up"), "{message}");
-        eprintln!("skipped: {message}");
-        None
+        fetched(&recipe)
     };
     ROOT.get_or_init(fetch).as_deref()
 }
