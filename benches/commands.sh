@@ -41,11 +41,13 @@ if [ "$what" = all ] || [ "$what" = trace ]; then
     find /usr/bin /usr/sbin -maxdepth 1 -type f -print0 | xargs -0 -n1 sh -c \
         '[ "$(head -c4 "$0" | od -An -tx1)" = " 7f 45 4c 46" ] && echo "$0"' 2>/dev/null | sort > "$work/list" || true
     mapfile -t list < "$work/list"
-    # What the floor reads is what the trace reads: the files of the closure that are ELF.
-    "$minroot" trace --root / "${list[@]}" --format paths -o "$work/closure" 2>/dev/null || true
+    # The floor reads what the trace without rules reads: the files of the closure.
+    "$minroot" trace --root / --no-rules "${list[@]}" --format paths -o "$work/closure" 2>/dev/null || true
     grep -v '^/etc' "$work/closure" | while read -r path; do [ -f "$path" ] && [ ! -L "$path" ] && echo "$path"; done > "$work/files"
     echo "$(wc -l < "$work/list") executables, $(wc -l < "$work/files") files"
-    time_it minroot "$minroot trace --root / --format paths -o /dev/null ${list[*]}"
+    time_it minroot "$minroot trace --root / --no-rules --format paths -o /dev/null ${list[*]}"
+    time_it minroot-with-rules "$minroot trace --root / --format paths -o /dev/null ${list[*]}"
+    time_it minroot-one-program "$minroot trace --root / --format paths -o /dev/null /usr/bin/true"
     time_it libtree-pvv "libtree -pvv ${list[*]}"
     cat > "$work/floor1" <<SH
 #!/bin/sh
@@ -60,6 +62,7 @@ SH
     time_it floor-2-threads "$work/floor2"
     time_it sh "sh -c :"
     ratio minroot libtree-pvv
+    ratio minroot-with-rules libtree-pvv
     ratio minroot floor-1-thread
     ratio minroot floor-2-threads
 fi

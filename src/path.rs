@@ -157,22 +157,21 @@ pub fn escaped(bytes: &[u8]) -> impl fmt::Display + '_ {
 }
 
 fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    let as_numbers = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| bytes.iter().try_for_each(|b| write!(f, "\\x{b:02x}"));
     for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
+        let mut rest = chunk.valid();
+        while let Some(at) = rest.find(|c: char| c == '\\' || c.is_control()) {
+            let (plain, special) = rest.split_at(at);
+            f.write_str(plain)?;
+            let character;
+            (character, rest) = special.split_at(special.chars().next().map_or(0, char::len_utf8));
             match character {
-                '\\' => f.write_str("\\\\")?,
-                c if c.is_control() => {
-                    let mut utf8 = [0; 4];
-                    for byte in c.encode_utf8(&mut utf8).bytes() {
-                        write!(f, "\\x{byte:02x}")?;
-                    }
-                }
-                c => fmt::Write::write_char(f, c)?,
+                "\\" => f.write_str("\\\\")?,
+                control => as_numbers(f, control.as_bytes())?,
             }
         }
-        for byte in chunk.invalid() {
-            write!(f, "\\x{byte:02x}")?;
-        }
+        f.write_str(rest)?;
+        as_numbers(f, chunk.invalid())?;
     }
     Ok(())
 }

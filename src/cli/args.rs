@@ -75,6 +75,9 @@ pub struct Inputs {
     /// A directory of further rules and hardware profiles.
     #[arg(long, value_name = "DIR")]
     pub rules: Vec<PathBuf>,
+    /// Leave out the rules that minroot brings along: what the objects alone say, and the rules of --rules.
+    #[arg(long)]
+    pub no_rules: bool,
     /// The least processor the image must run on: x86-64, x86-64-v2, -v3, -v4 or any.
     #[arg(long, value_name = "LEVEL")]
     pub cpu: Option<String>,

@@ -53,7 +53,10 @@ impl Setting {
         let fetched = fetch(&recipe, &inputs.fetching)?;
         let root = open_root(&fetched.root)?;
         let system = *recipe.system.get_or_insert_with(|| trace::system_of(&root));
-        let rules = RuleSet::load_for(Some(system), &inputs.rules)?;
+        let rules = match inputs.no_rules {
+            true => RuleSet::from_directories(&inputs.rules)?,
+            false => RuleSet::load_for(Some(system), &inputs.rules)?,
+        };
         Ok(Setting { recipe, root, rules, rule_directories: inputs.rules.clone(), strict: inputs.strict })
     }
 }

@@ -4,6 +4,7 @@
 //! Conditions are asked in the order of their price: globs (through [`super::index`]), facts that hold for the whole
 //! run, which are asked once per rule and kept, then symbols, then bytes of the object.
 
+use super::evaluate::{Evaluation, Match, Ready};
 use super::facts::Facts;
 use super::firing::{Effect, Firing, Made, Need};
 use super::globs::GlobCache;
@@ -43,7 +44,7 @@ impl RuleSet {
     /// What follows from `new` paths of the image, symlinks and directories included; a path counts the first time
     /// only. The answer is sorted and holds no firing twice.
     pub fn fire(&self, new: &[RootPath], state: &mut RuleState, facts: &dyn Facts) -> Vec<Firing> {
-        let mut run = Run { set: self, state, facts, firings: Vec::new() };
+        let mut run = Run { set: self, state, facts, ready: Vec::new() };
         if run.state.rules.is_empty() {
             run.start();
         }
@@ -52,8 +53,18 @@ impl RuleSet {
         for (path, hits) in new.iter().zip(&hits) {
             run.add(path, hits);
         }
-        let mut firings = run.firings;
-        firings.sort_unstable();
+        let mut ready = run.ready;
+        ready.sort_unstable();
+        let evaluation = Evaluation { set: self, facts, globs: &run.state.globs, readings: &run.state.readings };
+        // Objects are read and taken apart one beside the other; what they ask for together is remembered.
+        let of_objects = ready.par_chunk_by(|one, other| one.object == other.object);
+        let (fired, firings): (Vec<Vec<usize>>, Vec<Vec<Firing>>) =
+            of_objects.map(|of_object| evaluation.of_object(of_object)).unzip();
+        for number in fired.into_iter().flatten() {
+            run.state.rules[number].fired = true;
+        }
+        let mut firings = firings.concat();
+        firings.par_sort_unstable();
         firings.dedup();
         firings
     }
@@ -78,7 +89,7 @@ struct Run<'a> {
     set: &'a RuleSet,
     state: &'a mut RuleState,
     facts: &'a dyn Facts,
-    firings: Vec<Firing>,
+    ready: Vec<Ready>,
 }
 
 impl Run<'_> {
@@ -126,30 +137,10 @@ impl Run<'_> {
         self.evaluate(number, object);
     }
 
-    /// Checks the conditions that are left and fires once per bindings.
+    /// Asks what can be asked without a look into a file.
     fn evaluate(&mut self, number: usize, object: Option<&RootPath>) {
-        let (file, rule) = self.set.rule(number);
-        if !self.exists(number) || !self.imports(number, object) {
-            return;
-        }
-        let strings = match (&rule.when.strings, object) {
-            (Some(pattern), Some(object)) => self.facts.strings(object, pattern),
-            _ => vec![Bindings::new()],
-        };
-        if strings.is_empty() {
-            return;
-        }
-        let readings = self.readings(number, object);
-        for from_strings in &strings {
-            for from_file in &readings {
-                let mut bindings = from_strings.clone();
-                bindings.extend(from_file.clone());
-                self.state.rules[number].fired = true;
-                let detail = detail(file, &bindings);
-                bindings.extend(object.into_iter().flat_map(of_object));
-                let match_ = Match { file, rule, object, bindings, detail };
-                match_.effects(self.facts, &self.state.globs, &mut self.firings);
-            }
+        if self.exists(number) && self.imports(number, object) {
+            self.ready.push(Ready { object: object.cloned(), number });
         }
     }
 
@@ -172,51 +163,11 @@ impl Run<'_> {
             _ => true,
         }
     }
-
-    /// What the rule's reader finds; one empty map without a reader.
-    fn readings(&mut self, number: usize, object: Option<&RootPath>) -> Vec<Bindings> {
-        let (_, rule) = self.set.rule(number);
-        let Some(reading) = &rule.when.reading else { return vec![Bindings::new()] };
-        let all = match (&reading.file, object) {
-            (Some(file), _) => self.state.readings.of_file(file, reading.reader, self.facts),
-            (None, Some(object)) => self.state.readings.of_object(object, reading.reader, self.facts),
-            (None, None) => return Vec::new(),
-        };
-        let is_wanted = |bindings: &&Bindings| {
-            reading.filter.iter().all(|(name, value)| bindings.get(name).is_some_and(|v| v == value.as_bytes()))
-        };
-        all.iter().filter(is_wanted).cloned().collect()
-    }
-}
-
-/// A rule whose conditions hold, with one set of bindings.
-struct Match<'a> {
-    file: &'a RuleFile,
-    rule: &'a Rule,
-    object: Option<&'a RootPath>,
-    bindings: Bindings,
-    /// For the reasons: see [`Firing::detail`].
-    detail: String,
-}
-
-/// What every object binds.
-fn of_object(object: &RootPath) -> [(String, Vec<u8>); 2] {
-    let directory = object.parent().filter(|parent| !parent.is_root());
-    let directory = directory.map_or_else(Vec::new, |directory| directory.as_bytes().to_vec());
-    [("object_directory".to_owned(), directory), ("object_name".to_owned(), object.file_name().to_vec())]
-}
-
-/// The rule's id, then what matched.
-fn detail(file: &RuleFile, bindings: &Bindings) -> String {
-    let mut detail = file.id.0.clone();
-    for (name, value) in bindings {
-        detail.push_str(&format!(" {name}={}", crate::path::escaped(value)));
-    }
-    detail
 }
 
 impl Match<'_> {
-    fn effects(&self, facts: &dyn Facts, globs: &GlobCache, firings: &mut Vec<Firing>) {
+    /// Adds what follows.
+    pub(super) fn effects(&self, facts: &dyn Facts, globs: &GlobCache, firings: &mut Vec<Firing>) {
         let effects = &self.rule.effects;
         let mut fire = |effect| firings.push(self.firing(effect));
         for template in &effects.needs {

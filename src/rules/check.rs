@@ -5,6 +5,7 @@
 
 use super::apply::RuleState;
 use super::example;
+use super::load;
 use super::pattern::{Template, as_path, path_glob};
 use super::problem::Problem;
 use super::{Rule, RuleFile, RuleSet};
@@ -86,12 +87,17 @@ fn repetitions(file: &RuleFile) -> Vec<Problem> {
     problems
 }
 
-/// Runs the file's examples with its own rules only, so that no other rule can hide a mistake.
+/// Runs the file's examples with its own rules only, so that no other rule can hide a mistake. Of a file inside the
+/// binary everything is checked first, which no other run does.
 fn examples(file: &RuleFile) -> Vec<Problem> {
+    let examples = match load::examples(file) {
+        Ok(examples) => examples,
+        Err(problems) => return problems,
+    };
     let alone = RuleSet::new(vec![file.clone()]).expect("a part of a set that was put together");
     let mut problems = Vec::new();
     let mut fired = BTreeSet::new();
-    for example in &file.examples {
+    for example in &examples {
         for system in &file.systems {
             let mut state = RuleState::default();
             let added = example::run(&alone, example, *system, &mut state);
@@ -108,8 +114,8 @@ fn examples(file: &RuleFile) -> Vec<Problem> {
     problems.extend(file.rules.iter().enumerate().filter(silent).map(|(_, rule)| {
         at_line(file, rule.line, "no example makes this rule fire", Some("add an [[example]] for it"))
     }));
-    let quiet = file.examples.iter().filter(|example| example.adds.is_empty()).count();
-    if quiet == 0 || quiet == file.examples.len() {
+    let quiet = examples.iter().filter(|example| example.adds.is_empty()).count();
+    if quiet == 0 || quiet == examples.len() {
         let message = "the examples must show the rule firing and staying quiet";
         problems.push(at_line(file, 1, message, Some("add an [[example]] that looks close, with adds = []")));
     }
@@ -121,12 +127,11 @@ fn examples(file: &RuleFile) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::load;
 
     const DOCUMENTED: &str = "summary='s'\nmechanism='open'\nsystems=['linux']\nwhy='w'\nevidence=['e']\n";
 
     fn file(id: &str, text: &str) -> RuleFile {
-        load::file(id, &format!("{id}.toml"), text, false).unwrap_or_else(|problems| panic!("{problems:?}"))
+        load::file(id, &format!("{id}.toml"), text).unwrap_or_else(|problems| panic!("{problems:?}"))
     }
 
     fn check(rules: &str, expected: &[&str]) {

@@ -27,7 +27,7 @@ mod tests {
                 "summary = 's'\nmechanism = '{mechanism}'\nsystems = ['{system}']\nwhy = 'w'\nevidence = ['e']\n\
                  [[rule]]\nwhen = {{ {when} }}\nlibraries = ['libx.so']\n"
             );
-            crate::rules::load::file(id, id, &text, false).unwrap()
+            crate::rules::load::file(id, id, &text).unwrap()
         };
         let set = RuleSet::new(vec![
             file("a", "linux", "dlopen", "object = '/usr/lib/{*/,}liba.so'"),

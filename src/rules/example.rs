@@ -167,8 +167,9 @@ impl Facts for ExampleFacts<'_> {
         self.given_object(path).is_some_and(|object| object.imports.iter().any(|name| pattern.matches(name.as_bytes())))
     }
 
-    fn strings(&self, path: &RootPath, pattern: &StringPattern) -> Vec<Bindings> {
-        self.read(path).map_or_else(Vec::new, |content| pattern.matches(&content))
+    fn strings(&self, path: &RootPath, patterns: &[&StringPattern]) -> Vec<Vec<Bindings>> {
+        let content = self.read(path).unwrap_or_default();
+        patterns.iter().map(|pattern| pattern.matches(&content)).collect()
     }
 
     fn read(&self, path: &RootPath) -> Option<Vec<u8>> {

@@ -4,14 +4,15 @@ use super::pattern::{Bindings, StringPattern, SymbolPattern};
 use crate::path::RootPath;
 use crate::recipe::System;
 
-/// What the engine asks about the source root and its objects. Answers must not change during a run.
-pub trait Facts {
+/// What the engine asks about the source root and its objects, from several threads. Answers must not change during a
+/// run.
+pub trait Facts: Sync {
     /// What the object at `path` says about itself; `None` for anything that is neither an ELF object nor a script.
     fn object(&self, path: &RootPath) -> Option<ObjectFacts<'_>>;
     /// Whether an undefined dynamic symbol of the object matches.
     fn imports(&self, path: &RootPath, pattern: &SymbolPattern) -> bool;
-    /// [`StringPattern::matches`] over the content of the file.
-    fn strings(&self, path: &RootPath, pattern: &StringPattern) -> Vec<Bindings>;
+    /// [`StringPattern::matches`] over the content of the file, for each of the patterns.
+    fn strings(&self, path: &RootPath, patterns: &[&StringPattern]) -> Vec<Vec<Bindings>>;
     /// The content of a file of the source root; `None` when there is none.
     fn read(&self, path: &RootPath) -> Option<Vec<u8>>;
     /// Whether the path leads to something in the source root.

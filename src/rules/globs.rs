@@ -6,18 +6,17 @@ use super::facts::Facts;
 use crate::path::RootPath;
 use crate::root::{alternatives, is_pattern};
 use foldhash::HashMap;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// What globs and their beginnings came to.
 #[derive(Debug, Default)]
 pub(super) struct GlobCache {
-    known: RefCell<HashMap<String, Rc<[RootPath]>>>,
+    known: RwLock<HashMap<String, Arc<[RootPath]>>>,
 }
 
 impl GlobCache {
     /// [`Facts::glob`]. Where the glob has a rest without wildcards, a symlink that leads nowhere does not match.
-    pub fn matching(&self, glob: &str, facts: &dyn Facts) -> Rc<[RootPath]> {
+    pub fn matching(&self, glob: &str, facts: &dyn Facts) -> Arc<[RootPath]> {
         self.remembered(glob, || {
             let mut found: Vec<RootPath> =
                 alternatives(glob).iter().flat_map(|g| self.matching_one(g, facts)).collect();
@@ -45,12 +44,13 @@ impl GlobCache {
         directories.iter().filter_map(below).filter(|path| facts.exists(path)).collect()
     }
 
-    fn remembered(&self, name: &str, find: impl FnOnce() -> Vec<RootPath>) -> Rc<[RootPath]> {
-        if let Some(known) = self.known.borrow().get(name) {
+    fn remembered(&self, name: &str, find: impl FnOnce() -> Vec<RootPath>) -> Arc<[RootPath]> {
+        // Nothing that panics can leave the map half changed.
+        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             return known.clone();
         }
-        let found: Rc<[RootPath]> = find().into();
-        self.known.borrow_mut().insert(name.to_owned(), found.clone());
+        let found: Arc<[RootPath]> = find().into();
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), found.clone());
         found
     }
 }

@@ -9,6 +9,7 @@ use super::{Condition, Rule};
 use crate::path::RootPath;
 use foldhash::HashMap;
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use std::collections::BTreeMap;
 
 #[derive(Debug)]
 pub(super) struct Index {
@@ -27,11 +28,11 @@ pub(super) struct Index {
     pub whole_image: Vec<usize>,
 }
 
-/// The globs of one kind, and the rule each belongs to.
+/// The globs of one kind, and the rules that have each.
 #[derive(Debug)]
 struct Globs {
     set: GlobSet,
-    rules: Vec<usize>,
+    rules: Vec<Vec<usize>>,
 }
 
 /// The rules that one path concerns.
@@ -113,19 +114,21 @@ impl Index {
 
 impl Globs {
     fn new(rules: &[&Rule], glob: fn(&Condition) -> Option<&Glob>) -> Result<Globs, globset::Error> {
-        let mut set = GlobSetBuilder::new();
-        let mut numbers = Vec::new();
+        let mut known: BTreeMap<&str, (&Glob, Vec<usize>)> = BTreeMap::new();
         for (number, rule) in rules.iter().enumerate() {
             if let Some(glob) = glob(&rule.when) {
-                set.add(glob.clone());
-                numbers.push(number);
+                known.entry(glob.glob()).or_insert_with(|| (glob, Vec::new())).1.push(number);
             }
         }
-        Ok(Globs { set: set.build()?, rules: numbers })
+        let mut set = GlobSetBuilder::new();
+        for (glob, _) in known.values() {
+            set.add((*glob).clone());
+        }
+        Ok(Globs { set: set.build()?, rules: known.into_values().map(|(_, rules)| rules).collect() })
     }
 
     fn matching(&self, name: &[u8]) -> Vec<usize> {
-        self.set.matches(as_path(name)).into_iter().map(|glob| self.rules[glob]).collect()
+        self.set.matches(as_path(name)).into_iter().flat_map(|glob| &self.rules[glob]).copied().collect()
     }
 
     fn remembered<'c>(&self, name: &[u8], cache: &'c mut HashMap<Vec<u8>, Vec<usize>>) -> &'c [usize] {

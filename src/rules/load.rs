@@ -1,4 +1,7 @@
 //! The text of a rule file to a [`RuleFile`]; everything that is wrong is reported at once, each with its place.
+//!
+//! The files inside the binary are read by every run and were checked by a test, so what only finds mistakes is left
+//! out for them ([`built_in`]): compiling expressions that no object of this run may ever be asked for, reading examples.
 
 use super::example::Given;
 use super::pattern::{StringPattern, Template, check_symbols, last_line, path_glob};
@@ -80,7 +83,7 @@ pub(super) fn directory(top: &Path) -> Result<Vec<RuleFile>, RulesError> {
     for path in paths.iter().filter(|path| is_toml(path)) {
         let text = std::fs::read_to_string(path).map_err(|source| RulesError::Read { path: path.clone(), source })?;
         let id = path.strip_prefix(top).unwrap_or(path).with_extension("");
-        match file(&id.to_string_lossy(), &path.to_string_lossy(), &text, false) {
+        match file(&id.to_string_lossy(), &path.to_string_lossy(), &text) {
             Ok(file) => files.push(file),
             Err(wrong) => problems.extend(wrong),
         }
@@ -121,12 +124,42 @@ fn is_toml(path: &Path) -> bool {
 /// Reads one rule file; `name` is what messages call it.
 ///
 /// # Errors
-/// Everything that is wrong, sorted by place.
-pub(super) fn file(id: &str, name: &str, text: &str, built_in: bool) -> Result<RuleFile, Vec<Problem>> {
+/// Everything that is wrong, in the examples too, sorted by place.
+pub(super) fn file(id: &str, name: &str, text: &str) -> Result<RuleFile, Vec<Problem>> {
     let source = Source::new(name, text);
+    read(&source, text, |table| {
+        table.tables("example").iter().for_each(|example| drop(read_example(&source, example)));
+        read_file(id, &source, table)
+    })
+}
+
+/// Reads a file inside the binary, which [`file`] finds nothing wrong with.
+///
+/// # Errors
+/// What keeps it from being understood at all.
+pub(super) fn built_in(id: &str, name: &str, text: &str) -> Result<RuleFile, Vec<Problem>> {
+    let source = Source::trusted(name, text);
+    let without_examples = text.find("\n[[example]]").map_or(text, |end| &text[..end]);
+    read(&source, without_examples, |table| RuleFile { built_in: true, ..read_file(id, &source, table) })
+}
+
+/// The examples of a file.
+///
+/// # Errors
+/// Everything that is wrong in the file, sorted by place.
+pub(super) fn examples(file: &RuleFile) -> Result<Vec<Example>, Vec<Problem>> {
+    let source = Source::new(&file.file, &file.text);
+    read(&source, &file.text, |table| {
+        read_file(&file.id.0, &source, table);
+        table.tables("example").iter().map(|example| read_example(&source, example)).collect()
+    })
+}
+
+/// Parses `text`, the source's or its beginning, and hands the table on.
+fn read<T>(source: &Source<'_>, text: &str, understand: impl FnOnce(&Table<'_>) -> T) -> Result<T, Vec<Problem>> {
     let parsed = DeTable::parse(text);
-    let file = match &parsed {
-        Ok(entries) => Some(read_file(id, &source, &Table::new(&source, entries.get_ref(), 0), built_in)),
+    let understood = match &parsed {
+        Ok(entries) => Some(understand(&Table::new(source, entries.get_ref(), 0))),
         Err(error) => {
             source.problem(error.span().map_or(0, |span| span.start), error.message(), None);
             None
@@ -134,13 +167,13 @@ pub(super) fn file(id: &str, name: &str, text: &str, built_in: bool) -> Result<R
     };
     let mut problems = source.problems.take();
     problems.sort();
-    match file {
-        Some(file) if problems.is_empty() => Ok(file),
+    match understood {
+        Some(understood) if problems.is_empty() => Ok(understood),
         _ => Err(problems),
     }
 }
 
-fn read_file(id: &str, source: &Source<'_>, table: &Table<'_>, built_in: bool) -> RuleFile {
+fn read_file(id: &str, source: &Source<'_>, table: &Table<'_>) -> RuleFile {
     table.only(FILE_KEYS);
     let owned = |text: Option<Text<'_>>| text.map(|text| text.text.to_owned()).unwrap_or_default();
     let systems = table.list("systems");
@@ -155,14 +188,13 @@ fn read_file(id: &str, source: &Source<'_>, table: &Table<'_>, built_in: bool) -
         id: RuleId(id.to_owned()),
         file: source.file.to_owned(),
         text: source.text.to_owned(),
-        built_in,
+        built_in: false,
         summary: owned(table.required_text("summary")),
         mechanism: table.choice("mechanism", Mechanism::WORDS),
         systems: systems.into_iter().filter_map(|system| table.chosen(system, SYSTEMS)).collect(),
         why: owned(table.text("why")),
         evidence: table.list("evidence").iter().map(|text| text.text.to_owned()).collect(),
         rules: rules.iter().map(|rule| read_rule(source, rule)).collect(),
-        examples: table.tables("example").iter().map(|example| read_example(source, example)).collect(),
     }
 }
 
@@ -193,8 +225,10 @@ fn read_rule(source: &Source<'_>, table: &Table<'_>) -> Rule {
         never: paths("never"),
         reason: table.text("reason").map(|reason| reason.text.to_owned()).unwrap_or_default(),
     };
-    check_effects(source, table, &when, &effects);
-    check_bindings(source, table, &when, &effects);
+    if !source.is_trusted {
+        check_effects(source, table, &when, &effects);
+        check_bindings(source, table, &when, &effects);
+    }
     let consequence = table.table("consequence").and_then(|table| read_consequence(&table));
     if consequence.is_some() && table.has("priority") {
         let hint = Some("take `priority` out".to_owned());
@@ -232,24 +266,20 @@ fn read_condition(source: &Source<'_>, table: &Table<'_>) -> Condition {
         needed: glob("needed"),
         interpreter: glob("interpreter"),
         imports: table.text("imports").and_then(|text| read_symbols(source, text)),
-        strings: table.text("strings").and_then(|text| match StringPattern::new(text.text) {
-            Ok(pattern) => Some(pattern),
-            Err(error) => {
-                wrong_pattern(source, text, &last_line(&error));
-                None
-            }
-        }),
+        strings: table.text("strings").and_then(|text| read_strings(source, text)),
         reading: reader.map(|reader| Reading {
             file: path("file"),
             reader,
             filter: filters.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
         }),
-        exists: table.text("exists").filter(|text| read_glob(source, *text).is_some()).map(|t| t.text.to_owned()),
+        exists: table.text("exists").filter(|text| is_glob(source, *text)).map(|text| text.text.to_owned()),
         included: glob("included"),
         arch: text("arch"),
         hardware: text("hardware"),
     };
-    check_condition(source, table, &when);
+    if !source.is_trusted {
+        check_condition(source, table, &when);
+    }
     when
 }
 
@@ -304,7 +334,7 @@ fn read_path_template(source: &Source<'_>, text: Text<'_>) -> Template {
         let hint = Some("a library found by name goes into `libraries`".to_owned());
         source.problem(text.start, format!("`{}` is not an absolute path", text.text), hint);
     } else if is_fixed {
-        read_glob(source, text);
+        is_glob(source, text);
     }
     template
 }
@@ -401,12 +431,33 @@ fn read_glob(source: &Source<'_>, text: Text<'_>) -> Option<Glob> {
     glob.ok().filter(|_| !climbs)
 }
 
+/// Whether the text is a glob; what is no glob is noted.
+fn is_glob(source: &Source<'_>, text: Text<'_>) -> bool {
+    source.is_trusted || read_glob(source, text).is_some()
+}
+
+fn read_strings(source: &Source<'_>, text: Text<'_>) -> Option<StringPattern> {
+    let pattern = StringPattern::new(text.text);
+    match source.is_trusted {
+        true => Some(pattern),
+        false => match pattern.compile() {
+            Ok(_) => Some(pattern),
+            Err(error) => {
+                wrong_pattern(source, text, &last_line(&error));
+                None
+            }
+        },
+    }
+}
+
 fn read_symbols(source: &Source<'_>, text: Text<'_>) -> Option<String> {
     if text.text.starts_with('^') || text.text.ends_with('$') {
         let hint = Some(format!("write `{}`", text.text.trim_start_matches('^').trim_end_matches('$')));
         source.problem(text.start, "`imports` matches whole names anyway", hint);
     }
-    if let Err(error) = check_symbols(text.text) {
+    if !source.is_trusted
+        && let Err(error) = check_symbols(text.text)
+    {
         wrong_pattern(source, text, &error);
         return None;
     }
@@ -428,7 +479,7 @@ mod tests {
     }
 
     fn check_file(text: &str, expected: &[&str]) {
-        let problems = file("t", "t.toml", text, false).err().unwrap_or_default();
+        let problems = file("t", "t.toml", text).err().unwrap_or_default();
         let found: Vec<String> = problems
             .iter()
             .map(|problem| match &problem.hint {
@@ -504,7 +555,7 @@ mod tests {
     #[test]
     fn broken_toml_has_a_place() {
         let text = "summary = 's\nsystems = ['linux']";
-        let problems = file("t", "t.toml", text, false).unwrap_err();
+        let problems = file("t", "t.toml", text).unwrap_err();
         assert_eq!((problems.len(), problems[0].line), (1, 1), "{problems:?}");
     }
 
@@ -608,7 +659,7 @@ mod tests {
     fn a_file_that_is_cut_off_anywhere_is_no_panic() {
         let text = include_str!("../../rules/linux/nsswitch.toml");
         for (end, _) in text.char_indices().step_by(7) {
-            let _ = file("t", "t.toml", &text[..end], false);
+            let _ = file("t", "t.toml", &text[..end]);
         }
     }
 }

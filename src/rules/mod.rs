@@ -12,6 +12,7 @@ mod apply;
 mod builtin;
 mod check;
 mod claims;
+mod evaluate;
 mod example;
 mod facts;
 mod firing;
@@ -73,7 +74,6 @@ pub struct RuleFile {
     /// Source files, manual pages and recorded traces that another person can check.
     pub evidence: Vec<String>,
     pub rules: Vec<Rule>,
-    pub examples: Vec<Example>,
 }
 
 /// How the dependency that a rule stands for comes about at run time.
@@ -213,10 +213,16 @@ impl RuleSet {
     /// As [`RuleSet::load`].
     pub fn load_for(system: Option<System>, directories: &[PathBuf]) -> Result<RuleSet, RulesError> {
         let mut files = builtin::files(system)?;
-        for directory in directories {
-            files.extend(load::directory(directory)?);
-        }
+        files.extend(read_directories(directories)?);
         RuleSet::new(files)
+    }
+
+    /// The rules of these directories alone.
+    ///
+    /// # Errors
+    /// As [`RuleSet::load`].
+    pub fn from_directories(directories: &[PathBuf]) -> Result<RuleSet, RulesError> {
+        RuleSet::new(read_directories(directories)?)
     }
 
     /// Puts rule files together.
@@ -326,6 +332,11 @@ impl Effects {
     fn paths(&self) -> impl Iterator<Item = &Template> {
         self.needs.iter().chain(self.any_of.iter().flatten())
     }
+}
+
+fn read_directories(directories: &[PathBuf]) -> Result<Vec<RuleFile>, RulesError> {
+    let files: Vec<Vec<RuleFile>> = directories.iter().map(|top| load::directory(top)).collect::<Result<_, _>>()?;
+    Ok(files.concat())
 }
 
 /// Single patterns were compiled when their file was read; what is left is that all of them together are too large.

@@ -77,18 +77,34 @@ fn symbol_regex(text: &str) -> Result<Regex, regex::Error> {
 /// A regular expression over the NUL-terminated strings of a file; `^` and `$` are the ends of a string.
 #[derive(Debug, Clone)]
 pub struct StringPattern {
-    regex: Regex,
+    text: String,
+    /// Compiled when first asked: most runs have no object that a rule with such a pattern is about.
+    regex: OnceLock<Regex>,
 }
 
 impl StringPattern {
-    pub(super) fn new(text: &str) -> Result<StringPattern, regex::Error> {
-        let regex = RegexBuilder::new(text).unicode(false).multi_line(true).line_terminator(0).build()?;
-        Ok(StringPattern { regex })
+    /// Only a `text` that compiles may be asked anything: [`StringPattern::compile`] tells.
+    pub(super) fn new(text: &str) -> StringPattern {
+        StringPattern { text: text.to_owned(), regex: OnceLock::new() }
+    }
+
+    /// # Errors
+    /// The text is no regular expression, or one that is too large.
+    pub(super) fn compile(&self) -> Result<&Regex, regex::Error> {
+        if let Some(regex) = self.regex.get() {
+            return Ok(regex);
+        }
+        let regex = RegexBuilder::new(&self.text).unicode(false).multi_line(true).line_terminator(0).build()?;
+        Ok(self.regex.get_or_init(|| regex))
+    }
+
+    fn regex(&self) -> &Regex {
+        self.compile().expect("the pattern was checked when its rule was read, or by a test")
     }
 
     /// `match` and the named groups.
     pub(super) fn binding_names(&self) -> Vec<&str> {
-        let groups = self.regex.capture_names().flatten();
+        let groups = self.regex().capture_names().flatten();
         ["match"].into_iter().chain(groups).collect()
     }
 
@@ -97,12 +113,13 @@ impl StringPattern {
     /// One search over all bytes: the strings are never taken apart, so a 50 MB library costs what finding the
     /// literal part of the expression costs.
     pub fn matches(&self, content: &[u8]) -> Vec<Bindings> {
+        let regex = self.regex();
         let mut found = BTreeSet::new();
         let mut position = 0;
-        while let Some(captures) = self.regex.captures_at(content, position) {
+        while let Some(captures) = regex.captures_at(content, position) {
             let matched = captures.get_match();
             let Some(nul) = memchr::memchr(0, matched.as_bytes()) else {
-                found.insert(self.bindings_of(&captures));
+                found.insert(bindings_of(regex, &captures));
                 // An empty match must not be found again.
                 position = matched.end().max(matched.start() + 1);
                 if position > content.len() {
@@ -112,20 +129,20 @@ impl StringPattern {
             };
             // A negated class such as `[^/]+` ran into the next string: ask again within the one it began in.
             position = matched.start() + nul;
-            if let Some(captures) = self.regex.captures(&content[matched.start()..position]) {
-                found.insert(self.bindings_of(&captures));
+            if let Some(captures) = regex.captures(&content[matched.start()..position]) {
+                found.insert(bindings_of(regex, &captures));
             }
             position += 1;
         }
         found.into_iter().collect()
     }
+}
 
-    fn bindings_of(&self, captures: &Captures<'_>) -> Bindings {
-        let named = self.regex.capture_names().flatten();
-        let groups = named.filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_bytes().to_vec())));
-        let whole = ("match".to_owned(), captures[0].to_vec());
-        groups.chain([whole]).collect()
-    }
+fn bindings_of(regex: &Regex, captures: &Captures<'_>) -> Bindings {
+    let named = regex.capture_names().flatten();
+    let groups = named.filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_bytes().to_vec())));
+    let whole = ("match".to_owned(), captures[0].to_vec());
+    groups.chain([whole]).collect()
 }
 
 /// Text with `{name}` where a binding goes. Braces around anything else, such as `{a,b}`, belong to a glob.
@@ -291,7 +308,7 @@ mod tests {
 
     #[test]
     fn string_patterns_bind_the_match_and_its_groups() {
-        let pattern = StringPattern::new(r"^/data/(?<stem>.+)\.js$").unwrap();
+        let pattern = StringPattern::new(r"^/data/(?<stem>.+)\.js$");
         assert_eq!(pattern.binding_names(), ["match", "stem"]);
         let found = pattern.matches(b"x\0/data/b.js\0/data/a.js\0/data/a.js\0no/data/c.js\0/data/d.json\0");
         assert_eq!(
@@ -302,11 +319,11 @@ mod tests {
 
     #[test]
     fn a_match_never_crosses_a_nul() {
-        let pattern = StringPattern::new("^/[^x]+x$").unwrap();
+        let pattern = StringPattern::new("^/[^x]+x$");
         assert!(pattern.matches(b"/a\0b/x\0").is_empty());
-        let pattern = StringPattern::new("^/[^/]+$").unwrap();
+        let pattern = StringPattern::new("^/[^/]+$");
         assert_eq!(pattern.matches(b"/a\0b\0/c\0"), [bind(&[("match", "/a")]), bind(&[("match", "/c")])]);
-        assert_eq!(StringPattern::new("x*").unwrap().matches(b"\0axx").len(), 2);
+        assert_eq!(StringPattern::new("x*").matches(b"\0axx").len(), 2);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What is wrong with a rule file: always a place a person can open, and where possible what to write instead.
 
 use std::fmt;
-use std::ops::Range;
 use std::path::PathBuf;
 
 /// One mistake in one rule file.
@@ -43,13 +42,6 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-/// Line and column, both from 1, of a byte offset in `text`.
-pub(super) fn place(text: &str, span: &Range<usize>) -> (usize, usize) {
-    let before = text.get(..span.start).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
 /// A hint for a word that is none of `known`: the nearest of them, or all of them when none is near.
 pub(super) fn instead_of(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
@@ -71,14 +63,6 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_count_lines_and_characters_from_one() {
-        let text = "a\nbä = 1\n";
-        assert_eq!(place(text, &(0..1)), (1, 1));
-        assert_eq!(place(text, &(text.find('=').unwrap()..9)), (2, 4));
-        assert_eq!(place(text, &(text.len()..text.len())), (3, 1));
-    }
 
     #[test]
     fn the_nearest_word_must_be_near() {

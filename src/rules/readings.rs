@@ -1,45 +1,53 @@
 //! What readers find in files, for the rules that ask the same: a dozen of them read `/etc/nsswitch.conf` for every
 //! program, and several the imports of one script. Each file is read and taken apart once for all of them.
 
+use super::Reading;
 use super::facts::Facts;
 use super::pattern::Bindings;
 use super::readers::Reader;
 use crate::path::RootPath;
 use foldhash::HashMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-type Key = (RootPath, &'static str);
-
-/// What was found so far.
+/// What was found so far in the files that rules name, which are few.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
-    /// In the files that rules name, which are few.
-    files: HashMap<Key, Rc<[Bindings]>>,
-    /// In the object of the last question: all rules are asked about one before the next.
-    object: Option<(Key, Rc<[Bindings]>)>,
+    files: Mutex<HashMap<(RootPath, &'static str), Arc<[Bindings]>>>,
 }
+
+/// What was found in one object, by the reader's name.
+#[derive(Debug, Default)]
+pub(super) struct OfObject(HashMap<&'static str, Arc<[Bindings]>>);
 
 impl Readings {
-    /// What is in a file that the rule names; nothing where it cannot be read.
-    pub fn of_file(&mut self, file: &RootPath, reader: &'static Reader, facts: &dyn Facts) -> Rc<[Bindings]> {
-        let key = (file.clone(), reader.name);
-        self.files.entry(key).or_insert_with(|| read(file, reader, facts)).clone()
+    /// What a rule's reader finds in the file that it names, else in the object; nothing where that cannot be read.
+    pub fn of(
+        &self,
+        reading: &Reading,
+        object: Option<&RootPath>,
+        of_object: &mut OfObject,
+        facts: &dyn Facts,
+    ) -> Vec<Bindings> {
+        let reader = reading.reader;
+        let all = match (&reading.file, object) {
+            (Some(file), _) => self.of_file(file, reader, facts),
+            (None, Some(object)) => {
+                of_object.0.entry(reader.name).or_insert_with(|| read(object, reader, facts)).clone()
+            }
+            (None, None) => return Vec::new(),
+        };
+        let is_wanted = |bindings: &&Bindings| {
+            reading.filter.iter().all(|(name, value)| bindings.get(name).is_some_and(|v| v == value.as_bytes()))
+        };
+        all.iter().filter(is_wanted).cloned().collect()
     }
 
-    /// What is in an object of the image.
-    pub fn of_object(&mut self, object: &RootPath, reader: &'static Reader, facts: &dyn Facts) -> Rc<[Bindings]> {
-        if let Some(((path, name), known)) = &self.object
-            && path == object
-            && *name == reader.name
-        {
-            return known.clone();
-        }
-        let found = read(object, reader, facts);
-        self.object = Some(((object.clone(), reader.name), found.clone()));
-        found
+    fn of_file(&self, file: &RootPath, reader: &'static Reader, facts: &dyn Facts) -> Arc<[Bindings]> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.entry((file.clone(), reader.name)).or_insert_with(|| read(file, reader, facts)).clone()
     }
 }
 
-fn read(path: &RootPath, reader: &Reader, facts: &dyn Facts) -> Rc<[Bindings]> {
+fn read(path: &RootPath, reader: &Reader, facts: &dyn Facts) -> Arc<[Bindings]> {
     facts.read(path).map_or_else(Vec::new, |content| reader.read(&content)).into()
 }

@@ -19,14 +19,18 @@ pub(super) fn symbol_patterns(rules: &RuleSet) -> impl Iterator<Item = &str> {
 
 /// How much of a file is searched for strings at a time. A library of 50 MB in one piece would cost more in fresh
 /// memory than the search itself.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 128 << 10;
 
-/// [`StringPattern::matches`] over a file, piece by piece; pieces end where a string does. Of a string longer than a
-/// piece, the parts count as strings.
-fn matches_in_pieces(mut file: impl Read, pattern: &StringPattern, piece: usize) -> io::Result<Vec<Bindings>> {
+/// [`StringPattern::matches`] over a file for each of the patterns, piece by piece; pieces end where a string does. Of a
+/// string longer than a piece, the parts count as strings.
+fn matches_in_pieces(
+    mut file: impl Read,
+    patterns: &[&StringPattern],
+    piece: usize,
+) -> io::Result<Vec<BTreeSet<Bindings>>> {
     let mut buffer = vec![0; piece];
     let mut held = 0;
-    let mut found = BTreeSet::new();
+    let mut found = vec![BTreeSet::new(); patterns.len()];
     loop {
         let length = match file.read(&mut buffer[held..]) {
             Ok(length) => length,
@@ -43,9 +47,11 @@ fn matches_in_pieces(mut file: impl Read, pattern: &StringPattern, piece: usize)
             Some(nul) if !at_end => nul + 1,
             _ => filled,
         };
-        found.extend(pattern.matches(&buffer[..whole]));
+        for (pattern, found) in patterns.iter().zip(&mut found) {
+            found.extend(pattern.matches(&buffer[..whole]));
+        }
         if at_end {
-            return Ok(found.into_iter().collect());
+            return Ok(found);
         }
         buffer.copy_within(whole..filled, 0);
         held = filled - whole;
@@ -86,10 +92,12 @@ impl Facts for Known<'_> {
         dynamic.is_some_and(|dynamic| dynamic.imports >> pattern.index & 1 == 1)
     }
 
-    fn strings(&self, path: &RootPath, pattern: &StringPattern) -> Vec<Bindings> {
+    fn strings(&self, path: &RootPath, patterns: &[&StringPattern]) -> Vec<Vec<Bindings>> {
         let found = self.input.root.lookup(path).ok().filter(|found| found.info.kind == FileKind::File);
         let file = found.and_then(|found| self.input.root.open_file(&found).ok());
-        file.and_then(|file| matches_in_pieces(file, pattern, PIECE).ok()).unwrap_or_default()
+        let found = file.and_then(|file| matches_in_pieces(file, patterns, PIECE).ok());
+        let found = found.unwrap_or_else(|| vec![BTreeSet::new(); patterns.len()]);
+        found.into_iter().map(|found| found.into_iter().collect()).collect()
     }
 
     fn read(&self, path: &RootPath) -> Option<Vec<u8>> {
@@ -135,7 +143,8 @@ mod tests {
         let whole = pattern.matches(content);
         assert!(!whole.is_empty());
         for piece in 32..content.len() + 2 {
-            assert_eq!(matches_in_pieces(&content[..], pattern, piece).unwrap(), whole, "{piece}");
+            let found = matches_in_pieces(&content[..], &[pattern], piece).unwrap().remove(0);
+            assert_eq!(found.into_iter().collect::<Vec<_>>(), whole, "{piece}");
         }
     }
 }

@@ -89,8 +89,9 @@ impl Facts for Host {
         self.objects.get(path).is_some_and(|object| object.undefined.iter().any(|name| pattern.matches(name)))
     }
 
-    fn strings(&self, path: &RootPath, pattern: &StringPattern) -> Vec<Bindings> {
-        self.read(path).map_or_else(Vec::new, |content| pattern.matches(&content))
+    fn strings(&self, path: &RootPath, patterns: &[&StringPattern]) -> Vec<Vec<Bindings>> {
+        let content = self.read(path).unwrap_or_default();
+        patterns.iter().map(|pattern| pattern.matches(&content)).collect()
     }
 
     fn read(&self, path: &RootPath) -> Option<Vec<u8>> {

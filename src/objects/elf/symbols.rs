@@ -8,14 +8,14 @@ use super::reader::{Reader, Window};
 use super::strings::Strings;
 use super::{ElfError, Name, file_offset, segment_of};
 use aho_corasick::packed::Searcher;
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 use goblin::container::Ctx;
 use goblin::elf::dynamic::{self as dt, Dyn};
 use goblin::elf::program_header::ProgramHeader;
-use goblin::elf::section_header::SHN_UNDEF;
-use goblin::elf::sym::{Sym, Symtab};
+use goblin::elf::sym::Sym;
 use regex::bytes::Regex;
 use regex_syntax::ParserBuilder;
+use regex_syntax::hir::Hir;
 use regex_syntax::hir::literal::{ExtractKind, Extractor};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -26,10 +26,19 @@ use std::sync::OnceLock;
 pub struct SymbolScan {
     /// Absent when nobody wants to know anything.
     filter: Option<Filter>,
-    /// Each as a whole name; compiled when a name first has to be looked at.
-    patterns: Vec<(String, OnceLock<Regex>)>,
+    /// The patterns, as bits, of each name where a pattern is a list of names.
+    names: HashMap<Box<[u8]>, u64>,
+    /// The other patterns, with their bits.
+    patterns: Vec<(u64, WholeName)>,
     /// The bit of [`DLOPEN`], where that is looked for.
     dlopen: u64,
+}
+
+/// An expression that a whole name has to match; compiled when a name first has to be looked at.
+#[derive(Debug)]
+struct WholeName {
+    text: String,
+    regex: OnceLock<Regex>,
 }
 
 /// Functions that load a library by a name that no entry of the object holds. The last one is glibc's own, of versions
@@ -73,16 +82,23 @@ impl SymbolScan {
         if patterns.is_empty() {
             return Ok(SymbolScan::default());
         }
-        let any = patterns.iter().map(|p| format!("(?:{p})")).collect::<Vec<_>>().join("|");
-        let filter = match Tails::of(&any) {
+        let parsed: Option<Vec<Hir>> = patterns.iter().map(|pattern| parse(pattern)).collect();
+        let filter = match parsed.as_ref().and_then(|parsed| Tails::of(&Hir::alternation(parsed.clone()))) {
             Some(tails) => Filter::Tails(tails),
-            None => Filter::Regex(Regex::new(&format!(r"(?s-u)(?:{any})\z"))?),
+            None => {
+                let any = patterns.iter().map(|p| format!("(?:{p})")).collect::<Vec<_>>().join("|");
+                Filter::Regex(Regex::new(&format!(r"(?s-u)(?:{any})\z"))?)
+            }
         };
-        Ok(SymbolScan {
-            filter: Some(filter),
-            patterns: patterns.iter().map(|p| (format!(r"(?s-u)\A(?:{p})\z"), OnceLock::new())).collect(),
-            dlopen: 0,
-        })
+        let mut scan = SymbolScan { filter: Some(filter), ..SymbolScan::default() };
+        for (number, pattern) in patterns.iter().enumerate() {
+            let bit = 1 << number;
+            match parsed.as_ref().and_then(|parsed| names_of(&parsed[number])) {
+                Some(names) => names.into_iter().for_each(|name| *scan.names.entry(name).or_default() |= bit),
+                None => scan.patterns.push((bit, WholeName::new(pattern))),
+            }
+        }
+        Ok(scan)
     }
 
     /// [`SymbolScan::new`], which also looks for functions that load libraries by name:
@@ -94,8 +110,9 @@ impl SymbolScan {
     /// # Panics
     /// With more than 63 patterns.
     pub fn with_dlopen<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<SymbolScan, regex::Error> {
-        let scan = SymbolScan::new(patterns.into_iter().chain([DLOPEN]))?;
-        Ok(SymbolScan { dlopen: 1 << (scan.patterns.len() - 1), ..scan })
+        let patterns: Vec<&str> = patterns.into_iter().chain([DLOPEN]).collect();
+        let dlopen = 1 << (patterns.len() - 1);
+        Ok(SymbolScan { dlopen, ..SymbolScan::new(patterns)? })
     }
 
     /// Whether the bits of the patterns that matched have the one of `dlopen` and its kin.
@@ -116,11 +133,33 @@ impl SymbolScan {
     }
 
     fn matches(&self, name: &[u8]) -> u64 {
-        let is_match = |(text, regex): &(String, OnceLock<Regex>)| {
-            regex.get_or_init(|| Regex::new(text).expect("it is well-formed: all were parsed together")).is_match(name)
-        };
-        self.patterns.iter().enumerate().filter(|(_, p)| is_match(p)).fold(0, |bits, (n, _)| bits | 1 << n)
+        let by_name = self.names.get(name).copied().unwrap_or_default();
+        self.patterns.iter().filter(|(_, pattern)| pattern.matches(name)).fold(by_name, |bits, (bit, _)| bits | bit)
     }
+}
+
+impl WholeName {
+    fn new(pattern: &str) -> WholeName {
+        WholeName { text: format!(r"(?s-u)\A(?:{pattern})\z"), regex: OnceLock::new() }
+    }
+
+    fn matches(&self, name: &[u8]) -> bool {
+        let compile = || Regex::new(&self.text).expect("it is well-formed: all were parsed together");
+        self.regex.get_or_init(compile).is_match(name)
+    }
+}
+
+/// The names that a pattern matches, where these can be listed: most are the two or three spellings of one function.
+fn names_of(pattern: &Hir) -> Option<Vec<Box<[u8]>>> {
+    let names = Extractor::new().kind(ExtractKind::Prefix).limit_total(100).extract(pattern);
+    if !names.is_exact() || !pattern.properties().look_set().is_empty() {
+        return None;
+    }
+    Some(names.literals()?.iter().map(|name| name.as_bytes().into()).collect())
+}
+
+fn parse(pattern: &str) -> Option<Hir> {
+    ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build().parse(pattern).ok()
 }
 
 impl Filter {
@@ -145,10 +184,9 @@ impl Filter {
 }
 
 impl Tails {
-    /// `None` when the pattern is malformed, or its matches end in too many ways.
-    fn of(pattern: &str) -> Option<Tails> {
-        let hir = ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build().parse(pattern);
-        let suffixes = Extractor::new().kind(ExtractKind::Suffix).limit_total(10_000).extract(&hir.ok()?);
+    /// `None` when the matches of the pattern end in too many ways.
+    fn of(pattern: &Hir) -> Option<Tails> {
+        let suffixes = Extractor::new().kind(ExtractKind::Suffix).limit_total(10_000).extract(pattern);
         let suffixes = suffixes.literals()?;
         let length = suffixes.iter().map(|suffix| suffix.len()).min()?.min(TAIL);
         if length == 0 {
@@ -221,17 +259,27 @@ pub(super) fn imports(
     while next + size <= place.end {
         let count = ENTRIES.min((place.end - next) / size);
         let table = reader.read(scratch, (next, count * size), FIELD)?;
-        let symbols = Symtab::parse(table, 0, count as usize, context);
-        let symbols = symbols.map_err(|_| ElfError::Malformed { field: FIELD })?;
-        for symbol in symbols.iter().filter(|symbol| symbol.st_shndx == SHN_UNDEF as usize) {
-            let after = candidates.partition_point(|candidate| candidate.index <= symbol.st_name);
-            if let Some(name) = after.checked_sub(1).and_then(|at| candidates[at].tail(symbol.st_name)) {
+        for name in table.chunks_exact(size as usize).filter_map(|entry| undefined_name(entry, context)) {
+            let after = candidates.partition_point(|candidate| candidate.index <= name);
+            if let Some(name) = after.checked_sub(1).and_then(|at| candidates[at].tail(name)) {
                 found |= scan.matches(name);
             }
         }
         next += count * size;
     }
     Ok(found)
+}
+
+/// `st_name` of an entry whose symbol is undefined. Two fields of six, read where the gABI ("Symbol Table") has them:
+/// large libraries have tens of thousands of entries, nearly all defined.
+fn undefined_name(entry: &[u8], context: Ctx) -> Option<usize> {
+    let section_index = if context.is_big() { 6 } else { 14 };
+    // `SHN_UNDEF` is 0, in either byte order.
+    if entry.get(section_index..section_index + 2)? != [0, 0] {
+        return None;
+    }
+    let name = entry.first_chunk()?;
+    Some(if context.is_little_endian() { u32::from_le_bytes(*name) } else { u32::from_be_bytes(*name) } as usize)
 }
 
 #[cfg(test)]
@@ -249,6 +297,26 @@ mod tests {
     }
 
     const TABLE: &[u8] = b"\0dlopen\0xdlopen\0dlopens\0getpwnam_r\0getpwuid\0getpid\0n\0";
+
+    #[test]
+    fn a_name_has_the_bit_of_every_pattern_that_matches_it() {
+        let scan = SymbolScan::new(["dlm?open", "(get|set)pw(nam|uid)(_r)?", "get.*", "x{0,3}y$", "dlopen"]).unwrap();
+        assert_eq!(scan.patterns.len(), 2, "those that cannot be listed");
+        let expected: [(&[u8], u64); 9] = [
+            (b"dlopen", 0b10001),
+            (b"dlmopen", 0b00001),
+            (b"dlopens", 0),
+            (b"xdlopen", 0),
+            (b"getpwnam_r", 0b00110),
+            (b"setpwuid", 0b00010),
+            (b"get", 0b00100),
+            (b"xxy", 0b01000),
+            (b"xxxxy", 0),
+        ];
+        for (name, bits) in expected {
+            assert_eq!(scan.matches(name), bits, "{}", String::from_utf8_lossy(name));
+        }
+    }
 
     #[test]
     fn a_string_passes_when_it_ends_like_a_name() {

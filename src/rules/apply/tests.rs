@@ -6,19 +6,20 @@ use crate::rules::facts::ObjectFacts;
 use crate::rules::pattern::{StringPattern, SymbolPattern};
 use crate::rules::{Example, first_existing, load, nearest_existing};
 use proptest::prelude::*;
-use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn set(rules: &str) -> RuleSet {
     let text = format!("summary='s'\nsystems=['linux']\n{rules}");
-    let file = load::file("t", "t.toml", &text, false).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let file = load::file("t", "t.toml", &text).unwrap_or_else(|problems| panic!("{problems:?}"));
     RuleSet::new(vec![file]).unwrap()
 }
 
 /// An image: the text of an `[[example]]` without `adds`.
 fn image(text: &str) -> Example {
     let text = format!("summary='s'\nsystems=['linux']\nrule=[]\n[[example]]\nadds=[]\n{text}");
-    load::file("t", "t.toml", &text, false).unwrap_or_else(|problems| panic!("{problems:?}")).examples.remove(0)
+    let file = load::file("t", "t.toml", &text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    load::examples(&file).unwrap().remove(0)
 }
 
 fn path(text: &str) -> RootPath {
@@ -145,8 +146,8 @@ fn a_missing_path_has_a_nearest_neighbour() {
 /// Counts the questions that cost something.
 struct Counting<'a> {
     facts: ExampleFacts<'a>,
-    imports: Cell<usize>,
-    reads: Cell<usize>,
+    imports: AtomicUsize,
+    reads: AtomicUsize,
 }
 
 impl Facts for Counting<'_> {
@@ -154,15 +155,15 @@ impl Facts for Counting<'_> {
         self.facts.object(path)
     }
     fn imports(&self, path: &RootPath, pattern: &SymbolPattern) -> bool {
-        self.imports.set(self.imports.get() + 1);
+        self.imports.fetch_add(1, Ordering::Relaxed);
         self.facts.imports(path, pattern)
     }
-    fn strings(&self, path: &RootPath, pattern: &StringPattern) -> Vec<Bindings> {
-        self.reads.set(self.reads.get() + 1);
-        self.facts.strings(path, pattern)
+    fn strings(&self, path: &RootPath, patterns: &[&StringPattern]) -> Vec<Vec<Bindings>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.facts.strings(path, patterns)
     }
     fn read(&self, path: &RootPath) -> Option<Vec<u8>> {
-        self.reads.set(self.reads.get() + 1);
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.facts.read(path)
     }
     fn exists(&self, path: &RootPath) -> bool {
@@ -191,10 +192,10 @@ fn costly_questions_come_last_and_files_are_read_once() {
          '/s'='elf soname=s imports=h', '/n'='a: b'}",
     );
     let facts = ExampleFacts { example: &example, system: System::Linux };
-    let facts = Counting { facts, imports: Cell::new(0), reads: Cell::new(0) };
+    let facts = Counting { facts, imports: AtomicUsize::new(0), reads: AtomicUsize::new(0) };
     let new: Vec<RootPath> = example.given.keys().cloned().collect();
     assert_eq!(set.fire(&new, &mut RuleState::default(), &facts).len(), 2);
-    assert_eq!((facts.imports.get(), facts.reads.get()), (3, 1));
+    assert_eq!((facts.imports.into_inner(), facts.reads.into_inner()), (3, 1));
 }
 
 const CHAIN: &str = "[[rule]]\nwhen={object='/f*', included='/g1'}\nneeds=['/g2']\n\
@@ -277,8 +278,8 @@ fn a_thousand_objects_against_fifty_rules() {
         fn imports(&self, _: &RootPath, pattern: &SymbolPattern) -> bool {
             pattern.index == 7
         }
-        fn strings(&self, _: &RootPath, _: &StringPattern) -> Vec<Bindings> {
-            Vec::new()
+        fn strings(&self, _: &RootPath, patterns: &[&StringPattern]) -> Vec<Vec<Bindings>> {
+            vec![Vec::new(); patterns.len()]
         }
         fn read(&self, _: &RootPath) -> Option<Vec<u8>> {
             None

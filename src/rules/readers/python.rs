@@ -20,7 +20,13 @@ pub(super) fn read(text: &[u8]) -> Vec<Bindings> {
     if !is_script_of(text, b"python") {
         return Vec::new();
     }
-    let mut source = Source { lines: text.split(|&byte| byte == b'\n'), found: BTreeSet::new() };
+    let has = |word: &str| memmem::find(text, word.as_bytes()).is_some();
+    let mut source = Source {
+        lines: text.split(|&byte| byte == b'\n'),
+        found: BTreeSet::new(),
+        has_headed: has(": import ") || has(": from "),
+        has_calls: CALLS.iter().chain(CODINGS).chain([&STRPTIME]).any(|word| has(word)),
+    };
     source.read();
     let values = source.found.into_iter();
     values.map(|(role, path, scope)| bind(BINDINGS, [role.as_bytes(), &path, scope.as_bytes()])).collect()
@@ -32,7 +38,20 @@ type Found = (&'static str, Vec<u8>, &'static str);
 struct Source<L> {
     lines: L,
     found: BTreeSet<Found>,
+    /// Whether there is any statement behind the header of its block, and any call of interest: most files have none,
+    /// and one search over a file costs less than one over each of its lines.
+    has_headed: bool,
+    has_calls: bool,
 }
+
+/// Calls that import a module by a literal name.
+const CALLS: &[&str] = &["import_module(", "__import__("];
+
+/// Behind which an encoding is named.
+const CODINGS: &[&str] = &["encode(", "decode(", "encoding="];
+
+/// Modules/_datetimemodule.c and Modules/timemodule.c import `_strptime` by name.
+const STRPTIME: &str = ".strptime(";
 
 /// How a block begins that only the file that is started runs.
 const SELF_TESTS: &[&[u8]] = &[b"if __name__ ", b"def _test(", b"def test("];
@@ -80,7 +99,8 @@ impl<'t, L: Iterator<Item = &'t [u8]>> Source<L> {
     fn statement(&mut self, statement: &[u8], scope: &'static str) {
         for part in statement.split(|&byte| byte == b';') {
             // `try: import x` and the like have a header on the same line.
-            let part = match memmem::find(part, b": import ").or_else(|| memmem::find(part, b": from ")) {
+            let header = || memmem::find(part, b": import ").or_else(|| memmem::find(part, b": from "));
+            let part = match self.has_headed.then(header).flatten() {
                 Some(colon) => &part[colon + 1..],
                 None => part,
             };
@@ -90,7 +110,7 @@ impl<'t, L: Iterator<Item = &'t [u8]>> Source<L> {
                 names.split(|&byte| byte == b',').for_each(|name| self.chain(b"", module(name), scope));
             } else if let Some(rest) = part.strip_prefix(b"from ") {
                 self.from(rest, scope);
-            } else {
+            } else if self.has_calls {
                 self.calls(part, scope);
             }
         }
@@ -129,23 +149,22 @@ impl<'t, L: Iterator<Item = &'t [u8]>> Source<L> {
 
     /// Modules and encodings that a call names by a literal, and what the interpreter imports for a call itself.
     fn calls(&mut self, statement: &[u8], scope: &'static str) {
-        for call in [&b"import_module("[..], b"__import__("] {
-            for at in memmem::find_iter(statement, call) {
+        for call in CALLS {
+            for at in memmem::find_iter(statement, call.as_bytes()) {
                 if let Some(name) = literal(&statement[at + call.len()..]) {
                     self.chain(b"", module(name), scope);
                 }
             }
         }
-        for call in [&b"encode("[..], b"decode(", b"encoding="] {
-            for at in memmem::find_iter(statement, call) {
+        for call in CODINGS {
+            for at in memmem::find_iter(statement, call.as_bytes()) {
                 if let Some(name) = literal(&statement[at + call.len()..]) {
                     let path = name.iter().map(|byte| if *byte == b'-' { b'_' } else { byte.to_ascii_lowercase() });
                     self.found.insert(("codec", path.collect(), scope));
                 }
             }
         }
-        // Modules/_datetimemodule.c and Modules/timemodule.c import it by name.
-        if memmem::find(statement, b".strptime(").is_some() {
+        if memmem::find(statement, STRPTIME.as_bytes()).is_some() {
             self.name(b"", b"_strptime", scope);
         }
     }
