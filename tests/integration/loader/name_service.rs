@@ -1,6 +1,7 @@
 //! Libraries that libc loads by names out of nsswitch.conf, with the loader's own account as the judge.
 
 use super::fixture::{Fixture, LIBRARIES, has, materialize, run_in};
+use crate::command::{minroot, succeed, text};
 use crate::support;
 use std::collections::BTreeSet;
 
@@ -41,6 +42,15 @@ fn b35_b37_a_look_up_brings_the_configured_sources_and_no_others() {
     let reduced = support::scratch();
     materialize(&manifest, fixture.root(), reduced.path());
     assert_eq!(loaded_by_libc(reduced.path()), loaded);
+
+    // The objects alone do not tell.
+    let paths = |flags: &[&str]| {
+        let arguments = ["trace", "/app/asks", "--format", "paths", "--root"];
+        text(&succeed(minroot(arguments).arg(fixture.root()).args(flags)))
+    };
+    let (with_rules, without) = (paths(&[]), paths(&["--no-rules"]));
+    assert!(with_rules.contains("/libnss_mymachines.so.2\n"), "{with_rules}");
+    assert!(without.contains("/libc.so.6\n") && !without.contains("nss"), "{without}");
 
     // Who asks for nothing brings nothing.
     fixture.program("/app/quiet", "int main(void) { return 0; }", &[]);
