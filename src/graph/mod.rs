@@ -7,8 +7,9 @@ use crate::path::RootPath;
 use crate::reason::Reason;
 use foldhash::{HashMap, HashSet};
 use petgraph::Direction;
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::{EdgeRef, NodeFiltered};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The dependency graph of one trace.
@@ -16,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Graph {
     graph: DiGraph<RootPath, Reason>,
     nodes: HashMap<RootPath, NodeIndex>,
+    /// The first edge between two nodes: few pairs have a second, and some nodes have edges to thousands.
+    first_edges: HashMap<(NodeIndex, NodeIndex), EdgeIndex>,
     /// What the user asked for, with how.
     roots: BTreeMap<NodeIndex, BTreeSet<Reason>>,
 }
@@ -48,8 +51,19 @@ impl Graph {
             }
             Some(from) => {
                 let from = self.nodes[from];
-                if from != to && self.graph.edges_connecting(from, to).all(|edge| *edge.weight() != reason) {
-                    self.graph.add_edge(from, to, reason);
+                if from == to {
+                    return;
+                }
+                match self.first_edges.entry((from, to)) {
+                    Entry::Vacant(first) => {
+                        first.insert(self.graph.add_edge(from, to, reason));
+                    }
+                    Entry::Occupied(first) => {
+                        let is_first = self.graph[*first.get()] == reason;
+                        if !is_first && self.graph.edges_connecting(from, to).all(|edge| *edge.weight() != reason) {
+                            self.graph.add_edge(from, to, reason);
+                        }
+                    }
                 }
             }
         }

@@ -189,6 +189,9 @@ fn run(input: Input<'_>, lists: bool) -> Result<Trace, TraceError> {
     }
     tracer.add_loader_cache();
     tracer.note_modes_of_targets();
+    if cpu != Cpu::Baseline {
+        tracer.note_variants();
+    }
     if lists {
         tracer.list_callers();
         tracer.suspect_commands();

@@ -8,6 +8,8 @@ use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::resolve::glibc::{Binding, By, Failure, PlaceId, VersionFailure};
 use crate::resolve::store::{Facts, ObjectId};
 use crate::resolve::{Outcome, Step, musl};
+use crate::root::FileKind;
+use crate::text;
 
 const PRELOAD_FILE: &str = "/etc/ld.so.preload";
 
@@ -180,6 +182,23 @@ impl Tracer<'_> {
         let probes = vec![Probed { path: library.to_string(), step: VERSION_STEP.into(), outcome }];
         let name = format!("{name} ({version})");
         self.note_missing(Some(from), name, reason, Priority::Required, probes);
+    }
+}
+
+impl Tracer<'_> {
+    /// Tells what libraries for newer processors take, with all that only they need.
+    pub(super) fn note_variants(&mut self) {
+        let without = self.graph.reachable_by(|reason| reason.kind != Kind::Variant);
+        let kept = self.graph.reachable(|path| self.forbidden.contains_key(path));
+        let only_theirs = kept.iter().filter(|path| !without.contains(path));
+        let found = only_theirs.filter_map(|path| self.input.root.lookup_nofollow(path).ok());
+        let sizes: Vec<u64> = found.filter(|f| f.info.kind == FileKind::File).map(|f| f.info.size).collect();
+        if !sizes.is_empty() {
+            let files = text::count(sizes.len() as u64, "file");
+            let size = text::size(sizes.iter().sum());
+            let hint = "`--cpu x86-64` leaves them out";
+            self.notes.push(format!("variants for newer processors take {size} in {files}; {hint}"));
+        }
     }
 }
 

@@ -47,6 +47,7 @@ use needs::{NeedsTable, SearchPath};
 use places::{NameId, Places};
 use process::Process;
 use search::Via;
+use std::marker::PhantomData;
 use std::rc::Rc;
 
 /// Where the loader learns of directories that are not built in.
@@ -68,7 +69,9 @@ pub struct Glibc<'r> {
     search_paths: HashMap<(u32, ObjectId, PlaceId), Rc<SearchPath>>,
     /// Searches in which no object's own directories take part: loader, name, `DF_1_NODEFLIB`.
     default_searches: HashMap<(u32, NameId, bool), Option<(PlaceId, Via)>>,
-    loaded: LoadedNames,
+    /// Which map of the current process goes by a name, and which stands for all names of an inode.
+    loaded: Positions<NameId>,
+    mapped: Positions<ObjectId>,
     findings: Findings,
     /// What is in the findings, or was: referrer, name, how it was asked for, where it led.
     told: HashSet<(ObjectId, NameId, u32, PlaceId)>,
@@ -87,7 +90,8 @@ impl<'r> Glibc<'r> {
             needs: NeedsTable::default(),
             search_paths: HashMap::new(),
             default_searches: HashMap::new(),
-            loaded: LoadedNames::default(),
+            loaded: Positions::default(),
+            mapped: Positions::default(),
             findings: Findings::default(),
             told: HashSet::new(),
             checked: HashSet::new(),
@@ -175,30 +179,48 @@ impl<'r> Glibc<'r> {
     }
 }
 
-/// The names that objects of the current process go by. One table serves all processes: an entry counts when it has
-/// the number of the current one.
-#[derive(Default)]
-struct LoadedNames {
+/// Indexes into the maps of the current process. One table serves all processes: an entry counts when it has the
+/// number of the current one.
+struct Positions<K> {
     n_processes: u32,
-    /// By name: number of the process, index of the map.
+    /// By key: number of the process, index of the map.
     entries: Vec<(u32, u32)>,
+    key: PhantomData<K>,
 }
 
-impl LoadedNames {
+impl<K> Default for Positions<K> {
+    fn default() -> Positions<K> {
+        Positions { n_processes: 0, entries: Vec::new(), key: PhantomData }
+    }
+}
+
+impl<K: Into<usize>> Positions<K> {
     fn start_process(&mut self) {
         self.n_processes += 1;
     }
 
-    fn position(&self, name: NameId) -> Option<usize> {
-        let (process, position) = *self.entries.get(name.0 as usize)?;
+    fn position(&self, key: K) -> Option<usize> {
+        let (process, position) = *self.entries.get(key.into())?;
         (process == self.n_processes).then_some(position as usize)
     }
 
-    fn set(&mut self, name: NameId, position: usize) {
-        let index = name.0 as usize;
+    fn set(&mut self, key: K, position: usize) {
+        let index = key.into();
         if self.entries.len() <= index {
             self.entries.resize(index + 1, (0, 0));
         }
         self.entries[index] = (self.n_processes, position as u32);
+    }
+}
+
+impl From<NameId> for usize {
+    fn from(id: NameId) -> usize {
+        id.0 as usize
+    }
+}
+
+impl From<ObjectId> for usize {
+    fn from(id: ObjectId) -> usize {
+        id.0 as usize
     }
 }

@@ -28,13 +28,20 @@ pub(super) struct Process<'p, 'r> {
 pub(super) struct Map {
     pub object: ObjectId,
     pub place: PlaceId,
-    /// The object that stands for all names of the inode.
-    pub identity: ObjectId,
     /// The map whose `DT_NEEDED` or `dlopen` brought it; an index into the process.
     pub loaded_by: Option<usize>,
+    /// The nearest map with a `DT_RPATH` among those who loaded it, from `loaded_by` up: a chain of ten thousand
+    /// libraries is not walked for each of them.
+    pub rpath_above: Option<usize>,
     pub needs: Rc<Needs>,
     /// Absent when the object brings none.
     pub path: Option<Rc<SearchPath>>,
+}
+
+impl Map {
+    fn has_rpath(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| !path.rpath.is_empty())
+    }
 }
 
 /// Where a name led.
@@ -48,6 +55,7 @@ pub(super) struct Answer {
 impl<'p, 'r> Process<'p, 'r> {
     pub fn start(glibc: &'p mut Glibc<'r>, loader: Rc<Loader>, executable: ObjectId) -> Process<'p, 'r> {
         glibc.loaded.start_process();
+        glibc.mapped.start_process();
         let mut process = Process { glibc, loader, maps: Vec::with_capacity(16), probes: None };
         process.push(executable, PlaceId::EXECUTABLE, None);
         process
@@ -166,7 +174,7 @@ impl<'p, 'r> Process<'p, 'r> {
             return Answer { place: PlaceId::NOWHERE, via: Via::Path };
         };
         let identity = self.glibc.places.place(place).identity;
-        let position = match self.maps.iter().position(|map| map.identity == identity) {
+        let position = match self.glibc.mapped.position(identity) {
             Some(known) => known,
             None => self.add(place, referrer),
         };
@@ -187,7 +195,7 @@ impl<'p, 'r> Process<'p, 'r> {
             let Spot::Taken(variant) = self.glibc.places.in_directory(directory, file) else { continue };
             let usable = self.glibc.verdict(variant, self.loader.identity) == Outcome::Found;
             let identity = self.glibc.places.place(variant).identity;
-            if usable && self.maps.iter().all(|map| map.identity != identity) {
+            if usable && self.glibc.mapped.position(identity).is_none() {
                 self.add(variant, referrer);
                 let baseline = self.glibc.places.place(place).object;
                 if self.glibc.is_new(baseline, name, &By::Variant, variant) {
@@ -215,7 +223,12 @@ impl<'p, 'r> Process<'p, 'r> {
         {
             glibc.loaded.set(soname, position);
         }
-        self.maps.push(Map { object, place, identity, loaded_by, needs, path });
+        if glibc.mapped.position(identity).is_none() {
+            glibc.mapped.set(identity, position);
+        }
+        let rpath_above =
+            loaded_by.and_then(|by| if self.maps[by].has_rpath() { Some(by) } else { self.maps[by].rpath_above });
+        self.maps.push(Map { object, place, loaded_by, rpath_above, needs, path });
         position
     }
 

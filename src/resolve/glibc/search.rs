@@ -113,7 +113,7 @@ impl Process<'_, '_> {
                     return Some((tried, via));
                 }
             }
-            at = self.maps[index].loaded_by;
+            at = self.maps[index].rpath_above;
         }
         let path = self.maps[referrer].path.clone()?;
         let via = Via::Runpath(self.maps[referrer].object);

@@ -5,6 +5,7 @@ use crate::support;
 use minroot::reason::Kind;
 use minroot::recipe::Recipe;
 use minroot::resolve::glibc::Cache;
+use minroot::text;
 
 const B: &str = "int b(void) { return 0; }";
 const CALLS_B: &str = "int b(void); int main(void) { return b(); }";
@@ -22,12 +23,16 @@ fn b08_variants_for_processors_are_kept_as_the_recipe_says() {
     let kept = |cpu: Option<&str>| {
         let mut recipe = Recipe::default();
         recipe.trace.cpu = cpu.map(str::to_owned);
-        let (_, manifest) = fixture.trace_with(&recipe, &["/app/run"], Cache::FromConfiguration);
+        let (trace, manifest) = fixture.trace_with(&recipe, &["/app/run"], Cache::FromConfiguration);
         let reduced = support::scratch();
         materialize(&manifest, fixture.root(), reduced.path());
         let path = |variant| format!("/app/l/glibc-hwcaps/{variant}/libb.so");
         let kept = variants.map(|variant| super::fixture::has(&manifest, &path(variant)));
         assert!(super::fixture::has(&manifest, "/app/l/libb.so"));
+        let variants = manifest.entries.iter().filter(|entry| entry.path.to_string().contains("glibc-hwcaps/x86"));
+        let sizes: Vec<u64> = variants.map(|entry| entry.size()).filter(|&size| size > 0).collect();
+        let cost = format!("take {} in {}", text::size(sizes.iter().sum()), text::count(sizes.len() as u64, "file"));
+        assert_eq!(trace.notes.iter().any(|note| note.contains(&cost)), cpu.is_some(), "{cost}: {:?}", trace.notes);
         (kept, run_in(reduced.path(), &["/app/run"], &[]).stdout)
     };
     assert_eq!(kept(None), ([false; 3], "baseline\n".to_owned()));
