@@ -155,6 +155,8 @@ fn absolute(path: &str) -> String {
 fn differences(seen: &BTreeMap<String, Seen>, manifest: &Manifest) -> Vec<String> {
     let mut expected: BTreeSet<String> = manifest.entries.iter().map(|entry| entry.path.to_string()).collect();
     expected.extend(["/".to_owned(), "/lost+found".to_owned()]);
+    let mut n_names: BTreeMap<u32, u32> = BTreeMap::new();
+    seen.values().for_each(|seen| *n_names.entry(seen.inode).or_default() += 1);
     let mut differences = Vec::new();
     for path in seen.keys().filter(|path| !expected.contains(*path)) {
         differences.push(format!("{path}: is there"));
@@ -184,8 +186,7 @@ fn differences(seen: &BTreeMap<String, Seen>, manifest: &Manifest) -> Vec<String
             Content::File { size, sha256, .. } | Content::Generated { size, sha256, .. } => {
                 same("size", found.size.to_string(), size.to_string());
                 same("digest", found.sha256.clone(), hex(sha256));
-                let n_names = seen.values().filter(|other| found.n_links > 1 && other.inode == found.inode).count();
-                same("link count", found.n_links.to_string(), n_names.max(1).to_string());
+                same("link count", found.n_links.to_string(), n_names[&found.inode].to_string());
             }
             Content::Char { major, minor } | Content::Block { major, minor } => {
                 same("device", format!("{:?}", found.device), format!("{:?}", (major, minor)));
