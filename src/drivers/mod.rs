@@ -61,10 +61,8 @@ pub use system::{Setting, SystemCommand};
 pub use table::{Note, Table};
 
 use crate::path::RootPath;
+use crate::resolve::krtld::ModulePath;
 use std::collections::BTreeMap;
-
-/// Where the kernel looks for `drv/NAME.conf`, in order: the module path without an `amd64` (modsysfile.c, `hwc_parse`).
-const CONF_DIRECTORIES: [&str; 3] = ["/platform/i86pc/kernel/drv", "/kernel/drv", "/usr/kernel/drv"];
 
 /// Everything the databases of one root say. A file that is not there is `None` or absent from its list.
 #[derive(Debug, Clone)]
@@ -86,6 +84,8 @@ pub struct DriverDatabases {
     pub sock2path: Vec<Table<SocketPath>>,
     /// `/etc/system.d/.self-assembly` and the other files of that directory by name, then `/etc/system`.
     pub system: Vec<Table<SystemCommand>>,
+    /// As the last `moddir` of the system files says.
+    pub module_path: ModulePath,
     /// By driver.
     confs: BTreeMap<String, DriverConf>,
     /// Driver to number; where a driver has several, the first.
@@ -107,7 +107,9 @@ impl DriverDatabases {
         let mut system = fragments(read, list, "/etc/system.d", system::read_line);
         system.sort_by_key(|table| table.path().file_name() != b".self-assembly");
         system.extend(table(read, "/etc/system", system::read_line));
-        let confs = majors.keys().filter_map(|driver| Some((driver.clone(), read_conf(read, driver)?))).collect();
+        let module_path = module_path(&system);
+        let conf = |driver: &String| Some((driver.clone(), read_conf(read, &module_path, driver)?));
+        let confs = majors.keys().filter_map(conf).collect();
         DriverDatabases {
             ppt_aliases: table(read, "/etc/ppt_aliases", driver_aliases::read_line),
             driver_classes: table(read, "/etc/driver_classes", driver_classes::read_line),
@@ -124,6 +126,7 @@ impl DriverDatabases {
             driver_aliases,
             sock2path,
             system,
+            module_path,
             confs,
             majors,
         }
@@ -206,13 +209,24 @@ fn fragments<T>(
     names.iter().filter_map(|name| table(read, &format!("{directory}/{name}"), read_line)).collect()
 }
 
-fn read_conf(read: &dyn Fn(&str) -> Option<Vec<u8>>, driver: &str) -> Option<DriverConf> {
+/// `setparams` of modsysfile.c: a later `moddir` takes the place of an earlier one.
+fn module_path(system: &[Table<SystemCommand>]) -> ModulePath {
+    let commands = system.iter().flat_map(Table::entries).map(|(_, command)| command);
+    let moddir = commands.filter_map(|command| match command {
+        SystemCommand::ModuleDirectories(directories) => Some(ModulePath::of_moddir(directories)),
+        _ => None,
+    });
+    moddir.last().unwrap_or_default()
+}
+
+/// The first `drv/NAME.conf` on the module path, which is searched without `amd64` (`hwc_parse` of modsysfile.c).
+fn read_conf(read: &dyn Fn(&str) -> Option<Vec<u8>>, module_path: &ModulePath, driver: &str) -> Option<DriverConf> {
     // A name that would leave the directory is no file's name.
     if driver.contains('/') {
         return None;
     }
-    CONF_DIRECTORIES.iter().find_map(|directory| {
-        let path = format!("{directory}/{driver}.conf");
+    module_path.directories(None).into_iter().find_map(|directory| {
+        let path = format!("{}/drv/{driver}.conf", String::from_utf8(directory).ok()?);
         Some(conf::parse(RootPath::new(&path).ok()?, &read(&path)?))
     })
 }
@@ -283,6 +297,21 @@ mod tests {
         ]);
         assert_eq!(found.conf("asy").unwrap().path.as_bytes(), b"/platform/i86pc/kernel/drv/asy.conf");
         assert!(found.conf("../x").is_none());
+    }
+
+    #[test]
+    fn the_last_moddir_says_where_confs_are() {
+        let found = databases(&[
+            ("/etc/name_to_major", "asy 1\nwc 2\n"),
+            ("/etc/system.d/.self-assembly", "moddir: /first\n"),
+            ("/etc/system", "moddir: test:/kernel\n"),
+            ("/first/drv/asy.conf", "a=1;"),
+            ("/kernel/drv/asy.conf", "b=1;"),
+            ("/test/drv/asy.conf", "c=1;"),
+            ("/usr/kernel/drv/wc.conf", "d=1;"),
+        ]);
+        assert_eq!(found.conf("asy").unwrap().path.as_bytes(), b"/test/drv/asy.conf");
+        assert!(found.conf("wc").is_none());
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! `usr/src/uts/common/sys/modctl.h`).
 //!
 //! A name is `class/module`, such as `misc/usbser`. It is looked for below each directory of the module path: that of
-//! the platform, `/kernel`, `/usr/kernel`. On a 64-bit kernel `amd64` goes between class and module; what is not found
-//! so is looked for once more with the name as it stands, which may have `amd64` in it already. A driver's `.conf` is
-//! found by the same path, always without `amd64`.
+//! the platform, `/kernel`, `/usr/kernel`, or else those that `moddir` of `/etc/system` names. On a 64-bit kernel
+//! `amd64` goes between class and module; what is not found so is looked for once more with the name as it stands, which
+//! may have `amd64` in it already. A driver's `.conf` is found by the same path, always without `amd64`.
 
 use super::{Outcome, Probe, Step};
 use crate::objects::elf::Elf;
@@ -21,6 +21,81 @@ pub const UNIX_64: &str = "/platform/i86pc/kernel/amd64/unix";
 
 /// Modules that the linker has built in or passes over: `unix` names the second.
 const SKIPPED: [&[u8]; 1] = [b"dtracestubs"];
+
+/// The directories that modules are looked for in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModulePath {
+    /// What `moddir` says, absolute and without a slash at the end; empty for the kernel's own path.
+    moddir: Vec<Vec<u8>>,
+}
+
+impl ModulePath {
+    /// The path of a kernel whose `/etc/system` has a `moddir` with these directories; its own when there are none.
+    pub fn of_moddir(directories: &[String]) -> ModulePath {
+        // `kobj_open_path` puts a slash before a directory that begins with none.
+        let absolute = |directory: &String| [b"/", directory.trim_matches('/').as_bytes()].concat();
+        let moddir = directories.iter().map(absolute).map(|path| path.strip_suffix(b"/").unwrap_or(&path).to_vec());
+        ModulePath { moddir: moddir.collect() }
+    }
+
+    /// The directories in order, for a kernel below `/platform/PLATFORM`: `MOD_DEFPATH` with that of the platform before
+    /// it, or `moddir`, which takes the place of all of them.
+    pub fn directories(&self, platform: Option<&[u8]>) -> Vec<Vec<u8>> {
+        if !self.moddir.is_empty() {
+            return self.moddir.clone();
+        }
+        let platform = [b"/platform/", platform.unwrap_or(PLATFORM), b"/kernel"].concat();
+        vec![platform, b"/kernel".to_vec(), b"/usr/kernel".to_vec()]
+    }
+
+    /// Reads a module's path; `None` when no kernel looks there.
+    pub fn place<'p>(&self, path: &'p RootPath) -> Option<ModulePlace<'p>> {
+        let below = |directory: &Vec<u8>| path.as_bytes().strip_prefix(&directory[..])?.strip_prefix(b"/");
+        ModulePlace::of(path).or_else(|| {
+            self.moddir.iter().filter_map(below).find_map(|rest| {
+                let components: Vec<&[u8]> = rest.split(|byte| *byte == b'/').collect();
+                let (class, name) = class_and_name(&components).filter(|(class, _)| !class.is_empty())?;
+                Some(ModulePlace { platform: None, class, name })
+            })
+        })
+    }
+
+    /// Where the kernel below `platform` finds the module `name` for a module of `bits`.
+    ///
+    /// # Errors
+    /// Every place tried.
+    pub fn find(&self, root: &Root, platform: Option<&[u8]>, bits: u8, name: &[u8]) -> Result<Found, Vec<Probe>> {
+        let mut probes = Vec::new();
+        let spellings = [(bits == 64).then(|| with_isa(name)), Some(name.to_vec())];
+        // A name without a class, `genunix`, is of the kernel's core: it is loaded before anybody reads `/etc/system`.
+        let own = ModulePath::default();
+        let directories = if name.contains(&b'/') { self } else { &own }.directories(platform);
+        for spelling in spellings.into_iter().flatten() {
+            for directory in &directories {
+                let path = [&directory[..], b"/", &spelling].concat();
+                match root.lookup_spelled(&path) {
+                    Ok(found) => return Ok(found),
+                    Err(_) => probes.push(Probe {
+                        path: escaped(&path).to_string(),
+                        step: Step::ModulePath,
+                        outcome: Outcome::Absent,
+                    }),
+                }
+            }
+        }
+        Err(probes)
+    }
+
+    /// The configuration file of a driver, if it has one.
+    pub fn configuration(&self, root: &Root, module: &ModulePlace<'_>) -> Option<Found> {
+        if module.class != b"drv" {
+            return None;
+        }
+        let file = [b"/drv/", module.name, b".conf"].concat();
+        let directories = self.directories(module.platform);
+        directories.iter().find_map(|directory| root.lookup_spelled(&[&directory[..], &file].concat()).ok())
+    }
+}
 
 /// A module as its path tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +116,23 @@ impl<'p> ModulePlace<'p> {
             [b"kernel", below @ ..] | [b"usr", b"kernel", below @ ..] => (None, below),
             _ => return None,
         };
-        let (class, name) = match below {
-            [name] | [b"amd64", name] => (&b""[..], *name),
-            [class, b"amd64", name] => (*class, *name),
-            [class, name] if *name != b"amd64" => (*class, *name),
-            _ => return None,
-        };
+        let (class, name) = class_and_name(below)?;
         Some(ModulePlace { platform, class, name })
+    }
+
+    /// Whether the linker loads the module's needs with the kernel itself, before anybody reads `/etc/system`.
+    pub fn is_primary(&self) -> bool {
+        self.class.is_empty()
+    }
+}
+
+/// The class and the name that the components below a directory of the module path tell.
+fn class_and_name<'p>(below: &[&'p [u8]]) -> Option<(&'p [u8], &'p [u8])> {
+    match below {
+        [name] | [b"amd64", name] => Some((b"", name)),
+        [class, b"amd64", name] => Some((class, name)),
+        [class, name] if *name != b"amd64" => Some((class, name)),
+        _ => None,
     }
 }
 
@@ -55,44 +140,6 @@ impl<'p> ModulePlace<'p> {
 pub fn needed(elf: &Elf) -> impl Iterator<Item = &[u8]> {
     let names = if elf.module_needed.is_empty() { elf.needed() } else { &elf.module_needed };
     names.iter().map(|name| &name[..]).filter(|name| !SKIPPED.contains(name))
-}
-
-/// Where the kernel finds the module `name` for a module of `bits` below `platform`.
-///
-/// # Errors
-/// Every place tried.
-pub fn find(root: &Root, platform: Option<&[u8]>, bits: u8, name: &[u8]) -> Result<Found, Vec<Probe>> {
-    let mut probes = Vec::new();
-    let spellings = [(bits == 64).then(|| with_isa(name)), Some(name.to_vec())];
-    for spelling in spellings.into_iter().flatten() {
-        for directory in module_path(platform) {
-            let path = [&directory[..], b"/", &spelling].concat();
-            match root.lookup_spelled(&path) {
-                Ok(found) => return Ok(found),
-                Err(_) => probes.push(Probe {
-                    path: escaped(&path).to_string(),
-                    step: Step::ModulePath,
-                    outcome: Outcome::Absent,
-                }),
-            }
-        }
-    }
-    Err(probes)
-}
-
-/// The configuration file of a driver, if it has one.
-pub fn configuration(root: &Root, module: &ModulePlace<'_>) -> Option<Found> {
-    if module.class != b"drv" {
-        return None;
-    }
-    let file = [b"drv/", module.name, b".conf"].concat();
-    module_path(module.platform).find_map(|directory| root.lookup_spelled(&[&directory[..], b"/", &file].concat()).ok())
-}
-
-/// `MOD_DEFPATH` with the platform's directory before it.
-fn module_path(platform: Option<&[u8]>) -> impl Iterator<Item = Vec<u8>> {
-    let platform = [b"/platform/", platform.unwrap_or(PLATFORM), b"/kernel"].concat();
-    [platform, b"/kernel".to_vec(), b"/usr/kernel".to_vec()].into_iter()
 }
 
 /// `misc/usbser` → `misc/amd64/usbser`, `genunix` → `amd64/genunix`.
@@ -139,10 +186,27 @@ mod tests {
         std::fs::write(directory.path().join("kernel/misc/amd64/scsi"), "").unwrap();
         let root = Root::open(directory.path()).unwrap();
         for name in ["misc/scsi", "misc/amd64/scsi"] {
-            assert_eq!(find(&root, None, 64, name.as_bytes()).unwrap().path.to_string(), "/kernel/misc/amd64/scsi");
+            let found = ModulePath::default().find(&root, None, 64, name.as_bytes()).unwrap();
+            assert_eq!(found.path.to_string(), "/kernel/misc/amd64/scsi");
         }
-        let probes = find(&root, None, 32, b"misc/scsi").unwrap_err();
+        let probes = ModulePath::default().find(&root, None, 32, b"misc/scsi").unwrap_err();
         let tried: Vec<&str> = probes.iter().map(|probe| &probe.path[..]).collect();
         assert_eq!(tried, ["/platform/i86pc/kernel/misc/scsi", "/kernel/misc/scsi", "/usr/kernel/misc/scsi"]);
+    }
+    #[test]
+    fn the_directories_of_moddir_take_the_place_of_the_kernels_own() {
+        let directories = |moddir: &[&str]| {
+            let moddir: Vec<String> = moddir.iter().map(|&directory| directory.to_owned()).collect();
+            let path = ModulePath::of_moddir(&moddir);
+            (path.directories(Some(b"i86hvm")).iter().map(|directory| escaped(directory).to_string()).collect(), path)
+        };
+        let (own, path): (Vec<String>, _) = directories(&[]);
+        assert_eq!(own, ["/platform/i86hvm/kernel", "/kernel", "/usr/kernel"]);
+        let module = RootPath::new("/test/drv/amd64/e1000g").unwrap();
+        assert_eq!(path.place(&module), None);
+        let (named, path): (Vec<String>, _) = directories(&["test/", "/kernel", "/"]);
+        assert_eq!(named, ["/test", "/kernel", ""]);
+        assert_eq!(path.place(&module), Some(ModulePlace { platform: None, class: b"drv", name: b"e1000g" }));
+        assert_eq!(path.place(&RootPath::new("/testing/drv/e1000g").unwrap()), None);
     }
 }

@@ -11,7 +11,6 @@ use crate::modules::hardware;
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::System;
-use crate::resolve::krtld::ModulePlace;
 use crate::startup::GeneratedFile;
 use std::collections::BTreeSet;
 
@@ -22,6 +21,7 @@ impl Tracer<'_> {
             return Ok(None);
         }
         let databases = self.read_databases();
+        self.module_path = databases.module_path.clone();
         let options = &self.input.recipe.trace;
         let devices = hardware::devices(&options.hardware, self.input.rule_directories)?;
         for binding in databases.modules_for(&devices) {
@@ -35,27 +35,18 @@ impl Tracer<'_> {
         Ok(Some(databases))
     }
 
-    /// Modules that `/etc/system` has the kernel load, in an image with a kernel; and what of it is not followed.
+    /// Modules that `/etc/system` has the kernel load, in an image with a kernel.
     fn read_system_commands(&mut self, databases: &DriverDatabases) {
         for table in &databases.system {
             for (line, command) in table.entries() {
-                match command {
-                    SystemCommand::ForceLoad(module) => self.illumos_modules.want_named(NamedModule {
-                        name: module.clone(),
-                        reason: Reason::new(
-                            Evidence::Declared,
-                            Kind::Module,
-                            format!("forceload, line {line} of {}", table.path()),
-                        ),
-                        priority: Priority::Recommended,
-                        without_kernel: false,
-                    }),
-                    SystemCommand::ModuleDirectories(_) => {
-                        let why = format!("line {line}: moddir; modules are looked for where they are by default");
-                        self.cannot_know(table.path(), why);
-                    }
-                    _ => {}
-                }
+                let SystemCommand::ForceLoad(module) = command else { continue };
+                let detail = format!("forceload, line {line} of {}", table.path());
+                self.illumos_modules.want_named(NamedModule {
+                    name: module.clone(),
+                    reason: Reason::new(Evidence::Declared, Kind::Module, detail),
+                    priority: Priority::Recommended,
+                    without_kernel: false,
+                });
             }
         }
     }
@@ -100,9 +91,10 @@ impl Tracer<'_> {
     pub(super) fn trim_databases(&mut self, databases: Option<&DriverDatabases>) {
         let Some(databases) = databases else { return };
         let paths = self.graph.paths();
-        let places = paths.iter().filter_map(ModulePlace::of).filter(|place| place.class == b"drv");
+        let places = paths.iter().filter_map(|path| self.module_path.place(path));
         // A driver's `.conf` lies beside it in a 32-bit root.
-        let names = places.map(|place| escaped(place.name).to_string()).filter(|name| !name.ends_with(".conf"));
+        let drivers = places.filter(|place| place.class == b"drv").map(|place| escaped(place.name).to_string());
+        let names = drivers.filter(|name| !name.ends_with(".conf"));
         let kept: BTreeSet<String> = names.collect();
         if kept.is_empty() {
             return;

@@ -11,10 +11,11 @@ use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{LazyPolicy, System};
 use crate::resolve::illumos::{Answer, By, Illumos, Reference};
-use crate::resolve::krtld::{self, ModulePlace};
+use crate::resolve::krtld::{self, ModulePath, ModulePlace};
 use crate::resolve::lazy::{Verdict, judge};
 use crate::resolve::store::ObjectId;
 use crate::root::Root;
+use goblin::elf::header::ET_DYN;
 
 /// Files that a root of illumos has and one of Linux has not. The name of the runtime linker is no such file: that of
 /// Linux on PowerPC has it too.
@@ -43,7 +44,7 @@ impl Tracer<'_> {
                 self.link_requests(id);
                 continue;
             }
-            match ModulePlace::of(&path) {
+            match self.module_path.place(&path) {
                 Some(place) => self.link_module(id, &path, &place),
                 None => self.link_object(id, &path),
             }
@@ -167,8 +168,9 @@ impl Tracer<'_> {
     fn link_module(&mut self, id: ObjectId, path: &RootPath, place: &ModulePlace<'_>) {
         let store = self.glibc.store();
         let Some(elf) = store.object(id).elf() else { return };
-        // Programs in the kernel's directories have an interpreter; modules and `unix` have none.
-        if elf.interpreter.is_some() {
+        // Programs in the kernel's directories have an interpreter, and libraries in a directory of `moddir` are shared
+        // objects; modules are relocatable, and `unix` has no interpreter.
+        if elf.interpreter.is_some() || elf.identity.file_type == ET_DYN {
             return self.link_object(id, path);
         }
         let bits = elf.identity.bits;
@@ -176,17 +178,18 @@ impl Tracer<'_> {
         if !self.forbidden.contains_key(path) {
             self.illumos_modules.add_kernel(path, place, bits);
         }
+        let module_path = if place.is_primary() { ModulePath::default() } else { self.module_path.clone() };
         for name in names {
             let text = escaped(&name).to_string();
             let reason = Reason::new(Evidence::Proven, Kind::Module, text.clone());
-            match krtld::find(self.input.root, place.platform, bits, &name) {
+            match module_path.find(self.input.root, place.platform, bits, &name) {
                 Ok(found) => {
                     self.need_found(Some(path), found, reason);
                 }
                 Err(probes) => self.note_missing(Some(path), text, reason, Priority::Required, probed(&probes)),
             }
         }
-        if let Some(found) = krtld::configuration(self.input.root, place) {
+        if let Some(found) = self.module_path.configuration(self.input.root, place) {
             let reason = Reason::new(Evidence::Proven, Kind::DriverConfiguration, escaped(place.name).to_string());
             self.need_found(Some(path), found, reason);
         }

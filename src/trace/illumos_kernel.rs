@@ -11,7 +11,7 @@ use super::illumos::KERNEL_64;
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::resolve::Probe;
-use crate::resolve::krtld::{self, ModulePlace};
+use crate::resolve::krtld::ModulePlace;
 use crate::root::Found;
 use crate::rules::{Effect, Firing};
 use foldhash::HashMap;
@@ -113,7 +113,7 @@ impl Tracer<'_> {
     fn add_module_of_rule(&mut self, kernel: &RootPath, bits: u8, firing: &Firing) {
         let Effect::Module { name } = &firing.effect else { return };
         // What a module wants, it wants of the kernel that can load it.
-        let object = firing.object.as_ref().and_then(|object| Some((object, ModulePlace::of(object)?)));
+        let object = firing.object.as_ref().and_then(|object| Some((object, self.module_path.place(object)?)));
         if object.is_some_and(|(object, _)| self.bits_of(object).is_some_and(|of_object| of_object != bits)) {
             return;
         }
@@ -130,7 +130,7 @@ impl Tracer<'_> {
 
     fn find_module(&mut self, kernel: Option<&RootPath>, bits: u8, name: &str) -> Result<Found, Vec<Probe>> {
         let platform = kernel.and_then(ModulePlace::of).and_then(|place| place.platform);
-        let find = || krtld::find(self.input.root, platform, bits, name.as_bytes());
+        let find = || self.module_path.find(self.input.root, platform, bits, name.as_bytes());
         let key = (platform.map(<[u8]>::to_vec), bits, name.to_owned());
         self.illumos_modules.found.entry(key).or_insert_with(find).clone()
     }

@@ -40,6 +40,7 @@ use crate::recipe::{Recipe, System};
 use crate::resolve::cpu::{Cpu, UnknownCpu};
 use crate::resolve::glibc::{Cache, Glibc, Request};
 use crate::resolve::illumos::Illumos;
+use crate::resolve::krtld::ModulePath;
 use crate::resolve::musl::Musl;
 use crate::resolve::store::{ObjectId, Store};
 use crate::root::{Found, Root};
@@ -251,6 +252,8 @@ struct Tracer<'a> {
     wants_module_indexes: BTreeSet<(Option<RootPath>, String)>,
     /// Modules that rules want for the kernels of an illumos image, and the kernels so far.
     illumos_modules: illumos_kernel::Wishes,
+    /// Where the kernel of an illumos root looks for modules, as its `/etc/system` says.
+    module_path: ModulePath,
     /// What rules say happens without a path of the image; of several the worst.
     consequences: HashMap<RootPath, Consequence>,
     arch: Option<&'static str>,
@@ -292,6 +295,7 @@ impl<'a> Tracer<'a> {
             wants_module_indexes: BTreeSet::new(),
             arch: (system == System::Illumos).then(|| illumos::arch_of(input.root)),
             illumos_modules: illumos_kernel::Wishes::default(),
+            module_path: ModulePath::default(),
             consequences: HashMap::new(),
         }
     }

@@ -1,7 +1,8 @@
 //! Traces over the model of an illumos root: recipes, kernel modules, whole systems, and real executables.
 
 use super::{files, trace};
-use crate::model_root::{generator::Year, of_packages, shared, tables};
+use crate::model_root::generator::{Year, elf};
+use crate::model_root::{of_packages, shared, tables};
 use crate::support::{run, tool};
 use minroot::manifest::{Content, Manifest};
 use std::collections::BTreeSet;
@@ -108,14 +109,66 @@ fn a_module_that_etc_system_forces_is_brought_where_there_is_a_kernel() {
         of_packages(Year::Y2015, &["SUNWcs", "SUNWcsd", "system/kernel", "system/kernel/platform", "system/library"]);
     let system = root.path().join("etc/system");
     let text = std::fs::read_to_string(&system).unwrap_or_default();
-    let commands = "forceload: fs/hsfs\nforceload: misc/nowhere\nmoddir: /elsewhere\n";
+    let commands = "forceload: fs/hsfs\nforceload: misc/nowhere\n";
     std::fs::write(&system, format!("{text}\n* a comment\n{commands}")).unwrap();
     let manifest = trace(root.path(), &["/platform/i86pc/kernel/amd64/unix"]).1.unwrap();
-    assert!(manifest.unknown.iter().any(|unknown| unknown.why.contains("moddir")), "{:?}", manifest.unknown);
     assert!(has(&manifest, "/kernel/fs/amd64/hsfs"));
     assert!(manifest.missing.iter().any(|missing| missing.name == "misc/nowhere"), "{:?}", manifest.missing);
     let manifest = trace(root.path(), &["/sbin/sh"]).1.unwrap();
     assert!(!has(&manifest, "/kernel/fs/amd64/hsfs"));
+}
+
+/// `moddir` takes the place of the kernel's own path, but for what is loaded before anybody reads `/etc/system`.
+#[test]
+fn modules_are_looked_for_in_the_directories_of_moddir() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let write = |path: &str, bytes: &[u8]| {
+        let file = root.join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, bytes).unwrap();
+    };
+    let needed = vec![elf::Needed { name: "genunix".to_owned(), lazy: false }];
+    let unix = elf::Object { is_64: true, fixed_address: true, needed, ..elf::Object::default() };
+    let needed = |name: &str| {
+        let names = elf::ModuleNames::SymbolStrings;
+        elf::Module { is_64: true, needed: vec![name.to_owned()], names, text: "" }.bytes().unwrap()
+    };
+    write("platform/i86pc/kernel/amd64/unix", &unix.bytes().unwrap());
+    write("kernel/amd64/genunix", &elf::Object { is_64: true, ..elf::Object::default() }.bytes().unwrap());
+    write("kernel/fs/amd64/specfs", &needed("misc/first"));
+    write("kernel/misc/amd64/first", b"");
+    write("test/drv/amd64/e1000g", &needed("misc/second"));
+    write("test/misc/amd64/second", b"");
+    write("test/drv/e1000g.conf", b"");
+    write("etc/name_to_major", b"e1000g 1\n");
+    let traced = |moddir: &str| {
+        std::fs::write(root.join("etc/system"), format!("forceload: drv/e1000g\n{moddir}\n")).unwrap();
+        trace(root, &["/platform/i86pc/kernel/amd64/unix"]).1.unwrap()
+    };
+    let own = ["/kernel/fs/amd64/specfs", "/kernel/misc/amd64/first"];
+    let test = ["/test/drv/amd64/e1000g", "/test/drv/e1000g.conf", "/test/misc/amd64/second"];
+    let each = |manifest: &Manifest, paths: &[&str], expected: bool| {
+        paths.iter().for_each(|path| assert_eq!(has(manifest, path), expected, "{path}"));
+        assert!(has(manifest, "/kernel/amd64/genunix"));
+    };
+
+    let manifest = traced("");
+    each(&manifest, &own, true);
+    each(&manifest, &test, false);
+    // The second takes the place of the first.
+    let manifest = traced("moddir: /nowhere\nmoddir: test /platform/i86pc/kernel:/kernel");
+    each(&manifest, &own, true);
+    each(&manifest, &test, true);
+    let manifest = traced("moddir: /test");
+    each(&manifest, &own, false);
+    each(&manifest, &test, true);
+    let specfs = manifest.missing.iter().find(|missing| missing.name == "fs/specfs").unwrap();
+    let probes: Vec<&str> = specfs.probes.iter().map(|probe| &probe.path[..]).collect();
+    assert_eq!(probes, ["/test/fs/amd64/specfs", "/test/fs/specfs"]);
+    let verdict = Command::new(env!("CARGO_BIN_EXE_minroot")).arg("verify").arg(root).output().unwrap();
+    let told = String::from_utf8(verdict.stdout).unwrap();
+    assert!(told.contains("fs/specfs") && !told.contains("`drv/e1000g`") && !told.contains("`genunix`"), "{told}");
 }
 
 #[test]
