@@ -7,7 +7,7 @@ use super::PackError;
 use super::compress::{Compression, decoder};
 use crate::manifest::{Content, Entry};
 use crate::path::RootPath;
-use crate::root::Root;
+use crate::root::{LEAST_SPARSE_SIZE, Root, SparseFile};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,6 +16,30 @@ use std::path::PathBuf;
 
 /// Bytes read at a time.
 pub(super) const BUFFER: usize = 1 << 20;
+
+/// Zeros to digest in the place of those of a hole.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+/// Content that knows where it has holes.
+pub(super) trait SparseRead: Read {
+    /// Passes over bytes that are zero without being read, `limit` at most; gives their number, which may be 0 where
+    /// there are such bytes.
+    fn skip_hole(&mut self, _limit: u64) -> io::Result<u64> {
+        Ok(0)
+    }
+}
+
+impl SparseRead for SparseFile {
+    fn skip_hole(&mut self, limit: u64) -> io::Result<u64> {
+        SparseFile::skip_hole(self, limit)
+    }
+}
+
+impl SparseRead for File {}
+impl SparseRead for &[u8] {}
+impl SparseRead for io::Cursor<Vec<u8>> {}
+impl SparseRead for io::Empty {}
+impl SparseRead for Box<dyn Read> {}
 
 /// Where the content of entries comes from.
 pub struct Contents<'r> {
@@ -28,7 +52,7 @@ pub struct Contents<'r> {
 /// Its errors hold a [`PackError`], which [`PackError::from_io`] takes out again.
 pub struct CheckedReader<'e> {
     entry: &'e Entry,
-    bytes: Box<dyn Read + 'e>,
+    bytes: Box<dyn SparseRead + 'e>,
     digest: Sha256,
     /// Absent for what has no content.
     sha256: Option<&'e [u8; 32]>,
@@ -77,15 +101,15 @@ impl<'r> Contents<'r> {
                 reader.sha256 = Some(sha256);
                 reader.unpacked_from = unpacked_from.as_ref();
                 reader.bytes = match unpacked_from {
-                    Some(from) => self.open_packed(from)?,
-                    None => Box::new(self.open_in_root(&entry.path)?),
+                    Some(from) => Box::new(self.open_packed(from)?),
+                    None => of_file(self.open_in_root(&entry.path)?, entry),
                 };
             }
             Content::Generated { sha256, bytes, .. } => {
                 reader.sha256 = Some(sha256);
                 reader.bytes = match bytes {
                     Some(bytes) => Box::new(&bytes[..]),
-                    None => Box::new(self.open_given(&entry.path)?),
+                    None => of_file(self.open_given(&entry.path)?, entry),
                 };
             }
             _ => {}
@@ -150,6 +174,25 @@ impl<'r> Contents<'r> {
         Read::by_ref(&mut file).take(6).read_to_end(&mut magic).map_err(failed)?;
         let compression = Compression::detect(&magic).unwrap_or(Compression::None);
         decoder(compression, BufReader::with_capacity(BUFFER, io::Cursor::new(magic).chain(file))).map_err(failed)
+    }
+}
+
+/// A large file with its holes; a small one as it is.
+fn of_file(file: File, entry: &Entry) -> Box<dyn SparseRead> {
+    if entry.size() < LEAST_SPARSE_SIZE { Box::new(file) } else { Box::new(SparseFile::new(file)) }
+}
+
+impl SparseRead for CheckedReader<'_> {
+    fn skip_hole(&mut self, limit: u64) -> io::Result<u64> {
+        let n = self.bytes.skip_hole(limit).map_err(|error| self.read_error(error))?;
+        self.left = self.left.checked_sub(n).ok_or_else(|| self.changed(Change::Longer))?;
+        let mut left = n;
+        while left > 0 {
+            let piece = left.min(ZEROS.len() as u64);
+            self.digest.update(&ZEROS[..piece as usize]);
+            left -= piece;
+        }
+        Ok(n)
     }
 }
 

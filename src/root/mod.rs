@@ -8,10 +8,12 @@
 mod find;
 mod glob;
 mod metadata;
+mod sparse;
 mod walk;
 
 pub use glob::{alternatives, is_pattern};
 pub use metadata::{METADATA_PATH, Metadata, Override};
+pub use sparse::{LEAST_SIZE as LEAST_SPARSE_SIZE, SparseFile, next_data};
 
 use crate::path::RootPath;
 use foldhash::HashMap;

@@ -8,12 +8,13 @@ use crate::objects::{Format, sniff};
 use crate::packages::Packages;
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Reason};
-use crate::root::{FileKind, Found, LookupError, Root};
+use crate::root::{FileKind, Found, LEAST_SPARSE_SIZE, LookupError, Root, SparseFile};
 use crate::rules::RuleSet;
 use foldhash::{HashMap, HashMapExt, HashSet};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Read};
 
 /// How much of a file is read at a time.
@@ -180,7 +181,8 @@ fn content(root: &Root, found: &Found, buffer: &mut [u8]) -> Result<(Content, BT
     let read_error = |source| SnapshotError::Read { path: found.path.clone(), source };
     let content = match found.info.kind {
         FileKind::File => {
-            let read = root.open_file(found).and_then(|file| digest(file, buffer)).map_err(read_error)?;
+            let read =
+                root.open_file(found).and_then(|file| digest_of_file(file, found, buffer)).map_err(read_error)?;
             let content = Content::File { size: read.size, sha256: read.sha256, unpacked_from: None };
             return Ok((content, read.paths));
         }
@@ -215,6 +217,10 @@ struct Digested {
     sha256: [u8; 32],
     /// Paths among the strings of an ELF object.
     paths: BTreeSet<Vec<u8>>,
+}
+
+fn digest_of_file(file: File, found: &Found, buffer: &mut [u8]) -> io::Result<Digested> {
+    if found.info.size < LEAST_SPARSE_SIZE { digest(file, buffer) } else { digest(SparseFile::new(file), buffer) }
 }
 
 fn digest(mut file: impl Read, buffer: &mut [u8]) -> io::Result<Digested> {

@@ -6,16 +6,13 @@
 
 use crate::manifest::Entry;
 use crate::pack::{Contents, PackError};
+use crate::root::{LEAST_SPARSE_SIZE, next_data};
 use crate::ufs::BLOCK_SIZE;
-use rustix::fs::SeekFrom;
-use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Smaller files are not looked at twice: what their zeros take is little, and compresses to nothing.
-pub(super) const LEAST_SIZE: u64 = 16 << 20;
 /// Bytes read at a time.
 const PIECE: usize = 1 << 20;
 const BLOCK: u64 = BLOCK_SIZE as u64;
@@ -26,7 +23,8 @@ static ZEROS: [u8; BLOCK_SIZE as usize] = [0; BLOCK_SIZE as usize];
 /// # Errors
 /// The file cannot be opened or read. That it changes afterwards is found when it is written.
 pub(super) fn data_blocks(contents: &Contents<'_>, entry: &Entry) -> Result<Vec<Range<u32>>, PackError> {
-    let file = if entry.size() < LEAST_SIZE { None } else { contents.plain_file(entry)? };
+    // Smaller files are not looked at twice: what their zeros take is little, and compresses to nothing.
+    let file = if entry.size() < LEAST_SPARSE_SIZE { None } else { contents.plain_file(entry)? };
     match file {
         Some(file) => scan(&file, entry.size()).map_err(|source| PackError::Read { path: entry.path.clone(), source }),
         None => Ok(all_blocks(entry.size())),
@@ -68,16 +66,6 @@ fn scan(file: &File, size: u64) -> io::Result<Vec<Range<u32>>> {
         at += wanted as u64;
     }
     Ok(found)
-}
-
-/// Where the file system of this machine has data next; `at` where it does not tell, `None` when there is none.
-fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
-    match rustix::fs::seek(file, SeekFrom::Data(at)) {
-        Ok(start) => Ok(Some(start)),
-        Err(Errno::NXIO) => Ok(None),
-        Err(Errno::INVAL | Errno::NOTSUP) => Ok(Some(at)),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Reads until the buffer is full or the file ends.

@@ -8,7 +8,7 @@ use super::nodes::{Kind, Node};
 use super::place::{End, Extent, Piece, first_behind};
 use super::{Plan, holes};
 use crate::manifest::Entry;
-use crate::pack::contents::BUFFER;
+use crate::pack::contents::{BUFFER, SparseRead};
 use crate::pack::{Change, Contents, PackError};
 use crate::ufs::{
     BLOCK_SIZE, FRAGMENT_SIZE, Field, INODE_SIZE, Inode, ROOT_INODE, SECTORS_PER_FRAGMENT, SUPERBLOCK_OFFSET, Summary,
@@ -19,12 +19,20 @@ use std::io::{self, Read, Write};
 
 const BLOCK: usize = BLOCK_SIZE as usize;
 
+/// Opens the content of a file.
+pub(super) type OpenFile<'p> = dyn Fn(&'p Entry) -> Result<Box<dyn SparseRead + 'p>, PackError> + 'p;
+
 /// Writes the file system; gives the number of bytes.
 pub(super) fn write(plan: &Plan<'_>, contents: &Contents<'_>, out: &mut impl Write) -> io::Result<u64> {
+    write_files(plan, &|entry| Ok(Box::new(contents.open(entry)?)), out)
+}
+
+/// [`write`] with files that come from anywhere.
+pub(super) fn write_files<'p>(plan: &'p Plan<'_>, open: &'p OpenFile<'p>, out: &mut impl Write) -> io::Result<u64> {
     let geometry = &plan.geometry;
     let mut superblock = vec![0; Superblock::SIZE];
     plan.superblock().write(&mut superblock);
-    let mut content = ContentWriter::new(plan, contents);
+    let mut content = ContentWriter::new(plan, open);
     for group in 0..geometry.n_groups {
         if group == 0 {
             out.write_all(&[0; SUPERBLOCK_OFFSET as usize])?;
@@ -101,7 +109,7 @@ fn summaries(summaries: &[Summary]) -> Vec<u8> {
 /// Writes the blocks of content in their order, and zeros for the free ones behind.
 struct ContentWriter<'p, 'm> {
     plan: &'p Plan<'m>,
-    contents: &'p Contents<'p>,
+    open_file: &'p OpenFile<'p>,
     pieces: std::slice::Iter<'p, Piece>,
     /// What is left of extents that a group did not have the room for.
     rest: Option<(usize, Extent)>,
@@ -114,15 +122,15 @@ struct ContentWriter<'p, 'm> {
 /// A file that is being read.
 struct Open<'p> {
     node: usize,
-    reader: Box<dyn Read + 'p>,
+    reader: Box<dyn SparseRead + 'p>,
     /// Blocks read.
     position: u32,
 }
 
 impl<'p, 'm> ContentWriter<'p, 'm> {
-    fn new(plan: &'p Plan<'m>, contents: &'p Contents<'p>) -> ContentWriter<'p, 'm> {
+    fn new(plan: &'p Plan<'m>, open_file: &'p OpenFile<'p>) -> ContentWriter<'p, 'm> {
         let pieces = plan.placement.pieces.iter();
-        ContentWriter { plan, contents, pieces, rest: None, open: None, ends: HashMap::new(), buffer: vec![0; BUFFER] }
+        ContentWriter { plan, open_file, pieces, rest: None, open: None, ends: HashMap::new(), buffer: vec![0; BUFFER] }
     }
 
     /// Writes the next so many blocks.
@@ -201,14 +209,21 @@ impl<'p, 'm> ContentWriter<'p, 'm> {
 
     /// Reads up to a block of the file; everything has to be zero there, as it was when the holes were looked for.
     fn skip_hole(&mut self, open: &mut Open<'_>, until: u32) -> io::Result<()> {
-        let mut left = until.saturating_sub(open.position) as usize * BLOCK;
+        let mut left = u64::from(until.saturating_sub(open.position)) * u64::from(BLOCK_SIZE);
         while left > 0 {
-            let piece = left.min(BUFFER);
+            match open.reader.skip_hole(left)? {
+                0 => {}
+                n => {
+                    left -= n;
+                    continue;
+                }
+            }
+            let piece = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
             read_padded(&mut open.reader, &mut self.buffer[..piece])?;
             if !holes::is_zero(&self.buffer[..piece]) {
                 return Err(self.changed(open.node));
             }
-            left -= piece;
+            left -= piece as u64;
         }
         open.position = open.position.max(until);
         Ok(())
@@ -244,10 +259,10 @@ impl<'p, 'm> ContentWriter<'p, 'm> {
         Ok(())
     }
 
-    fn reader(&self, node: usize) -> io::Result<Box<dyn Read + 'p>> {
+    fn reader(&self, node: usize) -> io::Result<Box<dyn SparseRead + 'p>> {
         let plan = self.plan;
         Ok(match &plan.nodes[node].kind {
-            Kind::File(entry) => Box::new(self.contents.open(entry).map_err(io::Error::other)?),
+            Kind::File(entry) => (self.open_file)(entry).map_err(io::Error::other)?,
             Kind::Directory(directory) => Box::new(io::Cursor::new(directory.bytes())),
             Kind::Symlink(target) => Box::new(*target),
             Kind::Char { .. } | Kind::Block { .. } | Kind::Fifo => Box::new(io::empty()),

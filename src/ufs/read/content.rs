@@ -36,6 +36,12 @@ impl<'s> Content<'s> {
         Content { image, number, size: inode.size, db, ib, position: 0, cached: Default::default() }
     }
 
+    /// The same, read from a byte in the middle.
+    #[cfg(test)]
+    pub fn at(self, position: u64) -> Content<'s> {
+        Content { position, ..self }
+    }
+
     /// The fragment where a block of the file begins, 0 for a hole.
     fn fragment(&mut self, block: u64) -> io::Result<u32> {
         let (fragment, pointer) = match usize::try_from(block) {
