@@ -1,6 +1,6 @@
 //! Two builds in different surroundings, from roots that differ in nothing an image should hold, are the same bytes.
 
-use crate::command::{MINROOT, build_node, cache, minroot, node_image, node_recipe, succeed};
+use crate::command::{MINROOT, build_node, cache, minroot, node_image, node_recipe, succeed, with_umask};
 use crate::support::{scratch, tool};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
@@ -92,11 +92,9 @@ fn b84_an_ordinary_user_gets_the_same_image_as_root() {
 }
 
 impl Surroundings {
-    /// The same command in these surroundings. Only a shell can set the umask of another program.
+    /// The same command in these surroundings.
     fn apply(&self, command: &Command) -> Command {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", &format!("umask {}; exec \"$0\" \"$@\"", self.umask)]);
-        shell.arg(command.get_program()).args(command.get_args());
+        let mut shell = with_umask(self.umask, command);
         shell.env_remove("SOURCE_DATE_EPOCH").envs(self.variables).current_dir(self.directory);
         shell
     }

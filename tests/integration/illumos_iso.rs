@@ -1,6 +1,6 @@
 //! ISOs of illumos: their layout as other tools see it, and one that starts.
 
-use crate::command::{minroot, recipe, succeed, text};
+use crate::command::{minroot, recipe, succeed, text, with_umask};
 use crate::illumos_stub::{StubMachine, args, root_of};
 use crate::model_root::{generator::Year, shared};
 use crate::support::{hex, run, scratch, tool};
@@ -135,21 +135,23 @@ fn other_tools_see_both_boot_images_the_partitions_and_names_without_rock_ridge(
     assert!(info_table_is_right(&read(&iso, "/boot/cdboot"), cdboot.sector));
 }
 
-/// `minroot iso` of the model root's smallest image.
-fn iso_of_model(year: Year, more: &[(&str, &str)]) -> Vec<u8> {
+/// `minroot iso` of the model root's smallest image, with a umask and variables.
+fn iso_of_model(year: Year, umask: &str, variables: &[(&str, &str)]) -> Vec<u8> {
     let directory = scratch();
     let (manifest, file) = (directory.path().join("m.json"), directory.path().join("out.iso"));
-    succeed(minroot(["trace", "--root"]).arg(shared(year)).arg(recipe("illumos-base")).arg("-o").arg(&manifest));
+    let mut trace = minroot(["trace", "--root"]);
+    trace.arg(shared(year)).arg(recipe("illumos-base")).arg("-o").arg(&manifest).envs(variables.iter().copied());
+    succeed(&mut with_umask(umask, &trace));
     let mut iso = minroot(["iso", "--root"]);
-    iso.arg(shared(year)).arg("-m").arg(&manifest).arg("-o").arg(&file).envs(more.iter().copied());
-    succeed(&mut iso);
+    iso.arg(shared(year)).arg("-m").arg(&manifest).arg("-o").arg(&file).envs(variables.iter().copied());
+    succeed(&mut with_umask(umask, &iso));
     fs::read(&file).unwrap()
 }
 
 #[test]
 fn the_model_roots_make_isos_with_the_loaders_of_their_years() {
     for (year, loader) in [(Year::Y2015, "/boot/grub/stage2_eltorito"), (Year::Y2025, "/boot/loader")] {
-        let iso = IsoImage::new(Blob::from_bytes(iso_of_model(year, &[]))).unwrap();
+        let iso = IsoImage::new(Blob::from_bytes(iso_of_model(year, "022", &[]))).unwrap();
         read(&iso, loader);
         assert_eq!(read(&iso, KERNEL), fs::read(shared(year).join(&KERNEL[1..])).unwrap());
         let name = "/platform/i86pc/amd64/boot_archive";
@@ -162,9 +164,9 @@ fn the_model_roots_make_isos_with_the_loaders_of_their_years() {
 }
 
 #[test]
-fn equal_inputs_give_equal_isos_whatever_the_threads_and_the_time_zone() {
-    let first = iso_of_model(Year::Y2025, &[("TZ", "UTC"), ("RAYON_NUM_THREADS", "1")]);
-    let second = iso_of_model(Year::Y2025, &[("TZ", "Asia/Tokyo"), ("RAYON_NUM_THREADS", "4")]);
+fn equal_inputs_give_equal_isos_whatever_the_umask_the_threads_and_the_time_zone() {
+    let first = iso_of_model(Year::Y2025, "022", &[("TZ", "UTC"), ("RAYON_NUM_THREADS", "1")]);
+    let second = iso_of_model(Year::Y2025, "077", &[("TZ", "Asia/Tokyo"), ("RAYON_NUM_THREADS", "4")]);
     assert!(first == second);
 }
 
