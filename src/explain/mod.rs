@@ -13,6 +13,7 @@ use crate::manifest::needs::Needs;
 use crate::manifest::{Because, Content, Entry, Manifest, Missing, Omission};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind};
+use crate::recipe::Take;
 use locate::{Located, locate};
 
 /// How much to tell.
@@ -89,15 +90,18 @@ pub enum Exclusion {
     Forbidden,
     /// Not proven enough: a string that looks like a name is listed and not kept.
     Suspected,
+    /// A rule or a note only suggests it, and the recipe takes no such thing.
+    Suggested,
     /// By policy.
     Dropped,
 }
 
 impl Exclusion {
     pub fn of(omission: &Omission) -> Exclusion {
-        match (omission.reason.evidence, omission.reason.kind) {
-            (Evidence::Rule, Kind::Rule) => Exclusion::Forbidden,
-            (Evidence::Suspected, _) => Exclusion::Suspected,
+        match (Take::of(&omission.why), omission.reason.evidence, omission.reason.kind) {
+            (Some(Take::Suggested), ..) => Exclusion::Suggested,
+            (Some(Take::Suspected), ..) | (None, Evidence::Suspected, _) => Exclusion::Suspected,
+            (None, Evidence::Rule, Kind::Rule) => Exclusion::Forbidden,
             _ => Exclusion::Dropped,
         }
     }

@@ -59,6 +59,23 @@ fn a_suspected_path_tells_how_to_bring_it_in() {
     check("suspected", "/usr/bin/python3", Options::default());
 }
 
+/// Beside a path that a rule forbids, which has the same evidence and kind.
+#[test]
+fn what_is_only_suggested_is_not_forbidden() {
+    let mut manifest = small();
+    let forbidden = |omission: &&Omission| Exclusion::of(omission) == Exclusion::Forbidden;
+    let mut suggested = manifest.dropped.iter().find(forbidden).unwrap().clone();
+    suggested.why = Take::Suggested.reason("a rule only suggests it");
+    suggested.to = Some(RootPath::new("/usr/share/zoneinfo").unwrap());
+    manifest.dropped.push(suggested);
+    let explanation = explain(&manifest, b"/usr/share/zoneinfo", &Options::default());
+    let text = explanation.text(Style::Plain).to_string();
+    let told = "  only suggested: a rule only suggests it; `--include suggested` takes it (rule ";
+    assert!(text.contains(told) && text.contains("include = [\"/usr/share/zoneinfo\"]"), "{text}");
+    let json = serde_json::to_value(explanation.json()).unwrap();
+    assert_eq!(json["omissions"][0]["exclusion"], "suggested");
+}
+
 #[test]
 fn a_missing_reference_lists_every_place_tried() {
     check("missing", "libnode-extra.so.1", Options::default());

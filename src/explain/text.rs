@@ -105,6 +105,7 @@ impl Printer<'_, '_> {
             let label = match Exclusion::of(omission) {
                 Exclusion::Forbidden => "forbidden",
                 Exclusion::Suspected => "only suspected",
+                Exclusion::Suggested => "only suggested",
                 Exclusion::Dropped => "left out",
             };
             let reference = reference_in_words(&omission.reason, omission.from.as_ref(), path);

@@ -11,8 +11,27 @@ use std::collections::BTreeMap;
 pub enum Take {
     /// Libraries that strings of objects that call `dlopen` name.
     Suspected,
-    /// Libraries that `.note.dlopen` only suggests.
+    /// Libraries that `.note.dlopen` only suggests, and files that a rule does.
     Suggested,
+}
+
+impl Take {
+    /// Why a reference is listed and not kept that only this takes: in a manifest, [`Take::of`] knows it by these words.
+    pub fn reason(self, listed: &str) -> String {
+        format!("{listed}; {}", self.flag())
+    }
+
+    /// What would take a reference that was left out for this reason.
+    pub fn of(reason: &str) -> Option<Take> {
+        [Take::Suspected, Take::Suggested].into_iter().find(|take| reason.ends_with(take.flag()))
+    }
+
+    fn flag(self) -> &'static str {
+        match self {
+            Take::Suspected => "`--include suspected` takes it",
+            Take::Suggested => "`--include suggested` takes it",
+        }
+    }
 }
 
 /// The baseline of `--strict`: what cannot be known and is accepted, by the object that refers.

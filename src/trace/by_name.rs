@@ -211,13 +211,13 @@ impl Tracer<'_> {
             Place::There(paths) => {
                 self.by_name.explained.insert(request.caller);
                 let why = match request.reason.evidence {
-                    Evidence::Declared => "its note only suggests it; `--include suggested` takes it",
-                    _ => "a string in an object that calls dlopen; `--include suspected` takes it",
+                    Evidence::Declared => Take::Suggested.reason("its note only suggests it"),
+                    _ => Take::Suspected.reason("a string in an object that calls dlopen"),
                 };
                 for path in paths.into_iter().filter(|path| !self.graph.contains(path)).collect::<Vec<_>>() {
                     let reason = request.reason.clone();
                     let from = Some(from.clone());
-                    self.dropped.insert(Omission { from, reason, to: Some(path), why: why.to_owned() });
+                    self.dropped.insert(Omission { from, reason, to: Some(path), why: why.clone() });
                 }
             }
         }

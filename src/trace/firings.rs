@@ -85,7 +85,7 @@ impl Tracer<'_> {
             from: from.cloned(),
             reason: Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone()),
             to: Some(found.path),
-            why: "a rule only suggests it; `--include suggested` takes it".to_owned(),
+            why: Take::Suggested.reason("a rule only suggests it"),
         });
     }
 
