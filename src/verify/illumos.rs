@@ -4,7 +4,7 @@
 //! is told, in those words. A tree without `/kernel` and `/platform` is that of a zone, which has its kernel elsewhere.
 
 use super::start::Image;
-use super::{Component, Finding, Report, Severity, VerifyError};
+use super::{Component, Finding, Report, Severity, VerifyError, illumos_symbols};
 use crate::graph::Graph;
 use crate::manifest::{Manifest, Missing, Omission};
 use crate::objects::elf::SymbolScan;
@@ -45,6 +45,7 @@ pub(super) fn check(image: &Image<'_>, manifest: Option<&Manifest>, report: &mut
     for missing in trace.missing.iter().filter(|missing| !dropped(missing)) {
         report.find(judge(missing, &trace.graph));
     }
+    illumos_symbols::check(image.root, &trace.graph, report);
     let paths = count(trace.graph.paths().len() as u64, "path");
     report.saw(Component::Init, "closure", format_args!("kernel, init, all programs and what they need: {paths}"));
     Ok(())

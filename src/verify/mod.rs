@@ -20,6 +20,7 @@ mod contents;
 mod exec;
 mod illumos;
 mod illumos_iso;
+mod illumos_symbols;
 mod iso;
 mod isolinux;
 mod json;

@@ -1,7 +1,7 @@
 //! Whether the symbols that a loader looks up when a process starts are defined by an object of the process.
 //!
 //! The global scope is the executable and what it needs, breadth first. Looked up at the start are: by glibc, the symbols
-//! of objects that are linked with `-z now`; by musl, all. Left out are symbols of copy relocations, which are defined
+//! of objects that are linked with `-z now`; by illumos, those of data too in all others; by musl, all. Left out are symbols of copy relocations, which are defined
 //! in the executable itself, and glibc's data symbols in objects that bind lazily.
 
 use crate::objects::elf::{Globals, Wanted};
@@ -27,13 +27,27 @@ pub(super) struct MissingSymbol {
 impl Symbols {
     /// The symbol that glibc ends a process for: it relocates the last object first, and data before calls.
     pub fn first_missing(&mut self, store: &Store<'_>, scope: &[ObjectId]) -> Option<MissingSymbol> {
-        let binds_now = |object: &&ObjectId| {
-            let elf = store.object(**object).elf();
-            elf.and_then(|elf| elf.dynamic.as_ref()).is_some_and(|dynamic| dynamic.binds_now)
-        };
-        scope.iter().rev().filter(binds_now).find_map(|object| {
+        scope.iter().rev().filter(|object| binds_now(store, **object)).find_map(|object| {
             let missing = self.missing_of(store, *object, scope, |globals, wanted| globals.satisfies(wanted));
             Some(MissingSymbol { object: *object, wanted: missing.into_iter().next()? })
+        })
+    }
+
+    /// The first symbol that illumos ends a process for, in the order in which its objects were loaded. `scope` is all
+    /// that `at_start` may load, the executable first.
+    pub fn first_missing_illumos(
+        &mut self,
+        store: &Store<'_>,
+        at_start: &[ObjectId],
+        scope: &[ObjectId],
+    ) -> Option<MissingSymbol> {
+        if scope.iter().skip(1).any(|library| self.get(store, *library).defines_nothing()) {
+            return None;
+        }
+        at_start.iter().find_map(|object| {
+            let missing = self.missing_of(store, *object, scope, |globals, wanted| globals.names(&wanted.name));
+            let is_looked_up = |wanted: &Wanted| !wanted.by_call || binds_now(store, *object);
+            Some(MissingSymbol { object: *object, wanted: missing.into_iter().find(is_looked_up)? })
         })
     }
 
@@ -89,6 +103,12 @@ impl Symbols {
     fn get(&mut self, store: &Store<'_>, object: ObjectId) -> Rc<Globals> {
         self.known.entry(object).or_insert_with(|| Rc::new(store.globals(object).unwrap_or_default())).clone()
     }
+}
+
+/// Whether calls are bound when the object is loaded (`-z now`).
+fn binds_now(store: &Store<'_>, object: ObjectId) -> bool {
+    let elf = store.object(object).elf();
+    elf.and_then(|elf| elf.dynamic.as_ref()).is_some_and(|dynamic| dynamic.binds_now)
 }
 
 /// `open64` is `open` where there is no other: musl keeps such names for programs that were linked long ago

@@ -65,6 +65,16 @@ impl Globals {
         }
     }
 
+    /// As of an object without a symbol table.
+    pub fn defines_nothing(&self) -> bool {
+        self.defined.is_empty()
+    }
+
+    /// Whether there is a symbol of this name in any version.
+    pub fn names(&self, name: &[u8]) -> bool {
+        self.defined.contains_key(name)
+    }
+
     /// Whether there is a symbol of this name for a loader that knows no versions.
     pub fn defines(&self, name: &[u8]) -> bool {
         self.defined.get(name).is_some_and(|definitions| definitions.iter().any(|definition| !definition.is_hidden))

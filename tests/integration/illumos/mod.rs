@@ -6,7 +6,7 @@ mod rules;
 
 use minroot::manifest::{Content, Manifest, json};
 use minroot::objects::elf::{Elf, SymbolScan};
-use object::{Entry, Object, PROGRAM, Symbol, export, import};
+use object::{Entry, Object, PROGRAM, Relocation, Symbol, export, import};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -108,6 +108,52 @@ fn a_version_that_a_library_lacks_is_told_in_the_words_of_the_runtime_linker() {
     assert_eq!(version_finding(&[]), None);
 }
 
+/// What the runtime linker says of a zone whose program has these entries and refers to `wanted`, and whose libx.so.1
+/// defines `defined`.
+fn symbol_finding(entries: &[Entry], wanted: Symbol, defined: &[Symbol]) -> Option<String> {
+    let root = root();
+    let root = root.path();
+    Object { entries, symbols: &[wanted], ..PROGRAM }.write(root, "usr/bin/app");
+    for (soname, symbols) in
+        [("ld.so.1", &[export("dlopen")][..]), ("libc.so.1", &[export("exit")]), ("libx.so.1", defined)]
+    {
+        let library = Object { is_32: true, soname: Some(soname), symbols, ..Object::default() };
+        library.write(root, &format!("lib/{soname}"));
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_minroot")).arg("verify").arg(root).output().unwrap();
+    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let line = told.lines().find(|line| line.contains("ld.so.1:"))?;
+    Some(line[line.find("ld.so.1:").unwrap()..].to_owned())
+}
+
+#[test]
+fn a_symbol_that_nothing_of_a_process_defines_is_told_in_the_words_of_the_runtime_linker() {
+    let words = "ld.so.1: app: fatal: relocation error: file /usr/bin/app: symbol table: referenced symbol not found";
+    let needed = [Entry::Needed("libc.so.1"), Entry::Needed("libx.so.1")];
+    let lazy = [Entry::Needed("libc.so.1"), Entry::Lazy("libx.so.1")];
+    let bound_now = [needed[0], needed[1], Entry::Flags1(1)];
+    let of = |relocation| Symbol { relocation, ..import("table", None) };
+    let other = [export("other")];
+    for (entries, relocation, expected) in [
+        (&needed[..], Relocation::Data, Some(words)),
+        (&lazy, Relocation::Data, Some(words)),
+        (&bound_now, Relocation::Call, Some(words)),
+        // Only the first call would fail; and nobody looks for what nothing refers to.
+        (&needed, Relocation::Call, None),
+        (&bound_now, Relocation::Nothing, None),
+    ] {
+        assert_eq!(symbol_finding(entries, of(relocation), &other).as_deref(), expected);
+    }
+    for entries in [&needed[..], &lazy, &bound_now] {
+        assert_eq!(symbol_finding(entries, of(Relocation::Data), &[other[0], export("table")]), None);
+    }
+    assert_eq!(symbol_finding(&needed, of(Relocation::Data), &[]), None, "a library without a symbol table");
+    // A library that is missing is told, and what it may have defined is not.
+    let missing = [needed[0], needed[1], Entry::Needed("liby.so.1")];
+    let told = symbol_finding(&missing, of(Relocation::Data), &other);
+    assert_eq!(told.as_deref(), Some("ld.so.1: app: fatal: liby.so.1: open failed: No such file or directory"));
+}
+
 #[test]
 fn a_library_of_the_other_class_is_passed_over_and_told() {
     let root = root();
@@ -151,7 +197,7 @@ fn lazy_root() -> tempfile::TempDir {
         Entry::Lazy("libdata.so.1"),
         Entry::Lazy("libidle.so.1"),
     ];
-    let data = Symbol { at_load: true, ..import("table", Some(2)) };
+    let data = Symbol { relocation: Relocation::Data, ..import("table", Some(2)) };
     Object {
         is_32: false,
         interpreter: Some("/lib/64/ld.so.1"),

@@ -13,6 +13,9 @@ const DT_RELASZ: u64 = 8;
 const DT_STRSZ: u64 = 10;
 const DT_SONAME: u64 = 14;
 const DT_RUNPATH: u64 = 29;
+const DT_PLTRELSZ: u64 = 2;
+const DT_PLTREL: u64 = 20;
+const DT_JMPREL: u64 = 23;
 const DT_POSFLAG_1: u64 = 0x6fff_fdfd;
 const DT_SYMINSZ: u64 = 0x6fff_fdfe;
 const DT_VERDEF: u64 = 0x6fff_fffc;
@@ -46,16 +49,24 @@ pub struct Symbol {
     pub defined: bool,
     /// The position in [`Object::entries`] of what it was found in.
     pub bound_to: Option<usize>,
-    /// A relocation of data refers to it.
-    pub at_load: bool,
+    pub relocation: Relocation,
+}
+
+/// What refers to a symbol.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Relocation {
+    Nothing,
+    Data,
+    /// The procedure linkage table.
+    Call,
 }
 
 pub const fn export(name: &'static str) -> Symbol {
-    Symbol { name, defined: true, bound_to: None, at_load: false }
+    Symbol { name, defined: true, bound_to: None, relocation: Relocation::Nothing }
 }
 
 pub const fn import(name: &'static str, bound_to: Option<usize>) -> Symbol {
-    Symbol { name, defined: false, bound_to, at_load: false }
+    Symbol { name, defined: false, bound_to, relocation: Relocation::Nothing }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -123,26 +134,30 @@ impl Object<'_> {
         let symbol_size = if self.is_32 { 16 } else { 24 };
         let mut symtab = vec![0; symbol_size];
         let mut syminfo: Vec<u8> = [1u16, 0].iter().flat_map(|half| half.to_le_bytes()).collect();
-        let mut relocations = Vec::new();
+        let (mut relocations, mut calls) = (Vec::new(), Vec::new());
         for (number, (symbol, name)) in self.symbols.iter().zip(&names).enumerate() {
+            // What is defined has a value: where the segment begins, a symbol is no definition for anybody.
             let section = u16::from(symbol.defined);
             symtab.extend((*name as u32).to_le_bytes());
             if self.is_32 {
-                symtab.extend([0; 8]);
+                symtab.extend([u32::from(section), 0].map(u32::to_le_bytes).concat());
                 symtab.extend([0x12, 0]);
                 symtab.extend(section.to_le_bytes());
             } else {
                 symtab.extend([0x12, 0]);
                 symtab.extend(section.to_le_bytes());
-                symtab.extend([0; 16]);
+                symtab.extend([u64::from(section), 0].map(u64::to_le_bytes).concat());
             }
             let bound = symbol.bound_to.map_or(0xffff, |entry| positions[entry]);
             syminfo.extend(bound.to_le_bytes());
             syminfo.extend([1, 0]);
-            if symbol.at_load {
-                let info = if self.is_32 { ((number as u64 + 1) << 8) | 1 } else { ((number as u64 + 1) << 32) | 1 };
-                [0, info, 0].iter().for_each(|value| put(&mut relocations, *value, word));
-            }
+            let relocations = match symbol.relocation {
+                Relocation::Nothing => continue,
+                Relocation::Data => &mut relocations,
+                Relocation::Call => &mut calls,
+            };
+            let info = if self.is_32 { ((number as u64 + 1) << 8) | 1 } else { ((number as u64 + 1) << 32) | 1 };
+            [0, info, 0].iter().for_each(|value| put(relocations, *value, word));
         }
         let header_size = if self.is_32 { 52 } else { 64 };
         let segment_size = if self.is_32 { 32 } else { 56 };
@@ -178,6 +193,10 @@ impl Object<'_> {
         if !relocations.is_empty() {
             let (start, size) = place(&relocations);
             dynamic.extend([(DT_RELA, start), (DT_RELASZ, size)]);
+        }
+        if !calls.is_empty() {
+            let (start, size) = place(&calls);
+            dynamic.extend([(DT_JMPREL, start), (DT_PLTRELSZ, size), (DT_PLTREL, DT_RELA)]);
         }
         let mut table = Vec::new();
         for (tag, value) in dynamic.into_iter().chain([(0, 0)]) {
