@@ -235,6 +235,47 @@ fn a_package_is_selected_by_either_of_its_names() {
     assert_eq!(error.to_string(), "the package sources have no package `driver/network/e1000`");
 }
 
+/// A package whose files of the class `none` are in an archive, made by the real tools.
+fn class_archive(parent: &Path, suffix: &str, compress: &str) -> Option<PathBuf> {
+    let (cpio, sh) = (tool("cpio")?, tool("sh")?);
+    tool(compress.split(' ').next().unwrap())?;
+    let package = Svr4::new(parent, "SUNWx", "BASEDIR=/opt\n")
+        .file("f none", "bin/program", "0755 root bin", "a program")
+        .file("e none", "etc/conf", "0644 root sys", "")
+        .file("f other", "lib/plain", "0644 root bin", "beside the archive");
+    let directory = package.done();
+    let pack = format!(
+        "cd \"$1/reloc\" && mkdir ../archive && printf './bin/program\\netc/conf\\n' | \"$0\" -o -c --quiet | {compress} > \
+         ../archive/none{suffix} && rm -r bin etc"
+    );
+    run(&sh, &["-c".as_ref(), pack.as_ref(), cpio.as_os_str(), directory.as_os_str()]);
+    Some(directory)
+}
+
+#[test]
+fn files_of_a_class_archive_are_where_the_package_has_them() {
+    for (suffix, compress) in [("", "cat"), (".bz2", "bzip2 -9"), (".gz", "gzip -9")] {
+        let directory = scratch();
+        let Some(package) = class_archive(directory.path(), suffix, compress) else { return };
+        let fetched = fetch_from(directory.path(), &source(&[&package], &[])).unwrap();
+        for (path, content) in [("bin/program", "a program"), ("etc/conf", ""), ("lib/plain", "beside the archive")] {
+            assert_eq!(fs::read_to_string(fetched.root.join("opt").join(path)).unwrap(), content, "{suffix}: {path}");
+        }
+
+        // The archive is cut, or its file is not what `pkgmap` says.
+        let archive = package.join(format!("archive/none{suffix}"));
+        let whole = fs::read(&archive).unwrap();
+        fs::write(&archive, &whole[..whole.len() / 2]).unwrap();
+        let error = failure_of(&package);
+        assert!(error.contains(&format!("archive/none{suffix} of SUNWx")), "{error}");
+        fs::write(&archive, &whole).unwrap();
+        let map = fs::read_to_string(package.join("pkgmap")).unwrap().replace(" 9 ", " 8 ");
+        fs::write(package.join("pkgmap"), map).unwrap();
+        let error = failure_of(&package);
+        assert!(error.contains("`bin/program` has 9 bytes instead of 8"), "{error}");
+    }
+}
+
 /// What is said about one package with this line, which is not to be unpacked.
 fn svr4_refusal(line: &str, content: Option<&str>) -> String {
     let directory = scratch();

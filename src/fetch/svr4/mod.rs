@@ -1,9 +1,10 @@
 //! Unpacks SVR4 packages: a directory with `pkginfo`, `pkgmap` and the content, a datastream of pkgtrans(1), or a `.zap`
 //! of Tribblix, which is such a directory in a zip archive.
 //!
-//! All three are first taken apart into [`Pieces`], in whatever order they hold their files; `pkgmap` then says what
-//! each of them is. A source may hold several packages.
+//! All three are first taken apart into [`Pieces`], in whatever order they hold their files, those of class archives
+//! among them; `pkgmap` then says what each of them is. A source may hold several packages.
 
+mod class_archive;
 pub(crate) mod cpio;
 mod info;
 mod package;

@@ -2,7 +2,7 @@
 
 use super::info::{Entry, EntryKind, PackageInfo, Promise, parse_map};
 use super::pieces::{Piece, Pieces};
-use super::script;
+use super::{class_archive, script};
 use crate::fetch::archive::invalid;
 use crate::fetch::error::{FetchError, Refusal};
 use crate::fetch::illumos::{Database, PendingLink, Records};
@@ -13,6 +13,7 @@ use crate::root::FileKind;
 use crate::text::hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 
 /// Classes whose scripts decide what happens to a file that is there already. In an empty root they copy, as for a class
@@ -30,13 +31,14 @@ pub fn build(
     info: PackageInfo,
     mut pieces: Pieces,
 ) -> Result<Package, FetchError> {
-    let damaged = |part: &str, problem: &str| FetchError::Damaged {
+    let damaged = |part: &str, error: io::Error| FetchError::Damaged {
         path: source.to_owned(),
         part: format!("{part} of {}", info.name),
-        source: invalid(problem),
+        source: error,
     };
-    let map = pieces.read(b"pkgmap")?.ok_or_else(|| damaged("pkgmap", "there is none"))?;
-    let (parts, entries) = parse_map(&map).map_err(|problem| damaged("pkgmap", &problem))?;
+    let map = pieces.read(b"pkgmap")?.ok_or_else(|| damaged("pkgmap", invalid("there is none")))?;
+    let (parts, entries) = parse_map(&map).map_err(|problem| damaged("pkgmap", invalid(&problem)))?;
+    class_archive::unpack(&mut pieces, &entries, |part, error| damaged(part, error))?;
     let pkginfo = pieces.read(b"pkginfo")?.unwrap_or_default();
     let mut building =
         Building { source, info: &info, parts, members: Vec::new(), contents: Vec::new(), records: Records::default() };
@@ -171,7 +173,7 @@ impl Building<'_> {
         }
         let Some(piece) = names.iter().find_map(|name| pieces.take(name.as_bytes())) else {
             return Err(match pieces.any_below(b"archive/") {
-                // Content by class in an archive of its own, as Solaris has it.
+                // In a compression that the class archives before did not have.
                 Some(part) => FetchError::ClassArchive {
                     path: self.source.to_owned(),
                     package: self.info.name.clone(),
