@@ -52,11 +52,14 @@ impl SparseFile {
         if self.position < self.end {
             return Ok(());
         }
-        let data = next_data(&self.file, self.position)?;
-        let length = self.file.metadata()?.len();
-        (self.run, self.end) = match data.unwrap_or(length) {
-            start if start > self.position => (Run::Hole, start),
-            _ => (Run::Data, next_hole(&self.file, self.position)?),
+        let start = match next_data(&self.file, self.position)? {
+            Some(start) => start,
+            // The last hole ends with the file.
+            None => self.file.metadata()?.len(),
+        };
+        (self.run, self.end) = match start > self.position {
+            true => (Run::Hole, start),
+            false => (Run::Data, next_hole(&self.file, self.position)?),
         };
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::objects::elf::{FilterKind, SymbolScan};
 use crate::path::{RootPath, escaped};
 use crate::resolve::illumos::{Answer, By, Illumos};
 use crate::resolve::store::{ObjectId, Store};
-use crate::root::Root;
+use crate::root::{FileKind, Root};
 use std::collections::{HashMap, HashSet};
 
 /// The file name of the runtime linker.
@@ -66,6 +66,9 @@ impl Linker<'_> {
     /// The first symbol that keeps a program from starting, with the object that wants it; nothing for other files.
     fn missing_symbol(&mut self, path: &RootPath) -> Option<(ObjectId, String)> {
         let found = self.store.root().lookup_nofollow(path).ok()?;
+        if found.info.kind != FileKind::File || found.info.mode & 0o111 == 0 {
+            return None;
+        }
         let executable = self.store.read(&found);
         let interpreter = self.store.object(executable).elf()?.interpreter.as_ref()?;
         if interpreter.rsplit(|byte| *byte == b'/').next() != Some(RUNTIME_LINKER) {

@@ -38,7 +38,7 @@ pub fn build(
     };
     let map = pieces.read(b"pkgmap")?.ok_or_else(|| damaged("pkgmap", invalid("there is none")))?;
     let (parts, entries) = parse_map(&map).map_err(|problem| damaged("pkgmap", invalid(&problem)))?;
-    class_archive::unpack(&mut pieces, &entries, |part, error| damaged(part, error))?;
+    class_archive::unpack(&mut pieces, &entries, damaged)?;
     let pkginfo = pieces.read(b"pkginfo")?.unwrap_or_default();
     let mut building =
         Building { source, info: &info, parts, members: Vec::new(), contents: Vec::new(), records: Records::default() };
@@ -173,7 +173,7 @@ impl Building<'_> {
         }
         let Some(piece) = names.iter().find_map(|name| pieces.take(name.as_bytes())) else {
             return Err(match pieces.any_below(b"archive/") {
-                // In a compression that the class archives before did not have.
+                // What `class_archive` does not read.
                 Some(part) => FetchError::ClassArchive {
                     path: self.source.to_owned(),
                     package: self.info.name.clone(),
