@@ -115,8 +115,8 @@ fn a_manifest_can_be_written_to_a_device() {
 #[test]
 fn names_of_a_hostile_file_do_not_reach_the_terminal() {
     let (_directory, root) = with_root();
-    let hostile = small_root::Elf { needed: &["\x1b]0;owned\x07.so"], ..small_root::Elf::PROGRAM };
-    fs::write(root.join("usr/bin/app"), hostile.bytes()).unwrap();
+    let hostile = small_root::program(&["\x1b]0;owned\x07.so"], None);
+    fs::write(root.join("usr/bin/app"), hostile).unwrap();
     for format in ["json", "paths", "tree"] {
         let output = output_of(trace(&root, "/usr/bin/app").args(["--format", format]));
         assert_eq!(output.status.code(), Some(1), "{output:?}");

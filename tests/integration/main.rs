@@ -6,6 +6,7 @@ mod cases;
 mod cli;
 mod command;
 mod determinism;
+mod elf;
 mod fetch;
 mod fetch_scripts;
 mod illumos;

@@ -1,15 +1,25 @@
 //! illumos roots made by hand: what its runtime linkers find, and what is dropped with which proof.
 
 mod model;
-mod object;
 mod rules;
 
+use crate::elf::{Entry, Object, Relocation, Symbol, export, import};
 use minroot::manifest::{Content, Manifest, json};
 use minroot::objects::elf::{Elf, SymbolScan};
-use object::{Entry, Object, PROGRAM, Relocation, Symbol, export, import};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
+
+/// A 32-bit program.
+const PROGRAM: Object<'static> = Object {
+    is_32: true,
+    interpreter: Some("/lib/ld.so.1"),
+    soname: None,
+    entries: &[Entry::Needed("libc.so.1")],
+    symbols: &[],
+    defines: &[],
+    needs: &[],
+};
 
 /// A root with both runtime linkers and a C library for both classes.
 fn root() -> tempfile::TempDir {

@@ -1,5 +1,6 @@
-//! Small illumos objects, made from what matters to a runtime linker. One segment that begins at address 0 holds
-//! everything, so that addresses are offsets.
+//! Small ELF objects for x86 and its 64-bit form, made from what matters to a runtime linker: those of Linux, and those of
+//! illumos with its own entries. They have no code. One segment that begins at address 0 holds everything, so that
+//! addresses are offsets (gABI, "Object Files" and "Program Loading and Dynamic Linking").
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -81,16 +82,6 @@ pub struct Object<'a> {
     /// A library, and the version that it needs of it.
     pub needs: &'a [(&'static str, &'static str)],
 }
-
-pub const PROGRAM: Object<'static> = Object {
-    is_32: true,
-    interpreter: Some("/lib/ld.so.1"),
-    soname: None,
-    entries: &[Entry::Needed("libc.so.1")],
-    symbols: &[],
-    defines: &[],
-    needs: &[],
-};
 
 impl Object<'_> {
     pub fn write(&self, root: &Path, path: &str) {
