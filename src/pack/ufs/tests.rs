@@ -5,7 +5,7 @@ use crate::manifest::Content;
 use crate::pack::testing::{archive, directory, entry, file, hardlink, manifest};
 use crate::root::{Root, SparseFile};
 use crate::ufs::read::{Image, read_superblock};
-use crate::ufs::{BACKUP_FRAGMENT, Inode, Record, SUPERBLOCK_OFFSET};
+use crate::ufs::{BACKUP_FRAGMENT, Inode, MAX_FILE_SIZE, Record, SUPERBLOCK_OFFSET};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Read;
@@ -168,24 +168,17 @@ fn what_no_loader_can_place_is_refused_with_the_largest_file() {
 #[path = "../../../tests/integration/boot_archive/recount/mod.rs"]
 mod recount;
 
-#[test]
-fn a_file_behind_the_third_level_of_indirect_blocks_takes_its_data_and_no_more() {
-    // Twelve blocks, 2048 and 2048² of them lie before the first that the third level leads to.
-    const THIRD: u64 = (12 + 2048 + 2048 * 2048) * 8192;
-    let size = THIRD + (600 << 20) + 5;
-    let pieces: [(u64, &[u8]); 5] = [
-        (0, b"first"),
-        (THIRD - 4, b"on the border"),
-        (THIRD + (70 << 20), b"within"),
-        (size - 9000, b"last block"),
-        (size - 3, b"end"),
-    ];
+/// Twelve blocks, 2048 and 2048² of them lie before the first that the third level leads to.
+const THIRD_LEVEL: u64 = (12 + 2048 + 2048 * 2048) * 8192;
+
+/// An image with a file of nothing but holes between the pieces, which was checked and whose pieces were read again; with
+/// the file's inode.
+fn sparse_image(size: u64, pieces: &[(u64, &[u8])]) -> (Vec<u8>, Inode) {
     let host = tempfile::tempdir().unwrap();
     let file = fs::File::create(host.path().join("large")).unwrap();
     file.set_len(size).unwrap();
     pieces.iter().for_each(|(at, bytes)| std::os::unix::fs::FileExt::write_all_at(&file, bytes, *at).unwrap());
-    let content = Content::File { size, sha256: [0; 32], unpacked_from: None };
-    let made = manifest(vec![entry("/large", content)]);
+    let made = manifest(vec![entry("/large", Content::File { size, sha256: [0; 32], unpacked_from: None })]);
     let root = Root::open(host.path()).unwrap();
     let plan = Plan::new(&made, &Contents::new(&root), Reserve { free: 0, free_inodes: 0 }, 0).unwrap();
     let mut bytes = Vec::new();
@@ -193,17 +186,44 @@ fn a_file_behind_the_third_level_of_indirect_blocks_takes_its_data_and_no_more()
     let open = |_: &_| Ok(Box::new(SparseFile::new(fs::File::open(host.path().join("large")).unwrap())) as Box<_>);
     write::write_files(&plan, &open, &mut bytes).unwrap();
 
-    // Six blocks of data; two that lead to the last of the second level, and one, one and three to those behind.
-    let inode = in_root(&bytes, b"large");
-    assert_eq!((inode.size, inode.blocks), (size, 13 * 16));
-    assert!(bytes.len() < 2 << 20, "{}", bytes.len());
     assert_eq!(recount::problems(&bytes), [""; 0]);
     let superblock = read_superblock(&bytes).unwrap();
     let image = Image::open(&bytes, &superblock).unwrap();
     assert!(crate::ufs::check::check(image).is_empty());
+    let inode = in_root(&bytes, b"large");
     for (at, expected) in pieces {
         let mut read = vec![0; expected.len()];
-        image.content(4, &inode).at(at).read_exact(&mut read).unwrap();
-        assert_eq!(read, expected, "at {at}");
+        image.content(4, &inode).at(*at).read_exact(&mut read).unwrap();
+        assert_eq!(read, *expected, "at {at}");
     }
+    (bytes, inode)
+}
+
+#[test]
+fn a_file_behind_the_third_level_of_indirect_blocks_takes_its_data_and_no_more() {
+    let size = THIRD_LEVEL + (600 << 20) + 5;
+    let pieces: [(u64, &[u8]); 5] = [
+        (0, b"first"),
+        (THIRD_LEVEL - 4, b"on the border"),
+        (THIRD_LEVEL + (70 << 20), b"within"),
+        (size - 9000, b"last block"),
+        (size - 3, b"end"),
+    ];
+    let (bytes, inode) = sparse_image(size, &pieces);
+    // Six blocks of data; two that lead to the last of the second level, and one, one and three to those behind.
+    assert_eq!((inode.size, inode.blocks), (size, 13 * 16));
+    assert!(bytes.len() < 2 << 20, "{}", bytes.len());
+}
+
+#[test]
+fn the_largest_file_is_written_and_a_larger_one_is_refused() {
+    let (_, inode) = sparse_image(MAX_FILE_SIZE, &[(MAX_FILE_SIZE - 3, b"end")]);
+    // A block of data, behind one of each level.
+    assert_eq!((inode.size, inode.blocks), (MAX_FILE_SIZE, 4 * 16));
+    let larger = Content::File { size: MAX_FILE_SIZE + 1, sha256: [0; 32], unpacked_from: None };
+    let empty = tempfile::tempdir().unwrap();
+    let root = Root::open(empty.path()).unwrap();
+    let made = manifest(vec![entry("/larger", larger)]);
+    let refused = Plan::new(&made, &Contents::new(&root), Reserve::default(), 0).err().unwrap().to_string();
+    assert!(refused.contains("`/larger`") && refused.contains("at most 1 TiB - 1"), "{refused}");
 }
