@@ -8,6 +8,9 @@
 //!     cargo bench --bench scaling             # up to 100,000 objects: writes 100,000 small files per shape
 //!     cargo bench --bench scaling -- 10000    # up to 10,000
 
+#[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/integration/elf.rs"]
+mod elf;
 #[path = "../tests/integration/small_root.rs"]
 mod small_root;
 
@@ -16,7 +19,7 @@ use minroot::resolve::glibc::Cache;
 use minroot::root::Root;
 use minroot::rules::RuleSet;
 use minroot::trace::{Input, trace_kept};
-use small_root::Elf;
+use small_root::{library, program};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -41,29 +44,28 @@ fn diamonds(object: usize, n_objects: usize) -> Vec<usize> {
     (next_pair..n_objects).take(2).collect()
 }
 
-fn name(object: usize) -> String {
-    format!("libn{object}.so.1")
+/// The fixtures keep names for the whole run.
+fn names(n_objects: usize) -> Vec<&'static str> {
+    (0..n_objects).map(|object| &*format!("libn{object}.so.1").leak()).collect()
 }
 
 /// A root with one program that needs the first library.
 fn linked(top: &Path, n_objects: usize, needs: Needs) -> Vec<String> {
-    for object in 0..n_objects {
-        let needed: Vec<String> = needs(object, n_objects).into_iter().map(name).collect();
-        let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
-        let library = Elf { soname: Some(&name(object)), needed: &needed, ..Elf::LIBRARY };
-        std::fs::write(top.join(LIBRARIES).join(name(object)), library.bytes()).unwrap();
+    let names = names(n_objects);
+    for (object, name) in names.iter().enumerate() {
+        let needed: Vec<&str> = needs(object, n_objects).into_iter().map(|needed| names[needed]).collect();
+        std::fs::write(top.join(LIBRARIES).join(name), library(name, &needed)).unwrap();
     }
-    let program = Elf { needed: &[&name(0)], ..Elf::PROGRAM };
-    std::fs::write(top.join("usr/bin/program"), program.bytes()).unwrap();
+    std::fs::write(top.join("usr/bin/program"), program(&names[..1], None)).unwrap();
     vec!["/usr/bin/program".to_owned()]
 }
 
 /// A root with many programs that need the same libraries.
 fn programs(top: &Path, n_objects: usize) -> Vec<String> {
     linked(top, 5, chain);
-    let program = Elf { needed: &[&name(0)], ..Elf::PROGRAM };
+    let program = program(&names(1), None);
     let paths = (0..n_objects).map(|number| format!("/usr/bin/p{number}"));
-    paths.inspect(|path| std::fs::write(top.join(&path[1..]), program.bytes()).unwrap()).collect()
+    paths.inspect(|path| std::fs::write(top.join(&path[1..]), &program).unwrap()).collect()
 }
 
 /// The least of three traces with all rules in force, after one that warms the caches.

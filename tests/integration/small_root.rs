@@ -62,7 +62,7 @@ pub fn program(needed: &[&'static str], runpath: Option<&'static str>) -> Vec<u8
     Object { interpreter: Some(LOADER), entries: &entries, ..Object::default() }.bytes()
 }
 
-fn library(soname: &'static str, needed: &[&'static str]) -> Vec<u8> {
+pub fn library(soname: &'static str, needed: &[&'static str]) -> Vec<u8> {
     let entries: Vec<Entry> = needed.iter().map(|name| Entry::Needed(name)).collect();
     Object { soname: Some(soname), entries: &entries, ..Object::default() }.bytes()
 }
