@@ -7,6 +7,7 @@
 
 mod add;
 mod by_name;
+mod cheapest;
 mod consequences;
 mod doubts;
 mod drivers;
