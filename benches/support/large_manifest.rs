@@ -60,6 +60,7 @@ pub fn large_manifest() -> Manifest {
         rules_digest: [7; 32],
         boot: None,
         entries,
+        choices: Vec::new(),
         dropped: Vec::new(),
         unknown: Vec::new(),
         missing: Vec::new(),

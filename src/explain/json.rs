@@ -1,7 +1,7 @@
 //! An explanation as JSON, with the words of the manifest's format 1.
 
 use super::{Answer, Exclusion, Explanation, Included, Retained};
-use crate::manifest::json::{BecauseText, MissingText, OmissionText, PathText, type_name};
+use crate::manifest::json::{BecauseText, ChoiceText, MissingText, OmissionText, PathText, type_name};
 use crate::path::escaped;
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ impl Explanation<'_> {
             links: self.links.iter().map(|link| PathText::new(&link.path)).collect(),
             answer: match &self.answer {
                 Answer::Included(included) => AnswerJson::Included(Box::new(IncludedJson::new(included))),
-                Answer::Excluded { path, omissions } => AnswerJson::Excluded {
+                Answer::Excluded { path, omissions, choices } => AnswerJson::Excluded {
                     path: PathText::new(path),
                     omissions: omissions
                         .iter()
@@ -22,6 +22,7 @@ impl Explanation<'_> {
                             reference: OmissionText::new(omission),
                         })
                         .collect(),
+                    choices: choices.iter().map(|choice| ChoiceText::new(choice)).collect(),
                 },
                 Answer::Missing(missing) => AnswerJson::Missing {
                     references: missing.iter().map(|missing| MissingText::new(missing)).collect(),
@@ -52,6 +53,8 @@ enum AnswerJson<'a> {
         #[serde(flatten)]
         path: PathText<'a>,
         omissions: Vec<OmissionJson<'a>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        choices: Vec<ChoiceText<'a>>,
     },
     Missing {
         references: Vec<MissingText<'a>>,
@@ -72,6 +75,8 @@ struct IncludedJson<'a> {
     /// Only when all were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<BecauseText<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    choices: Vec<ChoiceText<'a>>,
     retained: Retained,
 }
 
@@ -103,6 +108,7 @@ impl<'a> IncludedJson<'a> {
                 })
                 .collect(),
             reasons: included.reasons.iter().map(|because| BecauseText::new(because)).collect(),
+            choices: included.choices.iter().map(|choice| ChoiceText::new(choice)).collect(),
             retained: included.retained,
         }
     }

@@ -4,13 +4,14 @@
 //! symlinks on the way, such as `/lib/x86_64-linux-gnu/libc.so.6` for a file that lies below `/usr/lib`, or as a mere
 //! file name. What a manifest cannot tell apart is a path without a reference to it and a path that does not exist.
 
+mod alternatives;
 mod json;
 mod locate;
 mod nearest;
 mod text;
 
 use crate::manifest::needs::Needs;
-use crate::manifest::{Because, Content, Entry, Manifest, Missing, Omission};
+use crate::manifest::{Because, Choice, Content, Entry, Manifest, Missing, Omission};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind};
 use crate::recipe::Take;
@@ -38,11 +39,12 @@ pub struct Explanation<'m> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer<'m> {
     Included(Box<Included<'m>>),
-    /// Some reference led there and was left out on purpose.
+    /// Some reference led there and was left out on purpose. One of the lists has something.
     Excluded {
         path: RootPath,
-        /// Never empty.
         omissions: Vec<&'m Omission>,
+        /// Of which it was an alternative, and not the one that was chosen.
+        choices: Vec<&'m Choice>,
     },
     /// It was looked for and not found. Never empty.
     Missing(Vec<&'m Missing>),
@@ -63,6 +65,8 @@ pub struct Included<'m> {
     pub chain: Vec<Step<'m>>,
     /// Every reason when all were asked for, otherwise empty.
     pub reasons: Vec<&'m Because>,
+    /// Of which it is the alternative that was chosen.
+    pub choices: Vec<&'m Choice>,
     pub retained: Retained,
 }
 
@@ -134,8 +138,9 @@ fn explain_path<'m>(manifest: &'m Manifest, asked: &[u8], path: Option<RootPath>
         let omissions: Vec<_> = (manifest.dropped.iter())
             .filter(|omission| omission.to.as_ref().is_some_and(|to| spellings.contains(&to.as_bytes())))
             .collect();
-        if !omissions.is_empty() {
-            return Answer::Excluded { path, omissions };
+        let choices = alternatives::not_chosen(&manifest.choices, &path);
+        if !omissions.is_empty() || !choices.is_empty() {
+            return Answer::Excluded { path, omissions, choices };
         }
         let looked_for = |missing: &&Missing| {
             spellings.contains(&missing.name.as_bytes())
@@ -159,10 +164,12 @@ fn explain_name<'m>(manifest: &'m Manifest, name: &[u8], options: &Options) -> A
     if let (Some(entry), None) = (entries.next(), entries.next()) {
         return included(manifest, entry, options);
     }
-    let mut of_that_name = manifest.dropped.iter().filter_map(|omission| Some((omission.to.as_ref()?, omission)));
-    if let Some((path, _)) = of_that_name.find(|(to, _)| to.file_name() == name) {
+    let dropped = manifest.dropped.iter().filter_map(|omission| omission.to.as_ref());
+    let others = manifest.choices.iter().flat_map(|choice| choice.others().flat_map(|other| &other.paths));
+    if let Some(path) = dropped.chain(others).find(|path| path.file_name() == name) {
         let omissions = manifest.dropped.iter().filter(|omission| omission.to.as_ref() == Some(path)).collect();
-        return Answer::Excluded { path: path.clone(), omissions };
+        let choices = alternatives::not_chosen(&manifest.choices, path);
+        return Answer::Excluded { path: path.clone(), omissions, choices };
     }
     Answer::Unknown { nearest: nearest::nearest(manifest, name) }
 }
@@ -180,6 +187,7 @@ fn included<'m>(manifest: &'m Manifest, entry: &'m Entry, options: &Options) -> 
         from,
         chain: chain.unwrap_or_default(),
         reasons: if options.all { entry.reasons.iter().collect() } else { Vec::new() },
+        choices: alternatives::chosen(&manifest.choices, &entry.path),
         retained: Retained::of(needs.retained(position).iter().map(|position| &manifest.entries[*position])),
     }))
 }

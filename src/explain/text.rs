@@ -1,8 +1,8 @@
 //! An explanation in words.
 
-use super::{Answer, Exclusion, Explanation, Included, Retained};
+use super::{Answer, Exclusion, Explanation, Included, Retained, alternatives};
 use crate::manifest::json::type_name;
-use crate::manifest::{Because, Content, Missing, Omission};
+use crate::manifest::{Because, Choice, Content, Missing, Omission};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Kind, Reason};
 use crate::text::{Style, count, size};
@@ -44,7 +44,7 @@ impl Printer<'_, '_> {
         }
         match &explanation.answer {
             Answer::Included(included) => self.included(included),
-            Answer::Excluded { path, omissions } => self.excluded(path, omissions),
+            Answer::Excluded { path, omissions, choices } => self.excluded(path, omissions, choices),
             Answer::Missing(missing) => missing.iter().try_for_each(|missing| self.missing(missing)),
             Answer::Unknown { nearest } => self.unknown(nearest),
         }
@@ -96,11 +96,29 @@ impl Printer<'_, '_> {
                 writeln!(self.f, "  {}", because_in_words(because, &included.entry.path))?;
             }
         }
+        if !included.choices.is_empty() {
+            writeln!(self.f)?;
+        }
+        for choice in &included.choices {
+            let saves = alternatives::savings(choice);
+            writeln!(self.f, "chosen among alternatives: {saves} ({})", self.choosers(choice, &included.entry.path))?;
+        }
         let retained = &included.retained;
         writeln!(self.f, "\nwithout it {} would go: {}", size(retained.bytes), retained_in_words(retained))
     }
 
-    fn excluded(&mut self, path: &RootPath, omissions: &[&Omission]) -> fmt::Result {
+    /// Who had a choice.
+    fn choosers(&self, choice: &Choice, entry: &RootPath) -> impl Display + use<> {
+        let words =
+            choice.because.iter().map(|because| reference_in_words(&because.reason, because.from.as_ref(), entry));
+        self.style.remark(words.collect::<Vec<_>>().join("; ")).to_string()
+    }
+
+    fn excluded(&mut self, path: &RootPath, omissions: &[&Omission], choices: &[&Choice]) -> fmt::Result {
+        for choice in choices {
+            let price = alternatives::price(choice, path);
+            writeln!(self.f, "  alternative not chosen: {price} ({})", self.choosers(choice, path))?;
+        }
         for omission in omissions {
             let label = match Exclusion::of(omission) {
                 Exclusion::Forbidden => "forbidden",

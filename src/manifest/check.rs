@@ -3,7 +3,7 @@
 //! A packer creates the entries top to bottom without looking back, so an entry below a symlink or before its
 //! directory would be written to the wrong place. The reader of [`super::json`] refuses such a manifest.
 
-use super::{Content, Entry, Manifest};
+use super::{Choice, Content, Entry, Manifest};
 use crate::path::RootPath;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -15,6 +15,8 @@ pub enum CheckError {
     TargetOrder { index: usize, path: RootPath },
     #[error("`entries[{index}]`, `{path}`, is wrong")]
     Entry { index: usize, path: RootPath, source: EntryError },
+    #[error("`choices[{index}]` has not one `chosen` alternative")]
+    Choice { index: usize },
 }
 
 /// What is wrong with one entry.
@@ -61,7 +63,12 @@ pub fn check(manifest: &Manifest) -> Result<(), CheckError> {
         let source = check_entry(before, entry).err()?;
         Some(CheckError::Entry { index, path: entry.path.clone(), source })
     });
-    first.map_or(Ok(()), Err)
+    first.map_or(Ok(()), Err)?;
+    let has_one_chosen = |choice: &Choice| choice.others().count() + 1 == choice.alternatives.len();
+    match manifest.choices.iter().position(|choice| !has_one_chosen(choice)) {
+        Some(index) => Err(CheckError::Choice { index }),
+        None => Ok(()),
+    }
 }
 
 fn check_entry(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {

@@ -3,11 +3,14 @@
 //! The types here say what an image holds; [`json`] is their stable text form (format 1).
 
 pub mod check;
+mod choice;
 pub mod json;
 pub mod lists;
 pub mod needs;
 pub mod totals;
 pub mod tree;
+
+pub use choice::{Alternative, Choice, Verdict};
 
 use crate::path::RootPath;
 use crate::reason::{Consequence, Evidence, Reason};
@@ -27,6 +30,8 @@ pub struct Manifest {
     pub boot: Option<Boot>,
     /// Sorted by path: every directory before what is in it, every file before the hard links to it.
     pub entries: Vec<Entry>,
+    /// What was chosen among alternatives, sorted.
+    pub choices: Vec<Choice>,
     /// References that were left out on purpose.
     pub dropped: Vec<Omission>,
     /// References that were seen but not understood, such as `dlopen` of a computed name.

@@ -234,6 +234,7 @@ pub(crate) mod tests {
             rules_digest: [0; 32],
             boot: None,
             entries,
+            choices: Vec::new(),
             dropped: Vec::new(),
             unknown: Vec::new(),
             missing: Vec::new(),

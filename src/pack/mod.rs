@@ -313,6 +313,7 @@ pub(crate) mod testing {
             rules_digest: [0; 32],
             boot: None,
             entries,
+            choices: Vec::new(),
             dropped: Vec::new(),
             unknown: Vec::new(),
             missing: Vec::new(),

@@ -55,6 +55,11 @@ impl<'r> Store<'r> {
         Store { root, scan, objects: Vec::new(), by_path: HashMap::new(), bindings: HashMap::new() }
     }
 
+    /// A store of the same root that has read nothing.
+    pub fn anew(&self) -> Store<'r> {
+        Store::new(self.root, self.scan)
+    }
+
     pub fn root(&self) -> &'r Root {
         self.root
     }

@@ -205,8 +205,13 @@ impl Match<'_> {
         for template in &effects.never {
             fire(Effect::Never { glob: self.text(template), reason: effects.reason.clone() });
         }
+        if !effects.first_of.is_empty() {
+            let alternatives = self.alternatives(&effects.first_of, facts, globs);
+            fire(alternatives.map_or_else(|none| none, |alternatives| Effect::FirstOf { alternatives }));
+        }
         if !effects.any_of.is_empty() {
-            fire(self.any_of(facts, globs));
+            let alternatives = self.alternatives(&effects.any_of, facts, globs);
+            fire(alternatives.map_or_else(|none| none, |alternatives| Effect::AnyOf { alternatives }));
         }
     }
 
@@ -216,13 +221,21 @@ impl Match<'_> {
         if !name.contains(&b'/') {
             let spelled = PROGRAM_PATH.map(|directory| [directory, b"/", &name].concat());
             let alternatives = spelled.iter().filter_map(|path| Some(vec![need(path)?])).collect();
-            return Effect::AnyOf { alternatives };
+            return Effect::FirstOf { alternatives };
         }
         need(&name).map_or_else(|| Effect::Unresolved { name: self.text(template) }, Effect::Need)
     }
 
-    fn any_of(&self, facts: &dyn Facts, globs: &GlobCache) -> Effect {
-        let lists = &self.rule.effects.any_of;
+    /// The lists of which each template stands for some path.
+    ///
+    /// # Errors
+    /// The effect of there being none.
+    fn alternatives(
+        &self,
+        lists: &[Vec<Template>],
+        facts: &dyn Facts,
+        globs: &GlobCache,
+    ) -> Result<Vec<Vec<Need>>, Effect> {
         let resolved = |list: &Vec<Template>| -> Option<Vec<Need>> {
             let needs: Option<Vec<Vec<Need>>> =
                 list.iter().map(|template| self.needs(template, facts, globs)).collect();
@@ -230,10 +243,10 @@ impl Match<'_> {
         };
         let alternatives: Vec<Vec<Need>> = lists.iter().filter_map(resolved).collect();
         if !alternatives.is_empty() {
-            return Effect::AnyOf { alternatives };
+            return Ok(alternatives);
         }
         let names: Vec<String> = lists.iter().flatten().map(|template| self.text(template)).collect();
-        Effect::Unresolved { name: names.join(" | ") }
+        Err(Effect::Unresolved { name: names.join(" | ") })
     }
 
     /// The paths a template stands for; `None` when there is none.

@@ -90,7 +90,7 @@ impl Outcome<'_> {
     fn add(&mut self, firing: &Firing) {
         match &firing.effect {
             Effect::Need(need) => self.need(need, firing.optional),
-            Effect::AnyOf { alternatives } => {
+            Effect::FirstOf { alternatives } | Effect::AnyOf { alternatives } => {
                 let chosen = first_existing(alternatives, self.facts);
                 let chosen = chosen.or(alternatives.first().map(Vec::as_slice)).unwrap_or_default();
                 chosen.iter().for_each(|need| self.need(need, firing.optional));

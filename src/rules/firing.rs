@@ -39,7 +39,9 @@ pub enum Effect {
     Module { name: String },
     /// A file to be made, by the name of its generator.
     Generate { name: String },
-    /// One of these lists is enough; see [`first_existing`]. Never empty.
+    /// Of these lists the first that exists is used; see [`first_existing`]. Never empty.
+    FirstOf { alternatives: Vec<Vec<Need>> },
+    /// Any one of these lists is enough. Never empty.
     AnyOf { alternatives: Vec<Vec<Need>> },
     /// Paths that must stay out.
     Never { glob: String, reason: String },
@@ -71,7 +73,7 @@ impl Made {
 }
 
 /// A path to keep.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Need {
     pub path: RootPath,
     /// Everything below the directory as well.

@@ -25,6 +25,7 @@ const RULE_KEYS: &[&str] = &[
     "libraries",
     "modules",
     "generate",
+    "first_of",
     "any_of",
     "directories",
     "files",
@@ -210,13 +211,15 @@ fn read_rule(source: &Source<'_>, table: &Table<'_>) -> Rule {
     let path = |text: Text<'_>| read_path_template(source, text);
     let names = |key: &str| table.list(key).into_iter().map(name).collect();
     let paths = |key: &str| table.list(key).into_iter().map(path).collect();
+    let lists = |key: &str| table.lists(key).into_iter().map(|list| list.into_iter().map(path).collect()).collect();
     let effects = Effects {
         needs: paths("needs"),
         programs: names("programs"),
         libraries: names("libraries"),
         modules: names("modules"),
         generate: names("generate"),
-        any_of: table.lists("any_of").into_iter().map(|list| list.into_iter().map(path).collect()).collect(),
+        first_of: lists("first_of"),
+        any_of: lists("any_of"),
         directories: paths("directories"),
         files: paths("files"),
         links: (table.table("links").map(|links| links.texts()).unwrap_or_default().into_iter())
@@ -302,11 +305,9 @@ fn check_condition(source: &Source<'_>, table: &Table<'_>, when: &Condition) {
 
 fn check_effects(source: &Source<'_>, table: &Table<'_>, when: &Condition, effects: &Effects) {
     if effects.templates().next().is_none() {
-        let hint = Some(
-            "add one of needs, programs, libraries, modules, generate, any_of, directories, files, links, never"
-                .to_owned(),
-        );
-        source.problem(table.start(), "the rule has no effect", hint);
+        let hint = "add one of needs, programs, libraries, modules, generate, first_of, any_of, directories, files, \
+                    links, never";
+        source.problem(table.start(), "the rule has no effect", Some(hint.to_owned()));
     }
     if !effects.libraries.is_empty() && !when.has_object() {
         let message = "`libraries` are looked up for an object, and no condition names one";
@@ -320,8 +321,10 @@ fn check_effects(source: &Source<'_>, table: &Table<'_>, when: &Condition, effec
         (true, false) => source.problem(table.start_of("reason"), "`reason` belongs to `never`", None),
         _ => {}
     }
-    if effects.any_of.iter().any(Vec::is_empty) {
-        source.problem(table.start_of("any_of"), "an alternative is empty", Some("use optional = true".to_owned()));
+    for (key, lists) in [("first_of", &effects.first_of), ("any_of", &effects.any_of)] {
+        if lists.iter().any(Vec::is_empty) {
+            source.problem(table.start_of(key), "an alternative is empty", Some("use optional = true".to_owned()));
+        }
     }
 }
 
@@ -534,8 +537,8 @@ mod tests {
         check(
             "[[rule]]\nneeds = '/a'",
             &[
-                "t.toml:3:1: the rule has no effect; add one of needs, programs, libraries, modules, generate, any_of, \
-                 directories, files, links, never",
+                "t.toml:3:1: the rule has no effect; add one of needs, programs, libraries, modules, generate, first_of, \
+                 any_of, directories, files, links, never",
                 "t.toml:4:9: `needs` takes a list of strings, this is of type string",
             ],
         );
@@ -620,6 +623,7 @@ mod tests {
         check("[[rule]]\nnever = ['/a']", &["t.toml:4:9: `never` takes a `reason`; add reason = \"…\""]);
         check("[[rule]]\nneeds = ['/a']\nreason = 'x'", &["t.toml:5:10: `reason` belongs to `never`"]);
         check("[[rule]]\nany_of = [[], ['/a']]", &["t.toml:4:10: an alternative is empty; use optional = true"]);
+        check("[[rule]]\nfirst_of = [['/a'], []]", &["t.toml:4:12: an alternative is empty; use optional = true"]);
     }
 
     #[test]

@@ -157,7 +157,9 @@ pub struct Effects {
     pub modules: Vec<Template>,
     /// Files that minroot makes itself, by the generator's name.
     pub generate: Vec<Template>,
-    /// Lists of needs, one of which is enough.
+    /// Lists of needs, of which the first that exists is the one that is used.
+    pub first_of: Vec<Vec<Template>>,
+    /// Lists of needs, any one of which is as good as another.
     pub any_of: Vec<Vec<Template>>,
     /// Directories that the image must have; made empty where the root has none.
     pub directories: Vec<Template>,
@@ -330,7 +332,7 @@ impl Effects {
 
     /// The templates that name paths to be kept.
     fn paths(&self) -> impl Iterator<Item = &Template> {
-        self.needs.iter().chain(self.any_of.iter().flatten())
+        self.needs.iter().chain(self.first_of.iter().chain(&self.any_of).flatten())
     }
 }
 

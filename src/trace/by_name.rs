@@ -64,6 +64,8 @@ impl Tracer<'_> {
             let is_suggested = request.priority == Some(Priority::Suggested);
             if is_suggested && !self.takes(Take::Suggested) {
                 self.by_name.untaken.push(request);
+            } else if request.names.len() > 1 {
+                self.choices.wait(request);
             } else {
                 self.ask_weakly(request);
             }
@@ -87,7 +89,7 @@ impl Tracer<'_> {
     }
 
     /// [`Tracer::ask`] with the priority of the request for all that only it leads to.
-    fn ask_weakly(&mut self, request: Request) {
+    pub(super) fn ask_weakly(&mut self, request: Request) {
         let priority = request.priority.unwrap_or(Priority::Suggested);
         if priority < Priority::Required {
             self.by_name.weak.insert(request.reason.clone(), priority);
@@ -197,6 +199,16 @@ impl Tracer<'_> {
             }
         }
         places
+    }
+
+    /// The paths that requests lead to in some process, links and then the file; none when all are in it already.
+    pub(super) fn places_of<'q>(&mut self, requests: &'q [Request]) -> Vec<(&'q Request, Vec<RootPath>)> {
+        let places = self.look_everywhere(requests).into_iter();
+        let there = places.filter_map(|(request, place)| match place {
+            Place::There(paths) => Some((request, paths)),
+            Place::Nowhere(_) => None,
+        });
+        there.collect()
     }
 
     fn list(&mut self, request: &Request, place: Place) {

@@ -50,17 +50,14 @@ impl Tracer<'_> {
             Effect::Generate { .. } => {
                 self.wants_module_indexes.insert((from.cloned(), firing.detail.clone()));
             }
-            Effect::AnyOf { alternatives } => {
+            Effect::FirstOf { alternatives } => {
                 let facts = self.known();
                 match first_existing(alternatives, &facts).map(<[Need]>::to_vec) {
                     Some(needs) => needs.iter().for_each(|need| self.need_by_rule(from, need, firing)),
-                    None => {
-                        let all = alternatives.iter().flatten().map(|need| need.path.to_string());
-                        let name = all.collect::<Vec<_>>().join(" or ");
-                        self.missing_by_rule(from, name, firing, Vec::new());
-                    }
+                    None => self.no_list_exists(from, alternatives, firing),
                 }
             }
+            Effect::AnyOf { alternatives } => self.need_any_of(from, alternatives, firing),
             Effect::Never { glob, reason } => {
                 for path in self.input.root.glob(glob) {
                     self.forbidden.insert(path, format!("rule {}: {reason}", firing.rule));
@@ -95,7 +92,7 @@ impl Tracer<'_> {
         candidates.into_iter().flatten().find(|path| self.graph.contains(path)).cloned()
     }
 
-    fn need_by_rule(&mut self, from: Option<&RootPath>, need: &Need, firing: &Firing) {
+    pub(super) fn need_by_rule(&mut self, from: Option<&RootPath>, need: &Need, firing: &Firing) {
         let reason = Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone());
         if matches!(self.items.get(&need.path), Some(Item::Generated(_))) {
             self.need(from, &need.path, reason, firing.priority);
@@ -138,6 +135,12 @@ impl Tracer<'_> {
             (Err(_), Made::Directory) => self.make(from, path, Item::Directory, reason),
             (Err(_), Made::Link { target }) => self.make(from, path, Item::Link { target: target.clone() }, reason),
         }
+    }
+
+    pub(super) fn no_list_exists(&mut self, from: Option<&RootPath>, lists: &[Vec<Need>], firing: &Firing) {
+        let all = lists.iter().flatten().map(|need| need.path.to_string());
+        let name = all.collect::<Vec<_>>().join(" or ");
+        self.missing_by_rule(from, name, firing, Vec::new());
     }
 
     pub(super) fn missing_by_rule(

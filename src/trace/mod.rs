@@ -8,6 +8,7 @@
 mod add;
 mod by_name;
 mod cheapest;
+mod choices;
 mod consequences;
 mod doubts;
 mod drivers;
@@ -22,9 +23,11 @@ mod processes;
 mod scripts;
 mod shell;
 mod snapshot;
+mod trials;
 mod wishes;
 
 use by_name::ByName;
+use choices::Choices;
 pub use doubts::Doubt;
 pub(crate) use illumos::system_of;
 pub use kernel::KernelError;
@@ -32,7 +35,7 @@ pub(crate) use processes::VERSION_STEP;
 pub use snapshot::SnapshotError;
 
 use crate::graph::Graph;
-use crate::manifest::{Boot, Missing, Omission};
+use crate::manifest::{Boot, Choice, Missing, Omission};
 use crate::modules::hardware::HardwareError;
 use crate::objects::elf::SymbolScan;
 use crate::path::RootPath;
@@ -68,6 +71,11 @@ impl Input<'_> {
     fn is_finished(&self) -> bool {
         self.cache == Cache::AsItIs
     }
+
+    /// The processor that the image must run on.
+    fn cpu(&self) -> Result<Cpu, UnknownCpu> {
+        self.recipe.trace.cpu.as_deref().map_or(Ok(Cpu::default()), str::parse)
+    }
 }
 
 /// What a trace found: the graph, and what its nodes are where that is not simply what the root has there.
@@ -85,6 +93,7 @@ pub struct Trace {
     pub dropped: BTreeSet<Omission>,
     pub unknown: BTreeSet<Omission>,
     pub missing: BTreeSet<Missing>,
+    pub choices: Vec<Choice>,
     /// What the user should know and nothing refers to, such as a rule that never fired.
     pub notes: Vec<String>,
 }
@@ -150,40 +159,14 @@ pub fn trace_kept(input: Input<'_>) -> Result<Trace, TraceError> {
 
 fn run(input: Input<'_>, lists: bool) -> Result<Trace, TraceError> {
     let scan = SymbolScan::with_dlopen(facts::symbol_patterns(input.rules))?;
-    let cpu = input.recipe.trace.cpu.as_deref().map_or(Ok(Cpu::default()), str::parse)?;
     let store = Store::new(input.root, &scan);
-    let mut tracer = Tracer::new(input, Glibc::new(store, cpu, input.cache));
-
-    // What the user asked for. The recipe's own files come first: a startup line may run one of them.
-    tracer.add_exclusions();
-    tracer.add_recipe_files()?;
-    tracer.add_illumos_startup();
-    tracer.add_base();
-    tracer.add_targets();
-    tracer.add_includes();
-    tracer.add_startup_commands()?;
-    let mut kernel = tracer.choose_kernel()?;
-    let databases = tracer.choose_drivers()?;
-
-    // The fixed point. Objects before rules: a rule asks what objects say and which of them run together.
-    loop {
-        while tracer.has_files() {
-            tracer.examine_files();
-            match tracer.system {
-                System::Linux => tracer.run_processes(),
-                System::Illumos => tracer.link_illumos_objects(),
-            }
-        }
-        tracer.fire_rules();
-        tracer.ask_for_suspected();
-        tracer.add_illumos_modules();
-        tracer.select_modules(&mut kernel)?;
-        if !tracer.has_files() && tracer.new_paths.is_empty() {
-            break;
-        }
-    }
+    let (mut tracer, mut wanted) = Tracer::begin(input, store, Choices::default())?;
+    tracer.reach_fixed_point(&mut wanted)?;
+    // Only now is it known what is in anyway, and so what an alternative would add.
+    tracer.settle_choices(&mut wanted)?;
 
     // From here on no file can join the graph that asks for another one.
+    let Wanted { kernel, databases } = wanted;
     tracer.add_module_indexes(&kernel)?;
     tracer.trim_databases(databases.as_ref());
     if tracer.system == System::Linux {
@@ -191,7 +174,7 @@ fn run(input: Input<'_>, lists: bool) -> Result<Trace, TraceError> {
     }
     tracer.add_loader_cache();
     tracer.note_modes_of_targets();
-    if cpu != Cpu::Baseline {
+    if input.cpu()? != Cpu::Baseline {
         tracer.note_variants();
     }
     if lists {
@@ -202,6 +185,12 @@ fn run(input: Input<'_>, lists: bool) -> Result<Trace, TraceError> {
     tracer.weaken_missing();
     tracer.spread_consequences();
     Ok(tracer.finish(kernel))
+}
+
+/// What is wanted besides paths, and chosen from as the trace goes on.
+struct Wanted {
+    kernel: Option<kernel::Kernel>,
+    databases: Option<crate::drivers::DriverDatabases>,
 }
 
 /// The state of a trace. Each pass is a method, in the file named after its subject.
@@ -240,6 +229,7 @@ struct Tracer<'a> {
     /// What the code of each executable asks `dlopen` for.
     requests: BTreeMap<ObjectId, Vec<Request>>,
     by_name: ByName,
+    choices: Choices,
     /// The executables that an object runs in; one that was worked out twice may be there twice.
     runs_in: HashMap<ObjectId, Vec<ObjectId>>,
     /// Libraries that a search came to its end without: who needs them, and the name.
@@ -261,7 +251,44 @@ struct Tracer<'a> {
 }
 
 impl<'a> Tracer<'a> {
-    fn new(input: Input<'a>, glibc: Glibc<'a>) -> Tracer<'a> {
+    /// A trace with what the user asked for.
+    fn begin(input: Input<'a>, store: Store<'a>, choices: Choices) -> Result<(Tracer<'a>, Wanted), TraceError> {
+        let mut tracer = Tracer::new(input, Glibc::new(store, input.cpu()?, input.cache), choices);
+        tracer.add_exclusions();
+        // The recipe's own files come first: a startup line may run one of them.
+        tracer.add_recipe_files()?;
+        tracer.add_illumos_startup();
+        tracer.add_base();
+        tracer.add_targets();
+        tracer.add_includes();
+        tracer.add_startup_commands()?;
+        let (kernel, databases) = (tracer.choose_kernel()?, tracer.choose_drivers()?);
+        Ok((tracer, Wanted { kernel, databases }))
+    }
+
+    /// Goes on until nothing new appears. Objects before rules: a rule asks what objects say and which of them run
+    /// together.
+    fn reach_fixed_point(&mut self, wanted: &mut Wanted) -> Result<(), TraceError> {
+        loop {
+            while self.has_files() {
+                self.examine_files();
+                match self.system {
+                    System::Linux => self.run_processes(),
+                    System::Illumos => self.link_illumos_objects(),
+                }
+            }
+            self.fire_rules();
+            self.ask_for_suspected();
+            self.add_illumos_modules();
+            self.select_modules(&mut wanted.kernel)?;
+            let is_quiet = !self.has_files() && self.new_paths.is_empty();
+            if is_quiet && !self.look_for_requests() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn new(input: Input<'a>, glibc: Glibc<'a>, choices: Choices) -> Tracer<'a> {
         let system = input.recipe.system.unwrap_or_else(|| illumos::system_of(input.root));
         Tracer {
             input,
@@ -288,6 +315,7 @@ impl<'a> Tracer<'a> {
             stale: BTreeSet::new(),
             requests: BTreeMap::new(),
             by_name: ByName::default(),
+            choices,
             runs_in: HashMap::new(),
             not_found: BTreeSet::new(),
             placed: HashSet::new(),
@@ -307,6 +335,7 @@ impl<'a> Tracer<'a> {
 
     fn finish(self, kernel: Option<kernel::Kernel>) -> Trace {
         Trace {
+            choices: self.choices_made(),
             graph: self.graph,
             system: self.system,
             arch: self.arch.unwrap_or_default().to_owned(),

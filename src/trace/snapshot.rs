@@ -89,6 +89,7 @@ impl Trace {
             rules_digest: rules.digest(),
             boot: self.boot.clone(),
             entries,
+            choices: self.choices.clone(),
             dropped: dropped.into_iter().collect(),
             unknown: self.unknown.iter().cloned().collect(),
             missing: self.missing.iter().cloned().collect(),
@@ -209,6 +210,14 @@ fn unpacked(root: &Root, found: &Found) -> Result<Content, SnapshotError> {
         sha256: Sha256::digest(&bytes).into(),
         unpacked_from: Some(found.path.clone()),
     })
+}
+
+/// How many bytes a compressed file has, decompressed.
+pub(super) fn unpacked_size(root: &Root, found: &Found) -> Option<u64> {
+    match unpacked(root, found).ok()? {
+        Content::File { size, .. } => Some(size),
+        _ => None,
+    }
 }
 
 /// What one reading of a file gives.

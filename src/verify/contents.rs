@@ -150,6 +150,7 @@ mod tests {
             rules_digest: [0; 32],
             boot: None,
             entries,
+            choices: Vec::new(),
             dropped: vec![],
             unknown: vec![],
             missing: vec![],

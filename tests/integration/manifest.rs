@@ -37,6 +37,7 @@ fn odd_tree(directory: &Path) -> Manifest {
         rules_digest: [0; 32],
         boot: None,
         entries,
+        choices: Vec::new(),
         dropped: Vec::new(),
         unknown: Vec::new(),
         missing: Vec::new(),

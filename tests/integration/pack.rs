@@ -90,6 +90,7 @@ impl Tree {
             rules_digest: [0; 32],
             boot: None,
             entries,
+            choices: Vec::new(),
             dropped: Vec::new(),
             unknown: Vec::new(),
             missing: Vec::new(),

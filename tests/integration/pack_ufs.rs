@@ -130,6 +130,7 @@ impl Tree {
             rules_digest: [0; 32],
             boot: None,
             entries: self.entries.values().cloned().collect(),
+            choices: Vec::new(),
             dropped: Vec::new(),
             unknown: Vec::new(),
             missing: Vec::new(),

@@ -4,10 +4,12 @@
 //! clock, so equal manifests are equal files and a small change is a small `diff`. A path is bytes, JSON is Unicode:
 //! bytes that are not UTF-8 are shown escaped under their key and are told exactly under the same key with `_hex`.
 
+mod choices;
 mod read;
 mod spelling;
 mod write;
 
+pub(crate) use choices::ChoiceText;
 pub use read::{ManifestError, read};
 pub use write::write;
 pub(crate) use write::{BecauseText, MissingText, OmissionText, PathText, type_name};

@@ -4,10 +4,11 @@
 //! manifest is made, and every message says which element of which list is wrong.
 
 use super::FORMAT;
+use super::choices::choices;
 use super::spelling::{bytes, digest_from_hex};
 use crate::manifest::check::{CheckError, check};
 use crate::manifest::totals::Totals;
-use crate::manifest::{Because, Boot, Content, Entry, Manifest, Missing, Omission, Probed};
+use crate::manifest::{Because, Boot, Choice, Content, Entry, Manifest, Missing, Omission, Probed};
 use crate::path::RootPath;
 use crate::reason::{Consequence, Evidence, Kind, Priority, Reason, Severity};
 use crate::recipe::System;
@@ -73,6 +74,7 @@ pub fn read(json: &[u8]) -> Result<Manifest, ManifestError> {
         rules_digest: document.rules,
         boot: document.boot,
         entries: document.entries,
+        choices: document.choices,
         dropped: document.dropped,
         unknown: document.unknown,
         missing: document.missing,
@@ -131,6 +133,8 @@ struct Document {
     boot: Option<Boot>,
     #[serde(deserialize_with = "entries")]
     entries: Vec<Entry>,
+    #[serde(default, deserialize_with = "choices")]
+    choices: Vec<Choice>,
     #[serde(deserialize_with = "dropped")]
     dropped: Vec<Omission>,
     #[serde(deserialize_with = "unknown")]
@@ -141,7 +145,11 @@ struct Document {
 }
 
 fn targets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RootPath>, D::Error> {
-    list(deserializer, "targets", |text: PathText| path("path", &text.path, text.path_hex.as_ref()))
+    list(deserializer, "targets", plain_path)
+}
+
+pub(super) fn plain_path(text: PathText<'_>) -> Result<RootPath, FieldError> {
+    path("path", &text.path, text.path_hex.as_ref())
 }
 
 fn rules_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
@@ -159,7 +167,7 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::
     list(deserializer, "entries", entry)
 }
 
-fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Because>, D::Error> {
+pub(super) fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Because>, D::Error> {
     list(deserializer, "reasons", |text: BecauseText| {
         let from = optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?;
         Ok(Because { from, reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail.into() } })
@@ -206,7 +214,7 @@ fn probes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Probed>, D::
 /// A value that has the right JSON type and is wrong all the same.
 #[derive(Debug, thiserror::Error)]
 #[error("`{field}`: {problem}")]
-struct FieldError {
+pub(super) struct FieldError {
     field: &'static str,
     problem: String,
 }
@@ -216,7 +224,7 @@ fn wrong<T>(field: &'static str, problem: impl ToString) -> Result<T, FieldError
 }
 
 /// Reads a list element by element; errors get the list's name and the element's index, counted from 0.
-fn list<'de, D, Text, T>(
+pub(super) fn list<'de, D, Text, T>(
     deserializer: D,
     name: &'static str,
     convert: fn(Text) -> Result<T, FieldError>,
@@ -284,7 +292,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PathText<'a> {
+pub(super) struct PathText<'a> {
     #[serde(borrow)]
     path: Text<'a>,
     #[serde(borrow)]

@@ -1,6 +1,7 @@
 //! Writes format 1.
 
 use super::FORMAT;
+use super::choices::ChoiceText;
 use super::spelling::{Spelled, spell};
 use crate::manifest::totals::Totals;
 use crate::manifest::{Because, Boot, Content, Entry, Manifest, Missing, Omission};
@@ -30,6 +31,9 @@ pub fn write(manifest: &Manifest, out: impl Write) -> io::Result<()> {
         document.value("boot", &BootText::new(boot))?;
     }
     document.list("entries", manifest.entries.iter().map(EntryText::new))?;
+    if !manifest.choices.is_empty() {
+        document.list("choices", manifest.choices.iter().map(ChoiceText::new))?;
+    }
     document.list("dropped", manifest.dropped.iter().map(OmissionText::new))?;
     document.list("unknown", manifest.unknown.iter().map(OmissionText::new))?;
     document.list("missing", manifest.missing.iter().map(MissingText::new))?;
@@ -248,8 +252,8 @@ impl Serialize for ModeText {
     }
 }
 
-/// The reasons of an entry, without a list of their text forms.
-struct ReasonsText<'a>(&'a [Because]);
+/// Reasons, without a list of their text forms.
+pub(super) struct ReasonsText<'a>(pub &'a [Because]);
 
 impl Serialize for ReasonsText<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

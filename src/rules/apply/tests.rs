@@ -107,13 +107,15 @@ fn effects_without_paths_are_only_reported() {
 
 #[test]
 fn the_first_alternative_that_exists_is_the_one() {
-    let rules = "[[rule]]\nwhen={object='/a'}\nany_of=[['/x', '/y'], ['/z*'], ['/w']]";
+    let rules = "[[rule]]\nwhen={object='/a'}\nfirst_of=[['/x', '/y'], ['/z*'], ['/w']]";
     let example = image("given={'/a'=''}\nexists=['/x', '/w']");
     let firings = fire_all(&set(rules), &example);
-    let Effect::AnyOf { alternatives } = &firings[0].effect else { panic!("{firings:?}") };
+    let Effect::FirstOf { alternatives } = &firings[0].effect else { panic!("{firings:?}") };
     let chosen = first_existing(alternatives, &ExampleFacts { example: &example, system: System::Linux });
     assert_eq!(chosen.unwrap(), [Need { path: path("/w"), below: false }]);
-    check("[[rule]]\nany_of=[['/z*']]", "given={'/a'=''}", &[Effect::Unresolved { name: "/z*".to_owned() }]);
+    let unresolved = Effect::Unresolved { name: "/z*".to_owned() };
+    check("[[rule]]\nfirst_of=[['/z*']]", "given={'/a'=''}", std::slice::from_ref(&unresolved));
+    check("[[rule]]\nany_of=[['/z*']]", "given={'/a'=''}", &[unresolved]);
 }
 
 #[test]
@@ -335,7 +337,7 @@ fn a_program_without_a_slash_is_looked_for_where_init_looks() {
     let rules = "[[rule]]\nwhen={object='/a'}\nprograms=['sh', '/opt/x']";
     let alternative = |text: &str| vec![Need { path: path(text), below: false }];
     let alternatives = ["/sbin/sh", "/usr/sbin/sh", "/usr/bin/sh"].map(alternative).to_vec();
-    check(rules, "given={'/a'=''}", &[need("/opt/x"), Effect::AnyOf { alternatives }]);
+    check(rules, "given={'/a'=''}", &[need("/opt/x"), Effect::FirstOf { alternatives }]);
 }
 
 #[test]

@@ -226,10 +226,7 @@ fn is_part(fewer: &Decisions, decisions: &Decisions) -> bool {
 
 impl Cost {
     pub(super) fn plus(self, other: Cost) -> Cost {
-        Cost {
-            failures: self.failures.saturating_add(other.failures),
-            bytes: self.bytes.saturating_add(other.bytes),
-        }
+        Cost { failures: self.failures.saturating_add(other.failures), bytes: self.bytes.saturating_add(other.bytes) }
     }
 }
 

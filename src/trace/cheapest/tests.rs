@@ -34,7 +34,10 @@ impl World {
 
     fn open(&self, image: &BTreeSet<usize>) -> BTreeMap<usize, usize> {
         let choices = self.choices.iter().enumerate();
-        choices.filter(|(_, (from, _))| image.contains(from)).map(|(number, (_, lists))| (number, lists.len())).collect()
+        choices
+            .filter(|(_, (from, _))| image.contains(from))
+            .map(|(number, (_, lists))| (number, lists.len()))
+            .collect()
     }
 
     fn outcome(&self, decisions: &Decisions) -> Outcome<usize> {
@@ -48,9 +51,7 @@ impl World {
         let Outcome { things, choices } = self.outcome(decisions);
         match choices.iter().find(|(choice, _)| !decisions.contains_key(choice)) {
             None => things.values().fold(Cost::default(), |sum, cost| sum.plus(*cost)),
-            Some((choice, n)) => {
-                (0..*n).map(|taken| self.brute_force(&with(decisions, *choice, taken))).min().unwrap()
-            }
+            Some((choice, n)) => (0..*n).map(|taken| self.brute_force(&with(decisions, *choice, taken))).min().unwrap(),
         }
     }
 
@@ -70,7 +71,8 @@ const N_THINGS: usize = 14;
 fn world() -> impl Strategy<Value = World> {
     // Sizes that differ by single bytes, small ones and such of many gigabytes, so that ties and precision both count.
     let bytes = prop_oneof![0..4u64, 1_000..1_004u64, (1 << 36)..(1 << 36) + 3u64];
-    let cost = (prop_oneof![9 => Just(0), 1 => Just(1u64)], bytes).prop_map(|(failures, bytes)| Cost { failures, bytes });
+    let cost =
+        (prop_oneof![9 => Just(0), 1 => Just(1u64)], bytes).prop_map(|(failures, bytes)| Cost { failures, bytes });
     let thing = || 0..N_THINGS;
     let alternatives = prop::collection::vec(prop::collection::vec(thing(), 1..3), 2..4);
     (
