@@ -23,11 +23,11 @@ pub(super) fn savings(choice: &Choice) -> String {
             Verdict::Chosen => None,
             Verdict::More(0) => Some(format!("as small as {name}, which comes later")),
             Verdict::More(bytes) => Some(format!("saves {} against {name}", size(bytes))),
-            Verdict::Incomplete => Some(format!("is whole, and {name} would not be")),
-            Verdict::NotCompared => Some(format!("was not compared with {name}")),
+            Verdict::Incomplete => Some(format!("{name} would lack something required")),
+            Verdict::NotCompared => Some(format!("{name} was not compared")),
         }
     };
-    choice.alternatives.iter().filter_map(against).collect::<Vec<_>>().join(", ")
+    choice.alternatives.iter().filter_map(against).collect::<Vec<_>>().join("; ")
 }
 
 /// `would cost 1.2 MB more than /a`, of the alternative that has the path.
@@ -37,7 +37,7 @@ pub(super) fn price(choice: &Choice, path: &RootPath) -> String {
     match other.map(|other| other.verdict) {
         Some(Verdict::More(0)) => format!("would cost as much as {chosen}, which comes first"),
         Some(Verdict::More(bytes)) => format!("would cost {} more than {chosen}", size(bytes)),
-        Some(Verdict::Incomplete) => format!("unlike with {chosen}, something required would be missing or held back"),
+        Some(Verdict::Incomplete) => format!("would lack something required, which {chosen} does not"),
         Some(Verdict::NotCompared | Verdict::Chosen) | None => format!("was not compared with {chosen}"),
     }
 }

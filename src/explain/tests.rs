@@ -1,5 +1,7 @@
 use super::*;
 use crate::manifest::json::read;
+use crate::manifest::{Alternative, Verdict};
+use crate::reason::Reason;
 use crate::text::Style;
 
 const SMALL: &str = include_str!("../../testdata/manifest/small.json");
@@ -109,6 +111,55 @@ fn any_bytes_may_be_asked_for() {
         assert!(!explanation.text(Style::Color).to_string().is_empty());
         serde_json::to_string(&explanation.json()).unwrap();
     }
+}
+
+/// [`small`], where `libz.so.1` was chosen by the note of `/usr/bin/node`.
+fn with_choice() -> Manifest {
+    let path = |text: &str| RootPath::new(text).unwrap();
+    let alternative = |name: &str, paths: &[&str], verdict| Alternative {
+        name: name.to_owned(),
+        paths: paths.iter().map(|text| path(text)).collect(),
+        verdict,
+    };
+    let chosen = ["/usr/lib/x86_64-linux-gnu/libz.so.1", "/usr/lib/x86_64-linux-gnu/libz.so.1.2.13"];
+    let reason = Reason::new(Evidence::Declared, Kind::Dlopen, "libz-ng.so.2 or libz.so.1 (recommended)");
+    let choice = Choice {
+        because: vec![Because { from: Some(path("/usr/bin/node")), reason }],
+        alternatives: vec![
+            alternative("libz-ng.so.2", &["/opt/libz-ng.so.2"], Verdict::More(123_456)),
+            alternative("libz.so.1", &chosen, Verdict::Chosen),
+            alternative("libz.so.0", &["/opt/libz.so.0"], Verdict::More(0)),
+            alternative("libz-old.so", &["/opt/libz-old.so"], Verdict::Incomplete),
+            alternative("libz-odd.so", &["/opt/libz-odd.so"], Verdict::NotCompared),
+        ],
+    };
+    Manifest { choices: vec![choice], ..small() }
+}
+
+#[test]
+fn a_chosen_alternative_tells_what_it_saves_and_the_others_what_they_would_have_cost() {
+    let manifest = with_choice();
+    let text = |asked: &str| explain(&manifest, asked.as_bytes(), &Options::default()).text(Style::Plain).to_string();
+    let chosen = "chosen among alternatives: saves 120.6 KiB (123,456 bytes) against libz-ng.so.2; as small as libz.so.0, \
+                  which comes later; libz-old.so would lack something required; libz-odd.so was not compared \
+                  (dlopen `libz-ng.so.2 or libz.so.1 (recommended)` by /usr/bin/node)";
+    for spelling in ["/usr/lib/x86_64-linux-gnu/libz.so.1", "libz.so.1.2.13"] {
+        assert!(text(spelling).contains(chosen), "{}", text(spelling));
+    }
+    for (name, price) in [
+        ("libz-ng.so.2", "would cost 120.6 KiB (123,456 bytes) more than libz.so.1"),
+        ("libz.so.0", "would cost as much as libz.so.1, which comes first"),
+        ("libz-old.so", "would lack something required, which libz.so.1 does not"),
+        ("libz-odd.so", "was not compared with libz.so.1"),
+    ] {
+        for asked in [name.to_owned(), format!("/opt/{name}")] {
+            let head = format!("/opt/{name} is not in\n  alternative not chosen: {price} (dlopen");
+            assert!(text(&asked).starts_with(&head), "{}", text(&asked));
+        }
+    }
+    let json = |asked: &str| serde_json::to_value(explain(&manifest, asked.as_bytes(), &all()).json()).unwrap();
+    assert_eq!(json("libz.so.1.2.13")["choices"][0]["alternatives"][1]["verdict"], "chosen");
+    assert_eq!(json("/opt/libz-ng.so.2")["choices"][0]["alternatives"][0]["verdict"]["more"], 123_456);
 }
 
 #[test]

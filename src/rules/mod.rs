@@ -254,6 +254,14 @@ impl RuleSet {
         Ok(RuleSet { files, numbers, symbols, index })
     }
 
+    /// The rules of one file for Linux, whose id is `t`, and no others.
+    #[cfg(test)]
+    pub(crate) fn of_text(rules: &str) -> RuleSet {
+        let text = format!("summary='s'\nsystems=['linux']\n{rules}");
+        let file = load::file("t", "t.toml", &text).unwrap_or_else(|problems| panic!("{problems:?}"));
+        RuleSet::new(vec![file]).unwrap()
+    }
+
     /// Every rule file, sorted by id: what `rules list` prints.
     pub fn files(&self) -> &[RuleFile] {
         &self.files

@@ -169,3 +169,6 @@ impl<'t, 'a> Base<'t, 'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

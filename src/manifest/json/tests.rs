@@ -1,6 +1,8 @@
 use super::*;
 use crate::manifest::check::{CheckError, EntryError};
-use crate::manifest::{Because, Boot, Content, Entry, Manifest, Missing, Omission, Probed};
+use crate::manifest::{
+    Alternative, Because, Boot, Choice, Content, Entry, Manifest, Missing, Omission, Probed, Verdict,
+};
 use crate::path::RootPath;
 use crate::reason::{Consequence, Evidence, Kind, Priority, Reason, Severity};
 use crate::recipe::System;
@@ -89,6 +91,16 @@ fn wrong_values_are_named_with_their_place() {
     check("\"kind\":\"interpreter\"", "\"kind\":\"loader\"", "entries[12]: reasons[0]: unknown variant `loader`");
     check("\"to\":\"/usr/share/doc\"", "\"to\":\"doc\"", "dropped[1]: `to`: the path is not absolute");
     check("\"step\":\"default", "\"stop\":\"default", "missing[0]: probes[1]: unknown field `stop`");
+    let choices = |verdicts: &str| {
+        let alternative = |verdict: &str| format!("{{\"name\":\"a\",\"paths\":[],\"verdict\":{verdict}}}");
+        let alternatives: Vec<String> = verdicts.split(' ').map(alternative).collect();
+        format!("\n  \"choices\": [{{\"by\":[],\"alternatives\":[{}]}}],\n  \"dropped\"", alternatives.join(","))
+    };
+    let dropped = "\n  \"dropped\"";
+    check(dropped, &choices("\"taken\""), "choices[0]: alternatives[0]: unknown variant `taken`");
+    check(dropped, &choices("{\"more\":-1}"), "choices[0]: alternatives[0]: invalid value: integer `-1`");
+    check(dropped, &choices("\"chosen\" \"chosen\""), "`choices[0]` has not one `chosen` alternative");
+    check(dropped, &choices("\"incomplete\""), "`choices[0]` has not one `chosen` alternative");
     check("\"digest\":\"", "\"digest\":\"0", "`digest`: a SHA-256 has 64 digits");
     check("\"system\": \"linux\"", "\"system\": \"plan9\"", "unknown variant `plan9`");
 }
@@ -236,8 +248,25 @@ fn any_content() -> impl Strategy<Value = Content> {
     ]
 }
 
+fn any_because() -> impl Strategy<Value = Because> {
+    (prop::option::of(any_path()), any_reason()).prop_map(|(from, reason)| Because { from, reason })
+}
+
+fn any_choice() -> impl Strategy<Value = Choice> {
+    let verdict =
+        prop_oneof![any::<u64>().prop_map(Verdict::More), Just(Verdict::Incomplete), Just(Verdict::NotCompared)];
+    let alternative = (any::<String>(), prop::collection::vec(any_path(), 0..3), verdict)
+        .prop_map(|(name, paths, verdict)| Alternative { name, paths, verdict });
+    (prop::collection::vec(any_because(), 0..3), prop::collection::vec(alternative, 1..4)).prop_map(
+        |(because, mut alternatives)| {
+            alternatives[0].verdict = Verdict::Chosen;
+            Choice { because, alternatives }
+        },
+    )
+}
+
 fn any_entry() -> impl Strategy<Value = Entry> {
-    let because = (prop::option::of(any_path()), any_reason()).prop_map(|(from, reason)| Because { from, reason });
+    let because = any_because();
     let xattrs = prop::collection::btree_map(any_bytes(), prop::collection::vec(any::<u8>(), 0..9), 0..3);
     let reasons = prop::collection::btree_set(because, 1..3);
     let package = prop::option::of(any::<String>());
@@ -273,14 +302,15 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
         prop::collection::vec(any_entry(), 0..5),
         prop::collection::vec(omission, 0..3),
         prop::collection::vec(missing, 0..3),
+        prop::collection::vec(any_choice(), 0..3),
     );
     (any::<String>(), any::<[u8; 32]>(), prop::option::of(boot), lists).prop_map(
-        |(arch, rules_digest, boot, (targets, mut entries, dropped, missing))| {
+        |(arch, rules_digest, boot, (targets, mut entries, dropped, missing, choices))| {
             entries.sort_by(|a, b| a.path.cmp(&b.path));
             entries.dedup_by(|a, b| a.path == b.path);
             let (targets, unknown) = (targets.into_iter().collect(), dropped.clone());
             let system = System::Illumos;
-            Manifest { system, arch, targets, rules_digest, boot, entries, dropped, unknown, missing }
+            Manifest { system, arch, targets, rules_digest, boot, entries, choices, dropped, unknown, missing }
         },
     )
 }

@@ -10,9 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn set(rules: &str) -> RuleSet {
-    let text = format!("summary='s'\nsystems=['linux']\n{rules}");
-    let file = load::file("t", "t.toml", &text).unwrap_or_else(|problems| panic!("{problems:?}"));
-    RuleSet::new(vec![file]).unwrap()
+    RuleSet::of_text(rules)
 }
 
 /// An image: the text of an `[[example]]` without `adds`.

@@ -85,7 +85,7 @@ fn world() -> impl Strategy<Value = World> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn what_is_chosen_is_what_trying_everything_finds(world in world()) {
         let settlement = world.settle();

@@ -2,7 +2,7 @@
 
 use super::fixture::{Fixture, has, materialize, reasons, run_in, trace_in};
 use crate::support;
-use minroot::manifest::{Manifest, Missing, Omission};
+use minroot::manifest::{Manifest, Missing, Omission, Verdict};
 use minroot::path::RootPath;
 use minroot::reason::{Evidence, Kind, Priority};
 use minroot::recipe::{Recipe, Take};
@@ -293,6 +293,52 @@ fn of_alternatives_the_first_that_is_there_is_enough() {
     let (_, manifest) = fixture.trace(&["/app/run"]);
     let kept = ["1", "2"].map(|version| has(&manifest, &format!("/app/l/libp.so.{version}")));
     assert_eq!((kept, manifest.missing.len()), ([false, true], 0));
+}
+
+#[test]
+fn of_alternatives_the_one_with_which_the_image_is_smallest_is_kept() {
+    let Some(fixture) = Fixture::new() else { return };
+    let any_of = r#"[{"soname":["libp.so.4","libp.so.3","libp.so.2","libp.so.1"]}]"#;
+    let tries = "!dlopen(\"libp.so.4\", 2) && !dlopen(\"libp.so.3\", 2) && !dlopen(\"libp.so.2\", 2) && !dlopen(\"libp.so.1\", 2)";
+    let main = format!("{HEAD}int main(void) {{ return {tries}; }}");
+    fixture.program("/app/run", &format!("{}{main}", note(any_of)), &["-Wl,-rpath,$ORIGIN/l"]);
+    let padding = |bytes: usize| format!("{LIBRARY} char padding[{bytes}] = {{1}};");
+    // The first brings a large library, the second is large itself, and the last lacks what it needs.
+    fixture.library("/app/l/liblarge.so", &padding(90_000), &[]);
+    fixture.library("/app/l/libgone.so", LIBRARY, &[]);
+    let with = |library: &str| ["-LR/app/l".to_owned(), format!("-l{library}"), "-Wl,-rpath,$ORIGIN".to_owned()];
+    let build = |version: u32, bytes: usize, arguments: &[String]| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        fixture.library(&format!("/app/l/libp.so.{version}"), &padding(bytes), &arguments);
+    };
+    build(4, 1, &with("large"));
+    build(3, 40_000, &[]);
+    build(2, 20_000, &[]);
+    build(1, 1, &with("gone"));
+    fs::remove_file(fixture.host("/app/l/libgone.so")).unwrap();
+
+    let (_, manifest) = fixture.trace(&["/app/run"]);
+    let kept = [4, 3, 2, 1].map(|version| has(&manifest, &format!("/app/l/libp.so.{version}")));
+    assert_eq!((kept, has(&manifest, "/app/l/liblarge.so")), ([false, false, true, false], false));
+    assert!(in_reduced_tree(&fixture, &manifest, "/app/run"));
+    let [choice] = &manifest.choices[..] else { panic!("{:?}", manifest.choices) };
+    let size = |name: &str| fs::metadata(fixture.host(&format!("/app/l/{name}"))).unwrap().len();
+    let more = |bytes: u64| Verdict::More(bytes - size("libp.so.2"));
+    let verdicts: Vec<Verdict> = choice.alternatives.iter().map(|alternative| alternative.verdict).collect();
+    let first = more(size("libp.so.4") + size("liblarge.so"));
+    assert_eq!(verdicts, [first, more(size("libp.so.3")), Verdict::Chosen, Verdict::Incomplete]);
+    assert_eq!(choice.because[0].from, Some(RootPath::new("/app/run").unwrap()));
+
+    // What the process has anyway costs nothing.
+    fixture.program(
+        "/app/run",
+        &format!("{}{main}", note(any_of)),
+        &["-LR/app/l", "-l:libp.so.3", "-Wl,-rpath,$ORIGIN/l"],
+    );
+    let (_, manifest) = fixture.trace(&["/app/run"]);
+    let kept = [4, 3, 2, 1].map(|version| has(&manifest, &format!("/app/l/libp.so.{version}")));
+    assert_eq!(kept, [false, true, false, false]);
+    assert!(in_reduced_tree(&fixture, &manifest, "/app/run"));
 }
 
 #[test]
