@@ -82,7 +82,8 @@ impl Tracer<'_> {
     /// Takes what a rule's `any_of` needs, at once where there is no choice.
     pub(super) fn need_any_of(&mut self, from: Option<&RootPath>, written: &[Vec<Need>], firing: &Firing) {
         let facts = self.known();
-        let existing = written.iter().filter(|needs| needs.iter().all(|need| facts.exists(&need.path)));
+        let exists = |need: &Need| facts.exists(&need.path) || facts.items.contains_key(&need.path);
+        let existing = written.iter().filter(|needs| needs.iter().all(exists));
         let root = self.input.root;
         let real = |need: &Need| {
             let path = root.lookup(&need.path).map_or_else(|_| need.path.clone(), |found| found.path);

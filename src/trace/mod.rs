@@ -2,8 +2,9 @@
 //!
 //! [`trace`] reads like the list of its passes. The only loop is the fixed point in the middle: files are examined,
 //! processes worked out and rules asked, until none of the three brings anything new. Before it stands what the user
-//! asked for; after it, files that describe the outcome are made (the plan of `/init`, `ld.so.cache`), and no
-//! further file can ask for anything.
+//! asked for. At its end choices between alternatives are decided, if there are any, and what follows from them is
+//! brought in by the same loop. After it, files that describe the outcome are made (the plan of `/init`,
+//! `ld.so.cache`), and no further file can ask for anything.
 
 mod add;
 mod by_name;
@@ -93,6 +94,7 @@ pub struct Trace {
     pub dropped: BTreeSet<Omission>,
     pub unknown: BTreeSet<Omission>,
     pub missing: BTreeSet<Missing>,
+    /// What was chosen among alternatives, sorted.
     pub choices: Vec<Choice>,
     /// What the user should know and nothing refers to, such as a rule that never fired.
     pub notes: Vec<String>,

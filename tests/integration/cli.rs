@@ -43,6 +43,32 @@ fn assert_is_error(output: &Output, parts: &[&str]) {
 }
 
 #[test]
+fn a_choice_between_alternatives_is_told_from_the_manifest() {
+    let (directory, root) = with_root();
+    let rules = directory.path().join("rules");
+    fs::create_dir(&rules).unwrap();
+    let rule = "summary = 's'\nsystems = ['linux']\n[[rule]]\nwhen = { object = '/usr/bin/hello' }\n";
+    fs::write(rules.join("greeting.toml"), format!("{rule}any_of = [['/etc/motd'], ['/boot/vmlinuz-1']]\n")).unwrap();
+    let manifest = directory.path().join("manifest.json");
+    let traced = |threads: &str| {
+        let mut command = trace(&root, "/usr/bin/hello");
+        command.arg("--rules").arg(&rules).arg("-o").arg(&manifest).env("RAYON_NUM_THREADS", threads);
+        succeed(&mut command);
+        fs::read(&manifest).unwrap()
+    };
+    assert!(traced("1") == traced("4"), "the answer does not depend on the threads");
+
+    let why = |path: &str| output_of(minroot(["why", path, "-m"]).arg(&manifest));
+    let (chosen, other) = (why("/boot/vmlinuz-1"), why("/etc/motd"));
+    let saves = "chosen among alternatives: saves 2 bytes against /etc/motd (rule greeting, for /usr/bin/hello)";
+    assert!(chosen.status.success() && text(&chosen.stdout).contains(saves), "{}", text(&chosen.stdout));
+    let costs =
+        "alternative not chosen: would cost 2 bytes more than /boot/vmlinuz-1 (rule greeting, for /usr/bin/hello)";
+    assert_eq!(other.status.code(), Some(1));
+    assert!(text(&other.stdout).contains(costs), "{}", text(&other.stdout));
+}
+
+#[test]
 fn an_unreadable_file_is_named() {
     let (_directory, root) = with_root();
     let file = root.join("usr/lib/app/libgreet.so.1.2");

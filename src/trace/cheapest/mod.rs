@@ -18,7 +18,7 @@
 mod program;
 
 use program::Program;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The number of a choice to that of its alternative, which count from 0 in the order they are written in.
 pub(super) type Decisions = BTreeMap<usize, usize>;
@@ -73,7 +73,7 @@ const MOST_TRIALS: usize = 500;
 pub(super) fn settle<T: Ord + Clone, E>(
     trial: impl FnMut(&Decisions) -> Result<Outcome<T>, E>,
 ) -> Result<Settlement, E> {
-    let mut search = Search { trial, trials: BTreeMap::new() };
+    let mut search = Search { trial, trials: BTreeMap::new(), program: None };
     let mut settled = Vec::new();
     match search.settle(&mut settled) {
         Ok(()) => Ok(Settlement { settled, is_complete: true }),
@@ -91,7 +91,18 @@ enum Stop<E> {
 
 struct Search<T, F> {
     trial: F,
-    trials: BTreeMap<Decisions, Outcome<T>>,
+    trials: Trials<T>,
+    /// Of the trials so far; made when it is asked for.
+    program: Option<Program>,
+}
+
+type Trials<T> = BTreeMap<Decisions, Trial<T>>;
+
+/// A trial that was made.
+struct Trial<T> {
+    outcome: Outcome<T>,
+    /// The part of it that no trial of fewer decisions has.
+    news: Outcome<T>,
 }
 
 impl<T: Ord + Clone, E, F: FnMut(&Decisions) -> Result<Outcome<T>, E>> Search<T, F> {
@@ -99,8 +110,7 @@ impl<T: Ord + Clone, E, F: FnMut(&Decisions) -> Result<Outcome<T>, E>> Search<T,
         let mut decisions = Decisions::new();
         self.explore()?;
         while let Some((choice, n_alternatives)) = self.next_choice(&decisions) {
-            let with = |alternative| [(choice, alternative)].into_iter().chain(decisions.clone()).collect();
-            let costs = (0..n_alternatives).map(|alternative| self.least_cost(&with(alternative)));
+            let costs = (0..n_alternatives).map(|alternative| self.least_cost(&with(&decisions, choice, alternative)));
             let costs = costs.collect::<Result<Vec<Cost>, _>>()?;
             let best = (0..n_alternatives).min_by_key(|alternative| costs[*alternative]);
             let alternative = best.expect("a choice has alternatives");
@@ -110,43 +120,32 @@ impl<T: Ord + Clone, E, F: FnMut(&Decisions) -> Result<Outcome<T>, E>> Search<T,
         Ok(())
     }
 
-    /// The first choice that comes up with these decisions and is not decided by them.
-    fn next_choice(&self, decisions: &Decisions) -> Option<(usize, usize)> {
-        self.choices(decisions).into_iter().find(|(choice, _)| !decisions.contains_key(choice))
-    }
-
     /// What the best image costs that decides like this, as a trial has shown.
     fn least_cost(&mut self, decisions: &Decisions) -> Result<Cost, Stop<E>> {
         loop {
-            self.explore()?;
-            let chosen = Program::of(&self.trials, decisions).solve().ok_or(Stop::GivenUp)?;
+            let program = self.program.get_or_insert_with(|| Program::of(&self.trials));
+            let chosen = program.solve(decisions).ok_or(Stop::GivenUp)?;
             let best = self.those_that_matter(&chosen);
-            let is_foretold = self.trials.contains_key(&best);
-            let things = &self.ask(&best)?.things;
-            let cost = things.values().fold(Cost::default(), |sum, cost| sum.plus(*cost));
-            if is_foretold || news(&self.trials, &best).is_none() {
-                return Ok(cost);
+            // Then the program knew of all there is in it.
+            let is_known = self.trials.contains_key(&best);
+            let Trial { outcome, news } = self.ask(&best)?;
+            if is_known || news.is_empty() {
+                return Ok(outcome.cost());
             }
             self.find_cause(best)?;
+            self.explore()?;
         }
     }
 
     /// Tries each alternative of each choice by itself: with no more decided than it takes for the choice to come up.
     fn explore(&mut self) -> Result<(), Stop<E>> {
+        self.ask(&Decisions::new())?;
         loop {
-            let mut untried = BTreeSet::new();
-            for decisions in self.trials.keys() {
-                let new = news(&self.trials, decisions).map(|news| news.choices).unwrap_or_default();
-                for (choice, n_alternatives) in new.into_iter().filter(|(choice, _)| !decisions.contains_key(choice)) {
-                    untried.extend((0..n_alternatives).map(|alternative| {
-                        let mut decisions = decisions.clone();
-                        decisions.insert(choice, alternative);
-                        decisions
-                    }));
-                }
-            }
-            untried.insert(Decisions::new());
-            untried.retain(|decisions| !self.trials.contains_key(decisions));
+            let alternatives = self.trials.iter().flat_map(|(decisions, trial)| {
+                let open = trial.news.choices.iter().filter(|(choice, _)| !decisions.contains_key(choice));
+                open.flat_map(|(choice, n)| (0..*n).map(|alternative| with(decisions, *choice, alternative)))
+            });
+            let untried: Vec<Decisions> = alternatives.filter(|tried| !self.trials.contains_key(tried)).collect();
             if untried.is_empty() {
                 return Ok(());
             }
@@ -156,17 +155,16 @@ impl<T: Ord + Clone, E, F: FnMut(&Decisions) -> Result<Outcome<T>, E>> Search<T,
 
     /// Makes the trial that shows by how few of these decisions something unforeseen came about.
     fn find_cause(&mut self, mut decisions: Decisions) -> Result<(), Stop<E>> {
-        let Some(news) = news(&self.trials, &decisions) else { return Ok(()) };
-        let (thing, choice) = (news.things.first_key_value(), news.choices.keys().next());
-        let (thing, choice) = (thing.map(|(thing, _)| (*thing).clone()), choice.copied());
+        let news = &self.trials[&decisions].news;
+        let thing = news.things.keys().next().cloned();
+        let choice = news.choices.keys().next().copied();
         for decided in decisions.clone().keys() {
             let mut fewer = decisions.clone();
             fewer.remove(decided);
-            let outcome = self.ask(&fewer)?;
+            let Trial { outcome, .. } = self.ask(&fewer)?;
             let has_it = match (&thing, choice) {
                 (Some(thing), _) => outcome.things.contains_key(thing),
-                (None, Some(choice)) => outcome.choices.contains_key(&choice),
-                (None, None) => false,
+                (None, choice) => choice.is_some_and(|choice| outcome.choices.contains_key(&choice)),
             };
             if has_it {
                 decisions = fewer;
@@ -175,15 +173,34 @@ impl<T: Ord + Clone, E, F: FnMut(&Decisions) -> Result<Outcome<T>, E>> Search<T,
         Ok(())
     }
 
-    fn ask(&mut self, decisions: &Decisions) -> Result<&Outcome<T>, Stop<E>> {
+    fn ask(&mut self, decisions: &Decisions) -> Result<&Trial<T>, Stop<E>> {
         if !self.trials.contains_key(decisions) {
             if self.trials.len() >= MOST_TRIALS {
                 return Err(Stop::GivenUp);
             }
             let outcome = (self.trial)(decisions).map_err(Stop::Failed)?;
-            self.trials.insert(decisions.clone(), outcome);
+            let mut news = outcome.clone();
+            for (other, trial) in &mut self.trials {
+                if is_part(other, decisions) {
+                    news.forget(&trial.outcome);
+                } else if is_part(decisions, other) {
+                    trial.news.forget(&outcome);
+                }
+            }
+            // Without news it says nothing that others do not.
+            if !news.is_empty() {
+                self.program = None;
+            }
+            self.trials.insert(decisions.clone(), Trial { outcome, news });
         }
         Ok(&self.trials[decisions])
+    }
+
+    /// The first choice that comes up with these decisions and is not decided by them, as far as trials have shown.
+    fn next_choice(&self, decisions: &Decisions) -> Option<(usize, usize)> {
+        let known = self.trials.iter().filter(|(fewer, _)| is_part(fewer, decisions));
+        let choices = known.flat_map(|(_, trial)| &trial.outcome.choices);
+        choices.filter(|(choice, _)| !decisions.contains_key(choice)).min().map(|(choice, n)| (*choice, *n))
     }
 
     /// The decisions among those that are about choices which come up.
@@ -194,30 +211,25 @@ impl<T: Ord + Clone, E, F: FnMut(&Decisions) -> Result<Outcome<T>, E>> Search<T,
         }
         decisions
     }
+}
 
-    /// The choices that come up, as far as trials have shown.
-    fn choices(&self, decisions: &Decisions) -> BTreeMap<usize, usize> {
-        let known = self.trials.iter().filter(|(fewer, _)| is_part(fewer, decisions));
-        known.flat_map(|(_, outcome)| outcome.choices.clone()).collect()
+impl<T: Ord> Outcome<T> {
+    fn cost(&self) -> Cost {
+        self.things.values().fold(Cost::default(), |sum, cost| sum.plus(*cost))
+    }
+
+    fn forget(&mut self, foretold: &Outcome<T>) {
+        self.things.retain(|thing, _| !foretold.things.contains_key(thing));
+        self.choices.retain(|choice, _| !foretold.choices.contains_key(choice));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.things.is_empty() && self.choices.is_empty()
     }
 }
 
-/// What a trial has that no trial of fewer decisions has.
-struct News<'t, T> {
-    things: BTreeMap<&'t T, Cost>,
-    choices: BTreeMap<usize, usize>,
-}
-
-/// `None` when there is nothing new.
-fn news<'t, T: Ord>(trials: &'t BTreeMap<Decisions, Outcome<T>>, decisions: &Decisions) -> Option<News<'t, T>> {
-    let outcome = trials.get(decisions)?;
-    let fewer = |other: &&Decisions| *other != decisions && is_part(other, decisions);
-    let foretold: Vec<_> = trials.keys().filter(fewer).map(|fewer| &trials[fewer]).collect();
-    let things = outcome.things.iter().filter(|(thing, _)| foretold.iter().all(|o| !o.things.contains_key(thing)));
-    let choices = outcome.choices.iter().filter(|(choice, _)| foretold.iter().all(|o| !o.choices.contains_key(choice)));
-    let things: BTreeMap<_, _> = things.map(|(thing, cost)| (thing, *cost)).collect();
-    let choices: BTreeMap<_, _> = choices.map(|(choice, n)| (*choice, *n)).collect();
-    (!things.is_empty() || !choices.is_empty()).then_some(News { things, choices })
+fn with(decisions: &Decisions, choice: usize, alternative: usize) -> Decisions {
+    decisions.clone().into_iter().chain([(choice, alternative)]).collect()
 }
 
 fn is_part(fewer: &Decisions, decisions: &Decisions) -> bool {
@@ -225,7 +237,7 @@ fn is_part(fewer: &Decisions, decisions: &Decisions) -> bool {
 }
 
 impl Cost {
-    pub(super) fn plus(self, other: Cost) -> Cost {
+    fn plus(self, other: Cost) -> Cost {
         Cost { failures: self.failures.saturating_add(other.failures), bytes: self.bytes.saturating_add(other.bytes) }
     }
 }

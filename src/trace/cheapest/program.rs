@@ -11,12 +11,14 @@
 //! all bytes, and lose the single byte in the precision of floating point. The *y* and *z* need not be declared
 //! integers, because the constraints make them so once the *x* are.
 
-use super::{Cost, Decisions, Outcome, news};
+use super::{Cost, Decisions, Trial, Trials};
 use microlp::{ComparisonOp, OptimizationDirection, Problem, Solution, SolveOptions, Variable};
 use std::collections::BTreeMap;
 
 /// A sum of variables, each with its factor.
 type Sum = Vec<(usize, f64)>;
+
+type Constraint = (Sum, ComparisonOp, f64);
 
 #[derive(Default)]
 pub(super) struct Program {
@@ -24,29 +26,27 @@ pub(super) struct Program {
     is_whole: Vec<bool>,
     /// The *x*, by choice and alternative.
     taken: BTreeMap<(usize, usize), usize>,
-    constraints: Vec<(Sum, ComparisonOp, f64)>,
+    constraints: Vec<Constraint>,
     /// What is in together, with its *y*.
     costs: Vec<(Cost, usize)>,
 }
 
 impl Program {
-    /// The program in which these decisions are made already.
-    pub fn of<T: Ord>(trials: &BTreeMap<Decisions, Outcome<T>>, decided: &Decisions) -> Program {
+    pub fn of<T: Ord>(trials: &Trials<T>) -> Program {
         let mut program = Program::default();
-        let choices: BTreeMap<_, _> = trials.values().flat_map(|outcome| &outcome.choices).collect();
+        let choices: BTreeMap<_, _> = trials.values().flat_map(|trial| &trial.outcome.choices).collect();
         for (choice, n_alternatives) in choices {
-            program.add_choice(*choice, *n_alternatives, decided.get(choice).copied());
+            program.add_choice(*choice, *n_alternatives);
         }
         let mut brought: BTreeMap<&T, (Cost, Vec<usize>)> = BTreeMap::new();
         let mut trials_with_news = Vec::new();
-        for decisions in trials.keys() {
-            let Some(news) = news(trials, decisions) else { continue };
+        for (decisions, Trial { news, .. }) in trials.iter().filter(|(_, trial)| !trial.news.is_empty()) {
             let holds = program.add_trial(decisions);
             for choice in news.choices.keys() {
                 program.at_least(program.alternatives(*choice), holds);
             }
-            for (thing, cost) in news.things {
-                brought.entry(thing).or_insert((cost, Vec::new())).1.push(trials_with_news.len());
+            for (thing, cost) in &news.things {
+                brought.entry(thing).or_insert((*cost, Vec::new())).1.push(trials_with_news.len());
             }
             trials_with_news.push(holds);
         }
@@ -54,26 +54,26 @@ impl Program {
         program
     }
 
-    /// The alternatives to take; `None` when the solver finds none, which is a failure of its arithmetic.
-    pub fn solve(mut self) -> Option<Decisions> {
+    /// The alternatives to take where these are decided already; `None` when the solver finds none, which is a failure
+    /// of its arithmetic.
+    pub fn solve(&self, decided: &Decisions) -> Option<Decisions> {
+        let decided = decided.iter().map(|(choice, taken)| self.taken[&(*choice, *taken)]);
+        let mut further: Vec<Constraint> = decided.map(|taken| (vec![(taken, 1.0)], ComparisonOp::Ge, 1.0)).collect();
         let failures = self.sum(|cost| cost.failures);
         if !failures.is_empty() {
-            let (_, solution) = self.minimize(&failures)?;
+            let (_, solution) = self.minimize(&failures, &further)?;
             // Whole numbers: a half is far from both.
-            self.constraints.push((failures, ComparisonOp::Le, solution.objective().round() + 0.5));
+            further.push((failures, ComparisonOp::Le, solution.objective().round() + 0.5));
         }
-        let (variables, solution) = self.minimize(&self.sum(|cost| cost.bytes))?;
+        let (variables, solution) = self.minimize(&self.sum(|cost| cost.bytes), &further)?;
         let taken = self.taken.iter().filter(|(_, taken)| solution.var_value(variables[**taken]) > 0.5);
         Some(taken.map(|(alternative, _)| *alternative).collect())
     }
 
-    fn add_choice(&mut self, choice: usize, n_alternatives: usize, decided: Option<usize>) {
+    fn add_choice(&mut self, choice: usize, n_alternatives: usize) {
         for alternative in 0..n_alternatives {
             let taken = self.variable(true);
             self.taken.insert((choice, alternative), taken);
-            if decided == Some(alternative) {
-                self.at_least(vec![(taken, 1.0)], None);
-            }
         }
         self.constraints.push((self.alternatives(choice), ComparisonOp::Le, 1.0));
     }
@@ -124,7 +124,7 @@ impl Program {
         self.costs.iter().filter(|(cost, _)| of(cost) > 0).map(|(cost, is_in)| (*is_in, of(cost) as f64)).collect()
     }
 
-    fn minimize(&self, sum: &Sum) -> Option<(Vec<Variable>, Solution)> {
+    fn minimize(&self, sum: &Sum, further: &[Constraint]) -> Option<(Vec<Variable>, Solution)> {
         let mut factors = vec![0.0; self.is_whole.len()];
         sum.iter().for_each(|(variable, factor)| factors[*variable] += factor);
         let mut problem = Problem::new(OptimizationDirection::Minimize);
@@ -133,7 +133,7 @@ impl Program {
             false => problem.add_var(factor, (0.0, 1.0)),
         };
         let variables: Vec<Variable> = self.is_whole.iter().zip(factors).map(add).collect();
-        for (sum, comparison, bound) in &self.constraints {
+        for (sum, comparison, bound) in self.constraints.iter().chain(further) {
             let sum: Vec<_> = sum.iter().map(|(variable, factor)| (variables[*variable], *factor)).collect();
             problem.add_constraint(&sum[..], *comparison, *bound);
         }

@@ -1,6 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 /// A small world to choose in: things that need others, and choices that things lead to.
 #[derive(Debug, Clone)]
@@ -50,7 +51,7 @@ impl World {
     fn brute_force(&self, decisions: &Decisions) -> Cost {
         let Outcome { things, choices } = self.outcome(decisions);
         match choices.iter().find(|(choice, _)| !decisions.contains_key(choice)) {
-            None => things.values().fold(Cost::default(), |sum, cost| sum.plus(*cost)),
+            None => Outcome { things, choices }.cost(),
             Some((choice, n)) => (0..*n).map(|taken| self.brute_force(&with(decisions, *choice, taken))).min().unwrap(),
         }
     }
@@ -58,12 +59,6 @@ impl World {
     fn settle(&self) -> Settlement {
         settle(|decisions| Ok::<_, ()>(self.outcome(decisions))).unwrap()
     }
-}
-
-fn with(decisions: &Decisions, choice: usize, taken: usize) -> Decisions {
-    let mut decisions = decisions.clone();
-    decisions.insert(choice, taken);
-    decisions
 }
 
 const N_THINGS: usize = 14;
