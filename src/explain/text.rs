@@ -108,7 +108,7 @@ impl Printer<'_, '_> {
     }
 
     /// Who had a choice.
-    fn choosers(&self, choice: &Choice, entry: &RootPath) -> impl Display + use<> {
+    fn choosers(&self, choice: &Choice, entry: &RootPath) -> String {
         let words =
             choice.because.iter().map(|because| reference_in_words(&because.reason, because.from.as_ref(), entry));
         self.style.remark(words.collect::<Vec<_>>().join("; ")).to_string()

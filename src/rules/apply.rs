@@ -206,12 +206,10 @@ impl Match<'_> {
             fire(Effect::Never { glob: self.text(template), reason: effects.reason.clone() });
         }
         if !effects.first_of.is_empty() {
-            let alternatives = self.alternatives(&effects.first_of, facts, globs);
-            fire(alternatives.map_or_else(|none| none, |alternatives| Effect::FirstOf { alternatives }));
+            fire(self.of_lists(&effects.first_of, facts, globs, |alternatives| Effect::FirstOf { alternatives }));
         }
         if !effects.any_of.is_empty() {
-            let alternatives = self.alternatives(&effects.any_of, facts, globs);
-            fire(alternatives.map_or_else(|none| none, |alternatives| Effect::AnyOf { alternatives }));
+            fire(self.of_lists(&effects.any_of, facts, globs, |alternatives| Effect::AnyOf { alternatives }));
         }
     }
 
@@ -226,16 +224,14 @@ impl Match<'_> {
         need(&name).map_or_else(|| Effect::Unresolved { name: self.text(template) }, Effect::Need)
     }
 
-    /// The lists of which each template stands for some path.
-    ///
-    /// # Errors
-    /// The effect of there being none.
-    fn alternatives(
+    /// The effect of the lists of which each template stands for some path.
+    fn of_lists(
         &self,
         lists: &[Vec<Template>],
         facts: &dyn Facts,
         globs: &GlobCache,
-    ) -> Result<Vec<Vec<Need>>, Effect> {
+        effect: fn(Vec<Vec<Need>>) -> Effect,
+    ) -> Effect {
         let resolved = |list: &Vec<Template>| -> Option<Vec<Need>> {
             let needs: Option<Vec<Vec<Need>>> =
                 list.iter().map(|template| self.needs(template, facts, globs)).collect();
@@ -243,10 +239,10 @@ impl Match<'_> {
         };
         let alternatives: Vec<Vec<Need>> = lists.iter().filter_map(resolved).collect();
         if !alternatives.is_empty() {
-            return Ok(alternatives);
+            return effect(alternatives);
         }
         let names: Vec<String> = lists.iter().flatten().map(|template| self.text(template)).collect();
-        Err(Effect::Unresolved { name: names.join(" | ") })
+        Effect::Unresolved { name: names.join(" | ") }
     }
 
     /// The paths a template stands for; `None` when there is none.

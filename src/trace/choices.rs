@@ -21,7 +21,7 @@ use crate::reason::{Evidence, Kind, Reason};
 use crate::resolve::glibc::Request;
 use crate::rules::{Facts, Firing, Need};
 use foldhash::HashMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What each alternative begins with: paths without symlinks, in the order the alternatives are written in.
 pub(super) type Alternatives = Vec<BTreeSet<Need>>;
@@ -106,13 +106,15 @@ impl Tracer<'_> {
         for request in &requests {
             let single = |name: &Name| Request { names: vec![name.clone()], ..request.clone() };
             let singles: Vec<Request> = request.names.iter().map(single).collect();
-            let places = self.places_of(&singles);
+            let mut places: BTreeMap<&Request, Vec<Vec<RootPath>>> = BTreeMap::new();
+            for (single, paths) in self.places_of(&singles) {
+                places.entry(single).or_default().push(paths);
+            }
             let existing = singles.iter().filter_map(|single| {
-                let places = places.iter().filter(|(asked, _)| *asked == single).map(|(_, paths)| paths);
-                let files = places.clone().filter_map(|paths| paths.last());
+                let places = places.get(single)?;
+                let files = places.iter().filter_map(|paths| paths.last());
                 let files = files.map(|path| Need { path: path.clone(), below: false }).collect();
-                let name = single.names[0].clone();
-                places.clone().next().map(|_| (files, (name, places.flatten().cloned().collect())))
+                Some((files, (single.names[0].clone(), places.concat().into_iter().collect())))
             });
             let (alternatives, names) = distinct(existing);
             match alternatives.len() {

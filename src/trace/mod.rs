@@ -35,6 +35,7 @@ pub use kernel::KernelError;
 pub(crate) use processes::VERSION_STEP;
 pub use snapshot::SnapshotError;
 
+use crate::drivers::DriverDatabases;
 use crate::graph::Graph;
 use crate::manifest::{Boot, Choice, Missing, Omission};
 use crate::modules::hardware::HardwareError;
@@ -192,7 +193,7 @@ fn run(input: Input<'_>, lists: bool) -> Result<Trace, TraceError> {
 /// What is wanted besides paths, and chosen from as the trace goes on.
 struct Wanted {
     kernel: Option<kernel::Kernel>,
-    databases: Option<crate::drivers::DriverDatabases>,
+    databases: Option<DriverDatabases>,
 }
 
 /// The state of a trace. Each pass is a method, in the file named after its subject.

@@ -1,6 +1,7 @@
 //! From the graph to the manifest: what each node is, byte for byte, at this moment.
 
 use super::{Item, Trace};
+use crate::graph::Graph;
 use crate::manifest::{Because, Content, Entry, Manifest, Omission};
 use crate::modules::{Compression, decompress};
 use crate::objects::strings::PathStrings;
@@ -13,7 +14,7 @@ use crate::rules::RuleSet;
 use foldhash::{HashMap, HashMapExt, HashSet};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -36,7 +37,7 @@ pub enum SnapshotError {
 impl Trace {
     /// What stays when forbidden paths and all that only they lead to are gone, sorted.
     pub fn kept(&self) -> Vec<RootPath> {
-        self.graph.reachable(|path| self.forbidden.contains_key(path))
+        kept(&self.graph, &self.forbidden)
     }
 
     /// Describes every kept path. Files are read once, on all threads.
@@ -115,6 +116,11 @@ impl Trace {
             }
         })
     }
+}
+
+/// [`Trace::kept`], of a trace that goes on.
+pub(super) fn kept(graph: &Graph, forbidden: &BTreeMap<RootPath, String>) -> Vec<RootPath> {
+    graph.reachable(|path| forbidden.contains_key(path))
 }
 
 fn made(path: &RootPath, content: Content, mode: u32) -> Entry {

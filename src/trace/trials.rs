@@ -5,6 +5,7 @@
 
 use super::cheapest::{Cost, Decisions, Outcome, Settled, settle};
 use super::choices::{Alternatives, Choices, Decided};
+use super::snapshot::{kept, unpacked_size};
 use super::{Item, TraceError, Tracer, Wanted};
 use crate::path::RootPath;
 use crate::reason::Priority;
@@ -70,10 +71,6 @@ impl<'a> Tracer<'a> {
         Ok(trial)
     }
 
-    fn kept(&self) -> Vec<RootPath> {
-        self.graph.reachable(|path| self.forbidden.contains_key(path))
-    }
-
     /// Required references that lead nowhere, and paths that are held back.
     fn failures(&self) -> HashSet<Thing> {
         let missing = self.missing.iter().filter(|missing| missing.priority == Priority::Required);
@@ -125,13 +122,14 @@ struct Base<'t, 'a> {
 
 impl<'t, 'a> Base<'t, 'a> {
     fn of(tracer: &'t Tracer<'a>) -> Base<'t, 'a> {
-        let (kept, failures) = (tracer.kept().into_iter().collect(), tracer.failures());
+        let kept = kept(&tracer.graph, &tracer.forbidden).into_iter().collect();
+        let failures = tracer.failures();
         Base { tracer, kept, failures, inodes: OnceCell::new() }
     }
 
     /// What a trial has in addition.
     fn added(&self, trial: &Tracer<'a>) -> BTreeMap<Thing, Cost> {
-        let files = trial.kept().into_iter().filter(|path| !self.kept.contains(path));
+        let files = kept(&trial.graph, &trial.forbidden).into_iter().filter(|path| !self.kept.contains(path));
         let files = files.filter_map(|path| {
             let (thing, bytes) = self.file(trial, path)?;
             Some((thing, Cost { failures: 0, bytes }))
@@ -146,7 +144,7 @@ impl<'t, 'a> Base<'t, 'a> {
         match trial.items.get(&path) {
             Some(Item::Generated(file)) => return Some((Thing::File(path), file.bytes.len() as u64)),
             Some(Item::Unpacked(found)) => {
-                let bytes = super::snapshot::unpacked_size(root, found).unwrap_or(found.info.size);
+                let bytes = unpacked_size(root, found).unwrap_or(found.info.size);
                 return Some((Thing::File(path), bytes));
             }
             Some(Item::Directory | Item::Link { .. }) => return None,

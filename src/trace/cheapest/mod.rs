@@ -12,6 +12,9 @@
 //! program is solved again (Benders' decomposition, with traces for the subproblems). It begins with one trial for
 //! each alternative, and mostly ends there: only files that need two alternatives at once take further rounds.
 //!
+//! It is exact as far as more decisions do only bring more. A library that a process has loaded already can make the
+//! search for another unnecessary; where two alternatives together are less than one of them, they may be passed over.
+//!
 //! The surprising thing: an alternative that is less can be wrong. An image where something required is missing or
 //! held back counts as dearer than any that is whole, whatever its bytes.
 
@@ -148,6 +151,9 @@ impl<T: Ord + Clone, E, F: FnMut(&Decisions) -> Result<Outcome<T>, E>> Search<T,
             let untried: Vec<Decisions> = alternatives.filter(|tried| !self.trials.contains_key(tried)).collect();
             if untried.is_empty() {
                 return Ok(());
+            }
+            if self.trials.len() + untried.len() > MOST_TRIALS {
+                return Err(Stop::GivenUp);
             }
             untried.iter().try_for_each(|decisions| self.ask(decisions).map(drop))?;
         }
