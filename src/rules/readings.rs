@@ -12,8 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What was found so far in the files that rules name, which are few.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
-    files: Mutex<HashMap<(RootPath, &'static str), Arc<[Bindings]>>>,
+    files: Mutex<HashMap<OfFile, Arc<[Bindings]>>>,
 }
+
+/// A file, and the reader's name.
+type OfFile = (RootPath, &'static str);
 
 /// What was found in one object, by the reader's name.
 #[derive(Debug, Default)]
