@@ -24,6 +24,9 @@ use tree::{Outcome, Tree};
 /// The first word on the command line that makes this program minroot.
 const AS_MINROOT: &str = "as-minroot";
 
+/// The first word of the run that asks the programs.
+const IN_NAMESPACE: &str = "in-namespace";
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).peekable();
     if arguments.next_if(|word| word == AS_MINROOT).is_some() {
@@ -32,6 +35,9 @@ fn main() -> ExitCode {
     if !rustix::process::geteuid().is_root() {
         eprintln!("programs run in a chroot, which needs root");
         return ExitCode::FAILURE;
+    }
+    if arguments.next_if(|word| word == IN_NAMESPACE).is_none() {
+        return in_namespace(arguments);
     }
     let wanted: Vec<OsString> = arguments.collect();
     println!("| program | version | targets | files | bytes | of the root | the task alone in the tree |");
@@ -51,6 +57,21 @@ fn main() -> ExitCode {
     }
     println!("\n{n_passed} of {n_asked} pass.");
     if n_passed == n_asked { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Starts this program again with mounts and processes of its own: none is left when it ends, however it ends.
+fn in_namespace(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    unshare.args(std::env::current_exe().ok()).arg(IN_NAMESPACE).args(arguments);
+    match unshare.status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cannot start unshare: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 struct Row {

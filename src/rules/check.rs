@@ -8,7 +8,7 @@ use super::example;
 use super::load;
 use super::pattern::{Template, as_path, path_glob};
 use super::problem::Problem;
-use super::{Rule, RuleFile, RuleSet};
+use super::{Mechanism, Rule, RuleFile, RuleSet};
 use std::collections::BTreeSet;
 
 impl RuleSet {
@@ -18,6 +18,7 @@ impl RuleSet {
         for file in &self.files {
             problems.extend(documentation(file));
             problems.extend(repetitions(file));
+            problems.extend(broad_claims(file));
             problems.extend(examples(file));
         }
         problems.extend(self.conflicts());
@@ -69,6 +70,37 @@ fn documentation(file: &RuleFile) -> Vec<Problem> {
     ];
     let missing = missing.iter().filter(|(_, missing, _)| *missing);
     missing.map(|(key, _, hint)| at_line(file, 1, format!("`{key}` is missing"), Some(hint))).collect()
+}
+
+/// Objects that no rule was written for, in the directories of programs and libraries.
+const STRANGERS: [&str; 8] = [
+    "/usr/bin/some-program",
+    "/usr/sbin/some-program",
+    "/usr/lib/some-program",
+    "/usr/lib/libsome-library.so.1",
+    "/usr/lib64/libsome-library.so.1",
+    "/usr/lib/x86_64-linux-gnu/libsome-library.so.1",
+    "/usr/lib/amd64/libsome-library.so.1",
+    "/lib/libsome-library.so.1",
+];
+
+/// Rules about `dlopen` whose glob matches objects that nobody looked at. Such a rule speaks for them whatever its other
+/// conditions are (see `claims`), so their computed names would no longer be listed as unknown.
+fn broad_claims(file: &RuleFile) -> Vec<Problem> {
+    if file.mechanism != Some(Mechanism::Dlopen) {
+        return Vec::new();
+    }
+    let stranger = |rule: &Rule| {
+        let object = rule.when.object.as_ref()?.compile_matcher();
+        STRANGERS.into_iter().find(|path| object.is_match(path))
+    };
+    let broad = file.rules.iter().filter_map(|rule| Some((rule, stranger(rule)?)));
+    let problem = |(rule, stranger): (&Rule, &str)| {
+        let message =
+            format!("the glob of `object` matches any object, such as `{stranger}`: none would be listed as unknown");
+        at_line(file, rule.line, message, Some("name the objects that load, or find them by what they need or import"))
+    };
+    broad.map(problem).collect()
 }
 
 /// The same name twice in one list.
@@ -178,6 +210,28 @@ mod tests {
             "[[rule]]\nwhen={object='/a'}\nneeds=['/b']\n[[example]]\ngiven={'/a'=''}\nadds=['/b']\n",
             &["t.toml:1:1: the examples must show the rule firing and staying quiet"],
         );
+    }
+
+    #[test]
+    fn a_rule_about_dlopen_that_speaks_for_whole_directories_is_told() {
+        let broad = |mechanism: &str, glob: &str| {
+            let text = format!(
+                "summary='s'\nmechanism='{mechanism}'\nsystems=['linux']\nwhy='w'\nevidence=['e']\n\
+                 [[rule]]\nwhen={{object='{glob}', imports='dlopen'}}\nlibraries=['libx.so']\n"
+            );
+            broad_claims(&file("t", &text)).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for glob in ["/usr/{bin,sbin,lib}/**", "/**", "/usr/bin/*", "/usr/lib/*-linux-gnu/lib*.so*"] {
+            assert!(
+                broad("dlopen", glob)[0].starts_with("t.toml:6:1: the glob of `object` matches any object"),
+                "{glob}"
+            );
+            assert_eq!(broad("open", glob), [""; 0], "{glob}");
+        }
+        for glob in ["/usr/bin/iconv", "/usr/lib/*-linux-gnu/security/pam_*.so", "/etc/pam.d/*", "/usr/lib/libGL*.so.*"]
+        {
+            assert_eq!(broad("dlopen", glob), [""; 0], "{glob}");
+        }
     }
 
     #[test]

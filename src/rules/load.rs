@@ -611,7 +611,7 @@ mod tests {
         check(
             "[[rule]]\nwhen = { file = '/x' }\nneeds = ['/a']",
             &[
-                "t.toml:4:17: `file` takes a `reader`; known readers: default-init, inittab, kcf, netconfig, nsswitch, pam, \
+                "t.toml:4:17: `file` takes a `reader`; known readers: default-init, inittab, javascript, kcf, netconfig, nsswitch, pam, \
                perl, php-ini, python, ruby, shell, smf-manifest, user_attr, vfstab; or use `exists`",
             ],
         );

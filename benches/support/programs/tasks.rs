@@ -114,7 +114,17 @@ pub const PROGRAMS: [Program; 20] = [
         package: "postgresql-15",
         user: "100:100",
         before: &[&["/usr/lib/postgresql/15/bin/initdb", "-D", "/tmp/data"]],
-        server: Some(&["/usr/lib/postgresql/15/bin/postgres", "-D", "/tmp/data", "-k", "/tmp", "-p", "44401"]),
+        server: Some(&[
+            "/usr/lib/postgresql/15/bin/postgres",
+            "-D",
+            "/tmp/data",
+            "-h",
+            "127.0.0.1",
+            "-k",
+            "/tmp",
+            "-p",
+            "44401",
+        ]),
         task: &[
             "/usr/lib/postgresql/15/bin/psql",
             "-h",
@@ -185,6 +195,8 @@ pub const PROGRAMS: [Program; 20] = [
         task: &[
             "gdb",
             "-batch",
+            "-ex",
+            "set startup-with-shell off",
             "-ex",
             "starti",
             "-ex",

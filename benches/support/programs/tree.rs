@@ -1,8 +1,9 @@
 //! A directory in which programs run that can see nothing else, and the outcome of a task there.
 
 use crate::tasks::Program;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -27,13 +28,13 @@ pub struct Tree {
     directory: PathBuf,
 }
 
-/// Runs until it is dropped, with everything that it started.
+/// Runs until it is dropped; what it started ends with the namespace of all programs at the latest.
 struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // unshare(1) takes its namespace along.
-        let _ = self.0.kill();
+        // The signal goes through timeout(1) to the server.
+        let _ = rustix::process::kill_process(Pid::from_child(&self.0), Signal::TERM);
         let _ = self.0.wait();
     }
 }
@@ -60,6 +61,9 @@ impl Tree {
                 std::os::unix::fs::symlink(target, path)?;
             }
         }
+        let mut mount = Command::new("mount");
+        let status = mount.args(["-t", "proc", "proc"]).arg(directory.join("proc")).status()?;
+        ensure!(status.success(), "{mount:?}");
         Ok(Self { directory: directory.to_owned() })
     }
 
@@ -100,15 +104,18 @@ impl Tree {
         command.output().with_context(|| format!("{command:?}"))
     }
 
-    /// Processes, mounts and /proc of its own; when unshare ends, so does the command.
     fn command(&self, program: &Program, command: &[&str]) -> Command {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--mount", "--pid", "--fork", "--kill-child"]);
-        unshare.arg(format!("--mount-proc={}", self.directory.join("proc").display()));
-        unshare.args(["timeout", &PATIENCE.as_secs().to_string(), "chroot", "--userspec", program.user]);
-        unshare.arg(&self.directory).args(command).stdin(Stdio::null()).env_clear();
-        unshare.envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/tmp"), ("LC_ALL", "C.UTF-8")]);
-        unshare
+        let mut timeout = Command::new("timeout");
+        timeout.args([&PATIENCE.as_secs().to_string(), "chroot", "--userspec", program.user]);
+        timeout.arg(&self.directory).args(command).stdin(Stdio::null()).env_clear();
+        timeout.envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/tmp"), ("LC_ALL", "C")]);
+        timeout
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.directory.join("proc")).status();
     }
 }
 

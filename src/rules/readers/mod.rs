@@ -8,9 +8,11 @@
 
 mod default_init;
 mod inittab;
+mod javascript;
 mod kcf;
 mod netconfig;
 mod nsswitch;
+mod package_json;
 mod pam;
 mod perl;
 mod php_ini;
@@ -37,9 +39,11 @@ pub struct Reader {
 pub static READERS: &[Reader] = &[
     Reader { name: "default-init", bindings: default_init::BINDINGS, read: default_init::read },
     Reader { name: "inittab", bindings: inittab::BINDINGS, read: inittab::read },
+    Reader { name: "javascript", bindings: javascript::BINDINGS, read: javascript::read },
     Reader { name: "kcf", bindings: kcf::BINDINGS, read: kcf::read },
     Reader { name: "netconfig", bindings: netconfig::BINDINGS, read: netconfig::read },
     Reader { name: "nsswitch", bindings: nsswitch::BINDINGS, read: nsswitch::read },
+    Reader { name: "package-json", bindings: package_json::BINDINGS, read: package_json::read },
     Reader { name: "pam", bindings: pam::BINDINGS, read: pam::read },
     Reader { name: "perl", bindings: perl::BINDINGS, read: perl::read },
     Reader { name: "php-ini", bindings: php_ini::BINDINGS, read: php_ini::read },
