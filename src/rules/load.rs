@@ -611,8 +611,8 @@ mod tests {
         check(
             "[[rule]]\nwhen = { file = '/x' }\nneeds = ['/a']",
             &[
-                "t.toml:4:17: `file` takes a `reader`; known readers: default-init, inittab, javascript, kcf, netconfig, nsswitch, pam, \
-               perl, php-ini, python, ruby, shell, smf-manifest, user_attr, vfstab; or use `exists`",
+                "t.toml:4:17: `file` takes a `reader`; known readers: default-init, inittab, javascript, kcf, netconfig, nsswitch, \
+               package-json, pam, perl, php-ini, python, ruby, shell, smf-manifest, user_attr, vfstab; or use `exists`",
             ],
         );
         check(

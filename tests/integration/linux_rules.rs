@@ -1,7 +1,7 @@
 //! What rules bring is used: a program does its task in a tree that holds nothing but what a trace kept, and does not do
 //! it in the same tree without the files of the rule.
 
-use crate::command::{fetched, minroot, output_of, succeed, text};
+use crate::command::{fetched, minroot, output_of, repository, succeed, text};
 use crate::support::{namespace, scratch, tool};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -76,6 +76,22 @@ const FETCHED: [Use; 3] = [
         prints: "DejaVu Sans",
     },
     Use { rule: "linux/alsa", targets: &["/usr/bin/aplay"], command: &["aplay", "-L"], prints: "Discard all samples" },
+];
+
+/// Two of the programs of benches/programs.rs, with their recipes.
+const RECIPES: [Use; 2] = [
+    Use {
+        rule: "linux/node-modules",
+        targets: &["benches/support/programs/node.toml"],
+        command: &["node", "/srv/task.js"],
+        prints: "42.0.0 86f7e437",
+    },
+    Use {
+        rule: "linux/vim",
+        targets: &["benches/support/programs/vim.toml"],
+        command: &["vim.basic", "-es", "-c", "filetype on | edit /srv/task.c | set filetype? | quit"],
+        prints: "filetype=c",
+    },
 ];
 
 /// Files that are input of the tasks.
@@ -166,4 +182,12 @@ fn programs_of_packages_do_their_task_with_what_the_rules_bring_and_not_without(
     fs::write(&recipe, format!("system = \"linux\"\n[source]\napt = {PACKAGES}\n")).unwrap();
     let Some(root) = fetched(&recipe) else { return };
     check(&root, &FETCHED);
+}
+
+#[test]
+fn programs_of_recipes_do_their_task_with_what_the_rules_bring_and_not_without() {
+    for case in &RECIPES {
+        let Some(root) = fetched(&repository(case.targets[0])) else { return };
+        check(&root, std::slice::from_ref(case));
+    }
 }
