@@ -83,7 +83,8 @@ const RECIPES: [Use; 2] = [
     Use {
         rule: "linux/node-modules",
         targets: &["benches/support/programs/node.toml"],
-        command: &["node", "/srv/task.js"],
+        // Debian's directories of modules are found from the place of the program, which it cannot ask for without /proc.
+        command: &["/usr/bin/node", "/srv/task.js"],
         prints: "42.0.0 86f7e437",
     },
     Use {
