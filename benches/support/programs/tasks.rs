@@ -136,7 +136,6 @@ pub const PROGRAMS: [Program; 20] = [
             "postgres",
         ],
         prints: "42|2020-01-01 09:00:00",
-        ..SIMPLE
     },
     Program {
         name: "redis",
