@@ -112,7 +112,7 @@ fn rounded(bytes: u64) -> Option<String> {
 }
 
 /// Digits in groups of three, with commas.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {

@@ -1,5 +1,6 @@
 //! Every subcommand and flag; the doc comments are the help texts and the manual pages.
 
+use crate::explain::size::By;
 use crate::pack::{Compression, Format};
 use crate::recipe::{LazyPolicy, Take};
 use crate::text;
@@ -36,6 +37,19 @@ pub enum Command {
     ///
     /// Example: `minroot why libcrypto.so.3 -m node.json`
     Why(Why),
+    /// Say where the bytes of a manifest go, or what would go without some of it.
+    ///
+    /// Every table adds up to the bytes of the manifest. With --drop, --drop-rule or --drop-package the exit code is 1
+    /// when something that stays requires what is dropped.
+    ///
+    /// Example: `minroot size -m node.json --drop-package libicu72`
+    Size(Size),
+    /// Say what differs between two manifests, and which reason each difference comes from.
+    ///
+    /// The exit code is 1 when an image of NEW is not one of OLD; with --max-bytes it is 1 when NEW is larger than that.
+    ///
+    /// Example: `minroot diff last-week.json node.json --max-bytes 64M`
+    Diff(Diff),
     /// Write the files of a manifest into an archive or a directory.
     Pack(Pack),
     /// Write a bootable ISO for BIOS and UEFI, CD and disk.
@@ -164,6 +178,45 @@ pub struct Why {
     pub from: Option<OsString>,
     #[arg(long)]
     /// Answer in JSON.
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Size {
+    /// The manifest.
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// The tables to print [default: all].
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub by: Vec<By>,
+    /// How many rows of each table, the largest first.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+    /// What would go without this path; of a directory, without all that is in it.
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "by")]
+    pub drop: Vec<OsString>,
+    /// What would go without this rule.
+    #[arg(long, value_name = "ID", conflicts_with = "by")]
+    pub drop_rule: Vec<String>,
+    /// What would go without the files of this package.
+    #[arg(long, value_name = "PACKAGE", conflicts_with = "by")]
+    pub drop_package: Vec<String>,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The manifest to compare with.
+    pub old: PathBuf,
+    /// The manifest that is looked at.
+    pub new: PathBuf,
+    /// A budget for the content of NEW, such as 64M.
+    #[arg(long, value_name = "SIZE", value_parser = text::parse_size)]
+    pub max_bytes: Option<u64>,
+    /// Answer in JSON.
+    #[arg(long)]
     pub json: bool,
 }
 

@@ -5,6 +5,7 @@
 mod args;
 mod boot;
 mod build;
+mod diff;
 mod fetch;
 mod images;
 mod progress;
@@ -12,6 +13,7 @@ mod report;
 mod rules;
 mod setting;
 mod shell;
+mod size;
 mod trace;
 mod verify;
 mod why;
@@ -75,6 +77,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Fetch(options) => fetch::run(&options),
         Command::Trace(options) => trace::run(&options),
         Command::Why(options) => why::run(&options),
+        Command::Size(options) => size::run(&options),
+        Command::Diff(options) => diff::run(&options),
         Command::Pack(options) => images::pack(&options),
         Command::Iso(options) => images::iso(&options),
         Command::Pxe(options) => images::pxe(&options),

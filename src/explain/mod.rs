@@ -5,9 +5,11 @@
 //! file name. What a manifest cannot tell apart is a path without a reference to it and a path that does not exist.
 
 mod alternatives;
+pub mod diff;
 mod json;
 mod locate;
 mod nearest;
+pub mod size;
 mod text;
 
 use crate::manifest::needs::Needs;

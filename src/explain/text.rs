@@ -177,7 +177,7 @@ impl Printer<'_, '_> {
 }
 
 /// A reason and its strength: `NEEDED of /usr/bin/node [proven]`.
-fn because_in_words(because: &Because, entry: &RootPath) -> String {
+pub(super) fn because_in_words(because: &Because, entry: &RootPath) -> String {
     let Because { from, reason } = because;
     let words = reference_in_words(reason, from.as_ref(), entry);
     let evidence = reason.evidence.to_string();
@@ -228,7 +228,7 @@ fn reference_in_words(reason: &Reason, from: Option<&RootPath>, entry: &RootPath
     }
 }
 
-fn retained_in_words(retained: &Retained) -> String {
+pub(super) fn retained_in_words(retained: &Retained) -> String {
     let Retained { files, directories, links, special, .. } = *retained;
     let counts = [(files, "file"), (links, "link"), (directories, "directory"), (special, "special file")];
     let words: Vec<String> = counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(n, noun)).collect();

@@ -40,6 +40,14 @@ pub struct Step<'m> {
     pub because: Option<&'m Because>,
 }
 
+/// The shortest chains of reasons from the targets, or from one entry.
+pub struct Chains<'n, 'm> {
+    needs: &'n Needs<'m>,
+    /// How many written-down reasons each entry is away from the start.
+    depths: Vec<usize>,
+    is_from_targets: bool,
+}
+
 const UNREACHED: usize = usize::MAX;
 
 impl<'m> Needs<'m> {
@@ -92,33 +100,22 @@ impl<'m> Needs<'m> {
     ///
     /// `None` when no reason leads there.
     pub fn chain(&self, to: usize, from: Option<usize>) -> Option<Vec<Step<'m>>> {
+        self.chains(from).to(to)
+    }
+
+    /// The shortest chains to every entry, as [`chain`](Needs::chain) has them.
+    pub fn chains(&self, from: Option<usize>) -> Chains<'_, 'm> {
         let starts: Vec<usize> = match from {
             Some(from) => vec![from],
             None => self.targets().collect(),
         };
-        let depths = self.depths(&starts);
-        let mut steps = Vec::new();
-        let mut here = to;
-        for depth in (0..=Some(depths[to]).filter(|depth| *depth != UNREACHED)?).rev() {
-            let entry = &self.entries[here];
-            let leads_here = |because: &&Because| match &because.from {
-                None => depth == 0 && from.is_none(),
-                Some(from) => depth > 0 && self.position(from).is_some_and(|from| depths[from] == depth - 1),
-            };
-            // Reasons are sorted by path, and the first of equals is taken.
-            let because = entry.reasons.iter().filter(leads_here).min_by_key(|because| because.reason.evidence);
-            steps.push(Step { entry, because });
-            if let Some(referrer) = because.and_then(|because| because.from.as_ref()).and_then(|f| self.position(f)) {
-                here = referrer;
-            }
-        }
-        steps.reverse();
-        Some(steps)
+        Chains { needs: self, depths: self.depths(&starts), is_from_targets: from.is_none() }
     }
 
     /// The entries that would go if this one went, itself included, in the order of their paths.
     pub fn retained(&self, without: usize) -> Vec<usize> {
-        let (all, left) = rayon::join(|| self.reachable(None), || self.reachable(Some(without)));
+        let (all, left) =
+            rayon::join(|| self.reachable(|_| true, |_| true), || self.reachable(|entry| entry != without, |_| true));
         (0..self.entries.len()).filter(|i| *i == without || (all[*i] && !left[*i])).collect()
     }
 
@@ -142,26 +139,56 @@ impl<'m> Needs<'m> {
         depths
     }
 
-    /// Whether each entry can be reached from the targets, with every way through `without` closed.
-    fn reachable(&self, without: Option<usize>) -> Vec<bool> {
+    /// Whether each entry can be reached from the targets by way of the entries that are there and the reasons that hold.
+    pub fn reachable(&self, is_there: impl Fn(usize) -> bool, holds: impl Fn(&Because) -> bool) -> Vec<bool> {
         let mut reached = vec![false; self.entries.len()];
-        if let Some(without) = without {
-            reached[without] = true;
-        }
         let mut stack = Vec::new();
         for target in self.targets() {
-            if !std::mem::replace(&mut reached[target], true) {
+            let mut asked_for = self.entries[target].reasons.iter().filter(|because| because.from.is_none());
+            if is_there(target) && asked_for.any(&holds) {
+                reached[target] = true;
                 stack.push(target);
             }
         }
         while let Some(here) = stack.pop() {
             for edge in self.edges(here) {
-                if !std::mem::replace(&mut reached[edge.to], true) {
+                let is_open = || edge.reason.is_none_or(|reason| holds(&self.entries[edge.to].reasons[reason]));
+                if !reached[edge.to] && is_there(edge.to) && is_open() {
+                    reached[edge.to] = true;
                     stack.push(edge.to);
                 }
             }
         }
         reached
+    }
+}
+
+impl<'m> Chains<'_, 'm> {
+    /// The chain to one entry; `None` when no reason leads there.
+    pub fn to(&self, to: usize) -> Option<Vec<Step<'m>>> {
+        let mut steps = Vec::new();
+        let mut here = Some(to);
+        while let Some(position) = here {
+            let (step, referrer) = self.last_step(position)?;
+            steps.push(step);
+            here = referrer;
+        }
+        steps.reverse();
+        Some(steps)
+    }
+
+    /// The last step of the chain to an entry, and the position of the entry before it.
+    pub fn last_step(&self, to: usize) -> Option<(Step<'m>, Option<usize>)> {
+        let depth = Some(self.depths[to]).filter(|depth| *depth != UNREACHED)?;
+        let entry = &self.needs.entries[to];
+        let referrer = |because: &Because| because.from.as_ref().and_then(|from| self.needs.position(from));
+        let leads_here = |because: &&Because| match &because.from {
+            None => depth == 0 && self.is_from_targets,
+            Some(_) => depth > 0 && referrer(because).is_some_and(|from| self.depths[from] == depth - 1),
+        };
+        // Reasons are sorted by path, and the first of equals is taken.
+        let because = entry.reasons.iter().filter(leads_here).min_by_key(|because| because.reason.evidence);
+        Some((Step { entry, because }, because.and_then(referrer)))
     }
 }
 

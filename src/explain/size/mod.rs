@@ -1,0 +1,207 @@
+//! Where the bytes of a manifest go: the tables of `minroot size`.
+//!
+//! Each table attributes every byte once, so its rows add up to the manifest's total; a hard link is a further name of
+//! a file and adds nothing. What a row is *worth* is a second figure that does not add up: a file's retained size has
+//! that of other files in it, and targets share libraries.
+
+mod drop;
+mod json;
+mod retained;
+mod targets;
+mod text;
+
+pub use drop::{Broken, Drop, DropError, WhatIf, what_if};
+pub use retained::retained_bytes;
+
+use crate::manifest::needs::Needs;
+use crate::manifest::totals::strongest;
+use crate::manifest::{Content, Entry, Manifest};
+use crate::path::RootPath;
+use crate::reason::Evidence;
+use std::collections::{BTreeMap, HashMap};
+
+/// What the rows of a table are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// The package that delivered the file.
+    Package,
+    /// The directory the file is in.
+    Directory,
+    /// The strongest evidence for the file.
+    Evidence,
+    /// The target without which the file would not be in.
+    Target,
+    /// Each file for itself.
+    File,
+}
+
+impl By {
+    pub const ALL: [By; 5] = [By::Package, By::Directory, By::Evidence, By::Target, By::File];
+}
+
+/// The bytes of a manifest in one division.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table<'m> {
+    pub by: By,
+    /// The largest first.
+    pub rows: Vec<Row<'m>>,
+    /// The rows that are not shown, together.
+    pub rest: Option<Rest>,
+    /// Of the whole manifest.
+    pub total: Sum,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row<'m> {
+    pub label: Label<'m>,
+    pub sum: Sum,
+    /// Bytes: with the directories below, with what is shared with other targets, with what the file retains.
+    pub whole: Option<u64>,
+}
+
+/// What a row is about. The order decides between rows of one size.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Label<'m> {
+    /// `None` for what no package delivered.
+    Package(Option<&'m str>),
+    Path(RootPath),
+    Evidence(Evidence),
+    /// Needed by several targets.
+    Shared,
+    /// No chain of reasons leads there from a target.
+    Unreached,
+}
+
+/// Regular files and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Sum {
+    pub files: u64,
+    /// Saturates at the largest `u64`.
+    pub bytes: u64,
+}
+
+/// The rows that a table leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    pub rows: u64,
+    pub sum: Sum,
+}
+
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        self.files += other.files;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+/// The regular files of a manifest, with their positions.
+fn files(manifest: &Manifest) -> impl Iterator<Item = (usize, &Entry)> {
+    let is_file = |entry: &Entry| matches!(entry.content, Content::File { .. } | Content::Generated { .. });
+    manifest.entries.iter().enumerate().filter(move |(_, entry)| is_file(entry))
+}
+
+fn sum_of(entry: &Entry) -> Sum {
+    Sum { files: 1, bytes: entry.size() }
+}
+
+/// Makes the tables, each with its `top` largest rows.
+pub fn tables<'m>(manifest: &'m Manifest, by: &[By], top: usize) -> Vec<Table<'m>> {
+    // One look at who needs whom serves all tables that ask.
+    let needs = by.iter().any(|by| matches!(by, By::Target | By::File)).then(|| Needs::of(manifest));
+    let rows = |by| match (by, &needs) {
+        (By::Package, _) => grouped(manifest, |entry| Label::Package(entry.package.as_deref())),
+        (By::Evidence, _) => grouped(manifest, |entry| strongest(entry).map_or(Label::Unreached, Label::Evidence)),
+        (By::Directory, _) => by_directory(manifest),
+        (By::Target, Some(needs)) => targets::rows(manifest, needs),
+        (By::File, Some(needs)) => by_file(manifest, needs),
+        (By::Target | By::File, None) => unreachable!("made above for these two"),
+    };
+    let mut tables: Vec<Table> = by.iter().map(|by| Table::new(*by, rows(*by), top)).collect();
+    for table in tables.iter_mut().filter(|table| table.by == By::Target) {
+        if let Some(needs) = &needs {
+            targets::add_shared(manifest, needs, &mut table.rows);
+        }
+    }
+    tables
+}
+
+impl<'m> Table<'m> {
+    fn new(by: By, mut rows: Vec<Row<'m>>, top: usize) -> Table<'m> {
+        let total = rows.iter().fold(Sum::default(), |mut total, row| {
+            total.add(row.sum);
+            total
+        });
+        rows.sort_by(|a, b| {
+            let worth = |row: &Row| (row.whole.filter(|_| by == By::File), row.sum.bytes, row.sum.files);
+            worth(b).cmp(&worth(a)).then_with(|| a.label.cmp(&b.label))
+        });
+        let left_out = rows.split_off(top.min(rows.len()));
+        let rest = (!left_out.is_empty()).then(|| {
+            let mut sum = Sum::default();
+            left_out.iter().for_each(|row| sum.add(row.sum));
+            Rest { rows: left_out.len() as u64, sum }
+        });
+        Table { by, rows, rest, total }
+    }
+}
+
+fn grouped<'m>(manifest: &'m Manifest, label: impl Fn(&'m Entry) -> Label<'m>) -> Vec<Row<'m>> {
+    let mut sums: HashMap<Label, Sum> = HashMap::new();
+    for (_, entry) in files(manifest) {
+        sums.entry(label(entry)).or_default().add(sum_of(entry));
+    }
+    sums.into_iter().map(|(label, sum)| Row { label, sum, whole: None }).collect()
+}
+
+/// Directories that have files in them; with what lies below as the second figure.
+fn by_directory(manifest: &Manifest) -> Vec<Row<'_>> {
+    let mut direct: BTreeMap<RootPath, Sum> = BTreeMap::new();
+    let mut last: Option<(RootPath, Sum)> = None;
+    for (_, entry) in files(manifest) {
+        // Only `/` has no parent, and that is no file.
+        let parent = entry.path.parent().unwrap_or_else(RootPath::root);
+        match &mut last {
+            // Neighbours mostly share their directory.
+            Some((directory, sum)) if *directory == parent => sum.add(sum_of(entry)),
+            _ => {
+                if let Some((directory, sum)) = last.replace((parent, sum_of(entry))) {
+                    direct.entry(directory).or_default().add(sum);
+                }
+            }
+        }
+    }
+    if let Some((directory, sum)) = last {
+        direct.entry(directory).or_default().add(sum);
+    }
+    let mut whole: HashMap<RootPath, u64> = HashMap::new();
+    for (directory, sum) in &direct {
+        for above in std::iter::successors(Some(directory.clone()), RootPath::parent) {
+            let bytes = whole.entry(above).or_default();
+            *bytes = bytes.saturating_add(sum.bytes);
+        }
+    }
+    let rows = direct.into_iter().map(|(directory, sum)| {
+        let whole = whole.get(&directory).copied();
+        Row { label: Label::Path(directory), sum, whole }
+    });
+    rows.collect()
+}
+
+/// Every entry with bytes of its own or that retains some: a symlink has none and may retain a library.
+fn by_file<'m>(manifest: &'m Manifest, needs: &Needs) -> Vec<Row<'m>> {
+    let retained = retained_bytes(manifest, needs);
+    let sum = |entry: &Entry| match entry.content {
+        Content::File { .. } | Content::Generated { .. } => sum_of(entry),
+        _ => Sum::default(),
+    };
+    let rows = manifest.entries.iter().zip(retained).map(|(entry, retained)| Row {
+        label: Label::Path(entry.path.clone()),
+        sum: sum(entry),
+        whole: Some(retained),
+    });
+    rows.filter(|row| row.sum.files > 0 || row.whole > Some(0)).collect()
+}
+
+#[cfg(test)]
+mod tests;
