@@ -2,8 +2,9 @@
 
 use super::{Answer, Exclusion, Explanation, Included, Retained};
 use crate::manifest::json::{BecauseText, ChoiceText, MissingText, OmissionText, PathText, type_name};
-use crate::path::escaped;
+use crate::path::{RootPath, escaped};
 use serde::Serialize;
+use serde_json::Value;
 
 impl Explanation<'_> {
     /// The explanation for programs: a JSON object whose `answer` is `included`, `excluded`, `missing` or `unknown`.
@@ -33,6 +34,16 @@ impl Explanation<'_> {
             },
         }
     }
+}
+
+/// An object with the keys of a path added, as the manifest spells them.
+pub(super) fn with_path(path: &RootPath, mut object: Value) -> Value {
+    if let (Some(keys), Ok(Value::Object(of_path))) =
+        (object.as_object_mut(), serde_json::to_value(PathText::new(path)))
+    {
+        keys.extend(of_path);
+    }
+    object
 }
 
 #[derive(Serialize)]

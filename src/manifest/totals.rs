@@ -34,14 +34,26 @@ impl Totals {
         let mut by_evidence: BTreeMap<_, _> = CLASSES.iter().map(|class| (*class, Tally::default())).collect();
         let mut whole = Tally::default();
         for entry in &manifest.entries {
-            let is_file = matches!(entry.content, Content::File { .. } | Content::Generated { .. });
-            let Some(evidence) = strongest(entry).filter(|_| is_file) else { continue };
+            let Some(evidence) = strongest(entry) else { continue };
             for tally in [&mut whole, by_evidence.entry(evidence).or_default()] {
-                tally.files += 1;
-                tally.bytes = tally.bytes.saturating_add(entry.size());
+                tally.add(Tally::of(entry));
             }
         }
         Totals { files: whole.files, bytes: whole.bytes, by_evidence }
+    }
+}
+
+impl Tally {
+    /// One file; nothing for an entry that is no regular file.
+    pub fn of(entry: &Entry) -> Tally {
+        let is_file = matches!(entry.content, Content::File { .. } | Content::Generated { .. });
+        Tally { files: u64::from(is_file), bytes: entry.size() }
+    }
+
+    /// Adds up; bytes saturate at the largest `u64`.
+    pub fn add(&mut self, other: Tally) {
+        self.files += other.files;
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 

@@ -4,6 +4,8 @@
 mod large_manifest;
 
 use crate::support::{output, scratch, tool};
+use minroot::explain::diff::diff;
+use minroot::explain::size::{By, tables};
 use minroot::explain::{Options, explain};
 use minroot::manifest::{Because, Content, Entry, Manifest, json, lists};
 use minroot::path::RootPath;
@@ -135,6 +137,9 @@ fn forty_thousand_entries_are_no_burden() {
         let explanation = explain(&again, path.as_bytes(), &Options::default());
         assert!(!explanation.text(minroot::text::Style::Plain).to_string().is_empty());
     }
+    let shown: usize = tables(&again, &By::ALL, 20).iter().map(|table| table.rows.len()).sum();
+    assert_eq!(shown, 1 + 20 + 2 + 20 + 20);
+    assert!(diff(&again, &manifest).is_empty());
     let elapsed = begin.elapsed();
     assert!(again == manifest);
     assert!(elapsed < Duration::from_secs(60), "{elapsed:?}");

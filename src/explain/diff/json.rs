@@ -1,8 +1,9 @@
 //! A difference as JSON, with the words of the manifest's format 1.
 
 use super::{Change, Difference, Group};
-use crate::manifest::Boot;
+use crate::explain::json::with_path;
 use crate::manifest::json::{BecauseText, MissingText, PathText};
+use crate::manifest::{Boot, Entry};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -30,12 +31,12 @@ fn group(group: &Group) -> Value {
         .cause
         .as_ref()
         .map(|step| json!({ "to": PathText::new(&step.entry.path), "because": step.because.map(BecauseText::new) }));
-    let entry = |entry: &&crate::manifest::Entry| json!({ "at": PathText::new(&entry.path), "size": entry.size() });
+    let entry = |entry: &&Entry| with_path(&entry.path, json!({ "size": entry.size() }));
     json!({ "bytes": group.bytes, "cause": cause, "entries": group.entries.iter().map(entry).collect::<Vec<_>>() })
 }
 
 fn change(change: &Change) -> Value {
-    json!({ "at": PathText::new(&change.new.path), "fields": change.fields })
+    with_path(&change.new.path, json!({ "fields": change.fields }))
 }
 
 fn boot(boot: &Boot) -> Value {

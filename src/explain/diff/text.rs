@@ -23,13 +23,13 @@ impl Difference<'_> {
     fn write(&self, style: Style, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let growth = signed(i128::from(self.new_bytes) - i128::from(self.old_bytes));
         writeln!(f, "{}, before {}: {growth} bytes", size(self.new_bytes), size(self.old_bytes))?;
-        for (what, verb, sign, groups) in
-            [("added", "now", '+', &self.added), ("removed", "no longer", '-', &self.removed)]
+        for (what, which, sign, groups) in
+            [("added", "a new reason", '+', &self.added), ("removed", "the lost reason", '-', &self.removed)]
         {
             for group in groups {
                 let n = count(group.entries.len() as u64, "path");
                 write!(f, "\n{what}: {n}, {sign}{} bytes", grouped(group.bytes))?;
-                writeln!(f, "{}", style.remark(cause(group, verb)))?;
+                writeln!(f, "{}", style.remark(cause(group, which)))?;
                 entries(f, style, sign, &group.entries)?;
             }
         }
@@ -60,11 +60,11 @@ fn entries(f: &mut fmt::Formatter, style: Style, sign: char, entries: &[&Entry])
     entries.iter().try_for_each(|entry| writeln!(f, "  {:>width$}  {}", shown(entry), style.path(&entry.path)))
 }
 
-/// `, because /usr/lib/libz.so.1 is now NEEDED of /usr/bin/node [proven]`.
-fn cause(group: &Group, verb: &str) -> String {
+/// `, because of a new reason for /usr/lib/libz.so.1: NEEDED of /usr/bin/node [proven]`.
+fn cause(group: &Group, which: &str) -> String {
     match group.cause {
         Some(Step { entry, because: Some(because) }) => {
-            format!(", because {} is {verb} in as: {}", entry.path, because_in_words(because, &entry.path))
+            format!(", because of {which} for {}: {}", entry.path, because_in_words(because, &entry.path))
         }
         _ => ", without a chain of reasons".to_owned(),
     }

@@ -5,8 +5,9 @@
 //! not count; and directories are not dropped with their package, because other packages lie in them too.
 
 use super::super::{locate::locate, nearest::nearest};
-use super::{Sum, files, sum_of};
+use super::files;
 use crate::manifest::needs::Needs;
+use crate::manifest::totals::Tally;
 use crate::manifest::{Because, Content, Entry, Manifest};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind};
@@ -28,9 +29,9 @@ pub struct WhatIf<'m> {
     /// In the order of their paths.
     pub gone: Vec<&'m Entry>,
     /// The files that go, with the bytes that become free.
-    pub freed: Sum,
+    pub freed: Tally,
     /// What stays.
-    pub left: Sum,
+    pub left: Tally,
     /// References that would lead nowhere, in the order of the entries they are of.
     pub broken: Vec<Broken<'m>>,
 }
@@ -93,10 +94,10 @@ pub fn what_if<'m>(manifest: &'m Manifest, drop: &Drop) -> Result<WhatIf<'m>, Dr
             _ => None,
         })
         .collect();
-    let (mut freed, mut left) = (Sum::default(), Sum::default());
+    let (mut freed, mut left) = (Tally::default(), Tally::default());
     for (position, entry) in files(manifest) {
         let is_freed = is_gone[position] && !kept_inodes.contains(&entry.path);
-        if is_freed { &mut freed } else { &mut left }.add(sum_of(entry));
+        if is_freed { &mut freed } else { &mut left }.add(Tally::of(entry));
     }
     let gone = entries.iter().zip(&is_gone).filter(|(_, is_gone)| **is_gone).map(|(entry, _)| entry).collect();
     let broken = broken(manifest, &needs, &is_gone, holds);

@@ -1,7 +1,9 @@
 //! Sizes as JSON.
 
-use super::{Label, Row, Sum, Table, WhatIf};
+use super::{Label, Row, Table, WhatIf};
+use crate::explain::json::with_path;
 use crate::manifest::json::{BecauseText, PathText};
+use crate::manifest::totals::Tally;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -15,16 +17,15 @@ impl Table<'_> {
 }
 
 fn row(row: &Row) -> Value {
-    let Sum { files, bytes } = row.sum;
+    let Tally { files, bytes } = row.sum;
     let mut value = json!({ "files": files, "bytes": bytes });
-    let (key, label) = match &row.label {
-        Label::Package(package) => ("package", json!(package)),
-        Label::Path(path) => ("at", json!(PathText::new(path))),
-        Label::Evidence(evidence) => ("evidence", json!(evidence)),
-        Label::Shared => ("shared", json!(true)),
-        Label::Unreached => ("unreached", json!(true)),
-    };
-    value[key] = label;
+    match &row.label {
+        Label::Package(package) => value["package"] = json!(package),
+        Label::Path(path) => value = with_path(path, value),
+        Label::Evidence(evidence) => value["evidence"] = json!(evidence),
+        Label::Shared => value["shared"] = json!(true),
+        Label::Unreached => value["unreached"] = json!(true),
+    }
     if let Some(whole) = row.whole {
         value["whole"] = json!(whole);
     }
@@ -34,7 +35,8 @@ fn row(row: &Row) -> Value {
 impl WhatIf<'_> {
     /// The answer for programs: `freed`, `left`, `gone` and `broken`.
     pub fn json(&self) -> impl Serialize + use<> {
-        let gone: Vec<PathText> = self.gone.iter().map(|entry| PathText::new(&entry.path)).collect();
+        let gone = self.gone.iter().map(|entry| with_path(&entry.path, json!({ "size": entry.size() })));
+        let gone: Vec<Value> = gone.collect();
         let broken: Vec<Value> = (self.broken.iter())
             .map(|broken| {
                 json!({

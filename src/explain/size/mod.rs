@@ -14,10 +14,11 @@ pub use drop::{Broken, Drop, DropError, WhatIf, what_if};
 pub use retained::retained_bytes;
 
 use crate::manifest::needs::Needs;
-use crate::manifest::totals::strongest;
+use crate::manifest::totals::{Tally, strongest};
 use crate::manifest::{Content, Entry, Manifest};
 use crate::path::RootPath;
 use crate::reason::Evidence;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
 /// What the rows of a table are.
@@ -49,13 +50,14 @@ pub struct Table<'m> {
     /// The rows that are not shown, together.
     pub rest: Option<Rest>,
     /// Of the whole manifest.
-    pub total: Sum,
+    pub total: Tally,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row<'m> {
     pub label: Label<'m>,
-    pub sum: Sum,
+    /// Of the files that are attributed to this row and to no other.
+    pub sum: Tally,
     /// Bytes: with the directories below, with what is shared with other targets, with what the file retains.
     pub whole: Option<u64>,
 }
@@ -73,26 +75,11 @@ pub enum Label<'m> {
     Unreached,
 }
 
-/// Regular files and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Sum {
-    pub files: u64,
-    /// Saturates at the largest `u64`.
-    pub bytes: u64,
-}
-
 /// The rows that a table leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {
     pub rows: u64,
-    pub sum: Sum,
-}
-
-impl Sum {
-    fn add(&mut self, other: Sum) {
-        self.files += other.files;
-        self.bytes = self.bytes.saturating_add(other.bytes);
-    }
+    pub sum: Tally,
 }
 
 /// The regular files of a manifest, with their positions.
@@ -101,34 +88,31 @@ fn files(manifest: &Manifest) -> impl Iterator<Item = (usize, &Entry)> {
     manifest.entries.iter().enumerate().filter(move |(_, entry)| is_file(entry))
 }
 
-fn sum_of(entry: &Entry) -> Sum {
-    Sum { files: 1, bytes: entry.size() }
-}
-
 /// Makes the tables, each with its `top` largest rows.
 pub fn tables<'m>(manifest: &'m Manifest, by: &[By], top: usize) -> Vec<Table<'m>> {
     // One look at who needs whom serves all tables that ask.
-    let needs = by.iter().any(|by| matches!(by, By::Target | By::File)).then(|| Needs::of(manifest));
-    let rows = |by| match (by, &needs) {
-        (By::Package, _) => grouped(manifest, |entry| Label::Package(entry.package.as_deref())),
-        (By::Evidence, _) => grouped(manifest, |entry| strongest(entry).map_or(Label::Unreached, Label::Evidence)),
-        (By::Directory, _) => by_directory(manifest),
-        (By::Target, Some(needs)) => targets::rows(manifest, needs),
-        (By::File, Some(needs)) => by_file(manifest, needs),
-        (By::Target | By::File, None) => unreachable!("made above for these two"),
-    };
-    let mut tables: Vec<Table> = by.iter().map(|by| Table::new(*by, rows(*by), top)).collect();
-    for table in tables.iter_mut().filter(|table| table.by == By::Target) {
-        if let Some(needs) = &needs {
-            targets::add_shared(manifest, needs, &mut table.rows);
+    let needs = OnceCell::new();
+    let needs = || needs.get_or_init(|| Needs::of(manifest));
+    let table = |by| {
+        let rows = match by {
+            By::Package => grouped(manifest, |entry| Label::Package(entry.package.as_deref())),
+            By::Directory => by_directory(manifest),
+            By::Evidence => grouped(manifest, |entry| strongest(entry).map_or(Label::Unreached, Label::Evidence)),
+            By::Target => targets::rows(manifest, needs()),
+            By::File => by_file(manifest, needs()),
+        };
+        let mut table = Table::new(by, rows, top);
+        if by == By::Target {
+            targets::add_shared(manifest, needs(), &mut table.rows);
         }
-    }
-    tables
+        table
+    };
+    by.iter().copied().map(table).collect()
 }
 
 impl<'m> Table<'m> {
     fn new(by: By, mut rows: Vec<Row<'m>>, top: usize) -> Table<'m> {
-        let total = rows.iter().fold(Sum::default(), |mut total, row| {
+        let total = rows.iter().fold(Tally::default(), |mut total, row| {
             total.add(row.sum);
             total
         });
@@ -138,7 +122,7 @@ impl<'m> Table<'m> {
         });
         let left_out = rows.split_off(top.min(rows.len()));
         let rest = (!left_out.is_empty()).then(|| {
-            let mut sum = Sum::default();
+            let mut sum = Tally::default();
             left_out.iter().for_each(|row| sum.add(row.sum));
             Rest { rows: left_out.len() as u64, sum }
         });
@@ -147,25 +131,25 @@ impl<'m> Table<'m> {
 }
 
 fn grouped<'m>(manifest: &'m Manifest, label: impl Fn(&'m Entry) -> Label<'m>) -> Vec<Row<'m>> {
-    let mut sums: HashMap<Label, Sum> = HashMap::new();
+    let mut sums: HashMap<Label, Tally> = HashMap::new();
     for (_, entry) in files(manifest) {
-        sums.entry(label(entry)).or_default().add(sum_of(entry));
+        sums.entry(label(entry)).or_default().add(Tally::of(entry));
     }
     sums.into_iter().map(|(label, sum)| Row { label, sum, whole: None }).collect()
 }
 
 /// Directories that have files in them; with what lies below as the second figure.
 fn by_directory(manifest: &Manifest) -> Vec<Row<'_>> {
-    let mut direct: BTreeMap<RootPath, Sum> = BTreeMap::new();
-    let mut last: Option<(RootPath, Sum)> = None;
+    let mut direct: BTreeMap<RootPath, Tally> = BTreeMap::new();
+    let mut last: Option<(RootPath, Tally)> = None;
     for (_, entry) in files(manifest) {
         // Only `/` has no parent, and that is no file.
         let parent = entry.path.parent().unwrap_or_else(RootPath::root);
         match &mut last {
             // Neighbours mostly share their directory.
-            Some((directory, sum)) if *directory == parent => sum.add(sum_of(entry)),
+            Some((directory, sum)) if *directory == parent => sum.add(Tally::of(entry)),
             _ => {
-                if let Some((directory, sum)) = last.replace((parent, sum_of(entry))) {
+                if let Some((directory, sum)) = last.replace((parent, Tally::of(entry))) {
                     direct.entry(directory).or_default().add(sum);
                 }
             }
@@ -191,13 +175,9 @@ fn by_directory(manifest: &Manifest) -> Vec<Row<'_>> {
 /// Every entry with bytes of its own or that retains some: a symlink has none and may retain a library.
 fn by_file<'m>(manifest: &'m Manifest, needs: &Needs) -> Vec<Row<'m>> {
     let retained = retained_bytes(manifest, needs);
-    let sum = |entry: &Entry| match entry.content {
-        Content::File { .. } | Content::Generated { .. } => sum_of(entry),
-        _ => Sum::default(),
-    };
     let rows = manifest.entries.iter().zip(retained).map(|(entry, retained)| Row {
         label: Label::Path(entry.path.clone()),
-        sum: sum(entry),
+        sum: Tally::of(entry),
         whole: Some(retained),
     });
     rows.filter(|row| row.sum.files > 0 || row.whole > Some(0)).collect()

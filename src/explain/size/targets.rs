@@ -3,9 +3,10 @@
 //! A target that is needed by another target stays when that one goes, so the chains from a target end at the next
 //! one. Seen so, what only one target leads to is exactly what it retains, and one pass finds it for all targets.
 
-use super::{Label, Row, Sum, files, sum_of};
+use super::{Label, Row, files};
 use crate::manifest::Manifest;
 use crate::manifest::needs::Needs;
+use crate::manifest::totals::Tally;
 use rayon::prelude::*;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,15 +20,15 @@ enum Owner {
 /// A row for each target, one for what several need, and one for what none leads to.
 pub(super) fn rows<'m>(manifest: &'m Manifest, needs: &Needs) -> Vec<Row<'m>> {
     let owners = owners(manifest, needs);
-    let mut sums = vec![Sum::default(); manifest.entries.len()];
-    let (mut shared, mut unreached) = (Sum::default(), Sum::default());
+    let mut sums = vec![Tally::default(); manifest.entries.len()];
+    let (mut shared, mut unreached) = (Tally::default(), Tally::default());
     for (position, entry) in files(manifest) {
         let sum = match owners[position] {
             Owner::One(target) => &mut sums[target],
             Owner::Several => &mut shared,
             Owner::Nobody => &mut unreached,
         };
-        sum.add(sum_of(entry));
+        sum.add(Tally::of(entry));
     }
     let of_targets = needs.targets().map(|target| {
         let label = Label::Path(manifest.entries[target].path.clone());

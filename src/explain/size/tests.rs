@@ -53,7 +53,7 @@ fn a_dropped_symlink_takes_its_library_along_and_breaks_the_program() {
     let what_if = what_if(&manifest, &drop_paths(&["/lib/x86_64-linux-gnu/libz.so.1"])).unwrap();
     let libz = "/usr/lib/x86_64-linux-gnu/libz.so.1".to_owned();
     assert_eq!(gone(&what_if), [libz.clone(), format!("{libz}.2.13")]);
-    assert_eq!(what_if.freed, Sum { files: 1, bytes: 121_280 });
+    assert_eq!(what_if.freed, Tally { files: 1, bytes: 121_280 });
     let broken: Vec<_> =
         what_if.broken.iter().map(|b| (b.referrer.path.to_string(), b.dropped.path.to_string())).collect();
     assert_eq!(broken, [("/usr/bin/node".to_owned(), libz)]);
@@ -96,7 +96,7 @@ fn a_package_goes_with_all_its_files() {
     let drop = Drop { packages: vec!["libc6".to_owned()], ..Drop::default() };
     let what_if = what_if(&manifest, &drop).unwrap();
     // libgcc_s.so.1 was in for libc.so.6 only.
-    assert_eq!(what_if.freed, Sum { files: 4, bytes: 3_166_200 });
+    assert_eq!(what_if.freed, Tally { files: 4, bytes: 3_166_200 });
     assert!(what_if.broken.iter().all(|broken| broken.referrer.path.as_bytes() == b"/usr/bin/node"));
 }
 
@@ -158,7 +158,7 @@ proptest! {
             let mut sum = table.rest.map(|rest| rest.sum).unwrap_or_default();
             table.rows.iter().for_each(|row| sum.add(row.sum));
             prop_assert_eq!(sum, table.total);
-            prop_assert_eq!(sum, Sum { files: totals.files, bytes: totals.bytes }, "{:?}", table.by);
+            prop_assert_eq!(sum, Tally { files: totals.files, bytes: totals.bytes }, "{:?}", table.by);
         }
         // The two ways to retained sizes agree, and those right below the virtual root add up with what is unreached.
         let needs = Needs::of(&manifest);

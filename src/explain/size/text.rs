@@ -1,8 +1,9 @@
 //! Sizes in words and columns.
 
-use super::{Broken, By, Label, Row, Sum, Table, WhatIf};
+use super::{Broken, By, Label, Row, Table, WhatIf};
 use crate::explain::Retained;
 use crate::explain::text::{because_in_words, retained_in_words};
+use crate::manifest::totals::Tally;
 use crate::path::escaped;
 use crate::text::{Style, count, grouped, size};
 use std::fmt::{self, Display};
@@ -65,11 +66,11 @@ impl Line {
         Line { bytes, share, files, whole: whole.unwrap_or_default().to_owned(), name: name.to_owned() }
     }
 
-    fn of_row(row: &Row, total: Sum) -> Line {
+    fn of_row(row: &Row, total: Tally) -> Line {
         Line::new(row.sum, total, row.whole, row.label.to_string())
     }
 
-    fn new(sum: Sum, total: Sum, whole: Option<u64>, name: String) -> Line {
+    fn new(sum: Tally, total: Tally, whole: Option<u64>, name: String) -> Line {
         let tenths = (u128::from(sum.bytes) * 1000).checked_div(u128::from(total.bytes)).unwrap_or(1000);
         let share = format!("{}.{}%", tenths / 10, tenths % 10);
         let whole = whole.map(grouped).unwrap_or_default();
