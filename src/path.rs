@@ -3,6 +3,7 @@
 //! A host path is a [`std::path::Path`]; a [`RootPath`] is a different type, so that the two cannot be
 //! mixed up: `/etc/passwd` of the image is never opened as `/etc/passwd` of the machine minroot runs on.
 
+use crate::text::written;
 use std::fmt;
 use std::sync::Arc;
 
@@ -147,13 +148,7 @@ impl fmt::Debug for RootPath {
 
 /// Bytes shown to people, escaped as the display of a [`RootPath`] is.
 pub fn escaped(bytes: &[u8]) -> impl fmt::Display + '_ {
-    struct Escaped<'a>(&'a [u8]);
-    impl fmt::Display for Escaped<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write_escaped(f, self.0)
-        }
-    }
-    Escaped(bytes)
+    written(move |f| write_escaped(f, bytes))
 }
 
 fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {

@@ -47,6 +47,18 @@ impl<T: Display> Display for Painted<T> {
     }
 }
 
+/// What a function writes, to be printed without a string of it in between.
+// `std::fmt::from_fn` is this from Rust 1.93 on.
+pub(crate) fn written(write: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result) -> impl Display {
+    struct Written<F>(F);
+    impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Display for Written<F> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            (self.0)(f)
+        }
+    }
+    Written(write)
+}
+
 /// A number of bytes, rounded to binary units and exact: `1.9 MiB (1,948,710 bytes)`; below 1 KiB only exact.
 pub fn size(bytes: u64) -> String {
     let exact = count(bytes, "byte");

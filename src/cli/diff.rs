@@ -5,18 +5,11 @@ use super::why::read_manifest;
 use super::{Outcome, report};
 use crate::explain::diff::diff;
 use crate::text::size;
-use std::io::Write;
 
 pub fn run(options: &Diff) -> anyhow::Result<Outcome> {
     let (old, new) = (read_manifest(&options.old)?, read_manifest(&options.new)?);
     let difference = diff(&old, &new);
-    let mut out = std::io::stdout().lock();
-    if options.json {
-        serde_json::to_writer_pretty(&mut out, &difference.json())?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{}", difference.text(report::style(&std::io::stdout())))?;
-    }
+    report::answer(options.json.then(|| difference.json()), |style| difference.text(style).to_string())?;
     let Some(budget) = options.max_bytes else {
         return Ok(if difference.is_empty() { Outcome::Done } else { Outcome::No });
     };

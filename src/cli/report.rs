@@ -7,6 +7,7 @@ use crate::reason::Priority;
 use crate::recipe::Accept;
 use crate::text::Style;
 use crate::trace::Doubt;
+use serde::Serialize;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -54,6 +55,19 @@ pub fn error(error: &anyhow::Error) {
         text.push_str(&format!("\n{} {}\n", style.remark("hint:"), hinted.hint));
     }
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Prints the answer of a command: in JSON, or the text for people.
+pub fn answer(json: Option<impl Serialize>, text: impl FnOnce(Style) -> String) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match json {
+        Some(json) => {
+            serde_json::to_writer_pretty(&mut out, &json)?;
+            writeln!(out)?;
+        }
+        None => write!(out, "{}", text(style(&io::stdout())))?,
+    }
+    Ok(())
 }
 
 /// A line for the user that is neither an answer nor an error.

@@ -12,13 +12,7 @@ use std::path::Path;
 pub fn run(options: &Verify) -> anyhow::Result<Outcome> {
     let manifest = options.manifest.as_deref().map(read_manifest).transpose()?;
     let verdict = verify_as(options.system.map(Into::into), &options.image, manifest.as_ref(), &RuleSet::load(&[])?)?;
-    let mut out = std::io::stdout().lock();
-    if options.json {
-        serde_json::to_writer_pretty(&mut out, &verdict.json())?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{}", verdict.text(report::style(&std::io::stdout())))?;
-    }
+    report::answer(options.json.then(|| verdict.json()), |style| verdict.text(style).to_string())?;
     Ok(if verdict.starts() { Outcome::Done } else { Outcome::No })
 }
 

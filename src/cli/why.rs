@@ -6,7 +6,6 @@ use crate::explain::{Options, explain};
 use crate::manifest::{Manifest, json};
 use crate::path::RootPath;
 use anyhow::Context;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -15,13 +14,7 @@ pub fn run(options: &Why) -> anyhow::Result<Outcome> {
     let from = options.from.as_ref().map(|path| RootPath::new(path.as_bytes())).transpose();
     let from = from.context("--from takes an absolute path")?;
     let explanation = explain(&manifest, options.path.as_bytes(), &Options { all: options.all, from });
-    let mut out = std::io::stdout().lock();
-    if options.json {
-        serde_json::to_writer_pretty(&mut out, &explanation.json())?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{}", explanation.text(report::style(&std::io::stdout())))?;
-    }
+    report::answer(options.json.then(|| explanation.json()), |style| explanation.text(style).to_string())?;
     Ok(if explanation.is_included() { Outcome::Done } else { Outcome::No })
 }
 

@@ -5,19 +5,13 @@ use crate::manifest::json::type_name;
 use crate::manifest::{Because, Choice, Content, Missing, Omission};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Kind, Reason};
-use crate::text::{Style, count, size};
+use crate::text::{Style, count, size, written};
 use std::fmt::{self, Display};
 
 impl Explanation<'_> {
     /// The explanation for people: several lines, each ended by a newline.
     pub fn text(&self, style: Style) -> impl Display + '_ {
-        struct Text<'a>(&'a Explanation<'a>, Style);
-        impl Display for Text<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                Printer { style: self.1, f }.explanation(self.0)
-            }
-        }
-        Text(self, style)
+        written(move |f| Printer { style, f }.explanation(self))
     }
 }
 

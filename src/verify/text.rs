@@ -1,19 +1,13 @@
 //! A verdict in words.
 
 use super::{Severity, Subject, Verdict};
-use crate::text::{Style, count};
+use crate::text::{Style, count, written};
 use std::fmt::{self, Display};
 
 impl Verdict {
     /// The verdict for people: several lines, each ended by a newline.
     pub fn text(&self, style: Style) -> impl Display + '_ {
-        struct Text<'a>(&'a Verdict, Style);
-        impl Display for Text<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write(self.0, self.1, f)
-            }
-        }
-        Text(self, style)
+        written(move |f| write(self, style, f))
     }
 }
 

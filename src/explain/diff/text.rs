@@ -5,19 +5,13 @@ use crate::explain::text::because_in_words;
 use crate::manifest::needs::Step;
 use crate::manifest::{Boot, Entry};
 use crate::path::escaped;
-use crate::text::{Style, count, grouped, size};
+use crate::text::{Style, count, grouped, size, written};
 use std::fmt::{self, Display};
 
 impl Difference<'_> {
     /// The difference for people: several lines, each ended by a newline.
     pub fn text(&self, style: Style) -> impl Display + '_ {
-        struct Text<'a>(&'a Difference<'a>, Style);
-        impl Display for Text<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.write(self.1, f)
-            }
-        }
-        Text(self, style)
+        written(move |f| self.write(style, f))
     }
 
     fn write(&self, style: Style, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,19 +5,13 @@ use crate::explain::Retained;
 use crate::explain::text::{because_in_words, retained_in_words};
 use crate::manifest::totals::Tally;
 use crate::path::escaped;
-use crate::text::{Style, count, grouped, size};
+use crate::text::{Style, count, grouped, size, written};
 use std::fmt::{self, Display};
 
 impl Table<'_> {
     /// The table for people: a title, columns, and the sum.
     pub fn text(&self, style: Style) -> impl Display + '_ {
-        struct Text<'a>(&'a Table<'a>, Style);
-        impl Display for Text<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.write(self.1, f)
-            }
-        }
-        Text(self, style)
+        written(move |f| self.write(style, f))
     }
 
     fn write(&self, style: Style, f: &mut fmt::Formatter) -> fmt::Result {
@@ -94,13 +88,7 @@ impl Display for Label<'_> {
 impl WhatIf<'_> {
     /// The answer for people: what goes, the `top` largest by name, then what breaks.
     pub fn text(&self, style: Style, top: usize) -> impl Display + '_ {
-        struct Text<'a>(&'a WhatIf<'a>, Style, usize);
-        impl Display for Text<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.write(self.1, self.2, f)
-            }
-        }
-        Text(self, style, top)
+        written(move |f| self.write(style, top, f))
     }
 
     fn write(&self, style: Style, top: usize, f: &mut fmt::Formatter) -> fmt::Result {

@@ -1,9 +1,9 @@
 //! A JavaScript file to one map per module that `require`, `import` or `export … from` names by a literal (Node.js
 //! manual, "Modules: CommonJS modules" and "ECMAScript modules"), whether or not the call is ever reached.
 
-use super::{bind, is_script_of};
+use super::{bind, is_script_of, quoted};
 use crate::rules::pattern::Bindings;
-use memchr::{memchr, memmem};
+use memchr::memmem;
 use std::collections::BTreeSet;
 
 /// `role` is `relative` for what is beside the file, without a leading `./`, and `package` for a name that is looked
@@ -39,9 +39,7 @@ fn is_of_name(byte: u8) -> bool {
 /// The literal behind the word, with or without a parenthesis.
 fn module(rest: &[u8]) -> Option<(&'static str, &[u8])> {
     let rest = rest.trim_ascii_start();
-    let rest = rest.strip_prefix(b"(").unwrap_or(rest).trim_ascii_start();
-    let quote = *rest.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
-    let name = &rest[1..=memchr(quote, &rest[1..])?];
+    let name = quoted(rest.strip_prefix(b"(").unwrap_or(rest))?;
     if name.starts_with(b"./") || name.starts_with(b"../") {
         let path = name.strip_prefix(b"./").unwrap_or(name);
         let path = path.strip_suffix(b"/").unwrap_or(path);

@@ -75,6 +75,14 @@ fn is_script_of(text: &[u8], language: &[u8]) -> bool {
     !line.starts_with(b"#!") || memchr::memmem::find(line, language).is_some()
 }
 
+/// The literal that an expression begins with, in quotes of either kind.
+fn quoted(text: &[u8]) -> Option<&[u8]> {
+    let text = text.trim_ascii_start();
+    let quote = *text.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
+    let end = memchr::memchr(quote, &text[1..])?;
+    Some(&text[1..=end])
+}
+
 /// The lines without their ends, and without a backslash line end where a line goes on on the next.
 fn joined_lines(text: &[u8]) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();

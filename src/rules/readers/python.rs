@@ -5,7 +5,7 @@
 //! inside `a` or a module of its own: both are named, and the one that exists tells. Never reached and left out is what
 //! an `if TYPE_CHECKING:` holds.
 
-use super::{bind, is_script_of};
+use super::{bind, is_script_of, quoted};
 use crate::rules::pattern::Bindings;
 use memchr::memmem;
 use std::collections::BTreeSet;
@@ -151,14 +151,14 @@ impl<'t, L: Iterator<Item = &'t [u8]>> Source<L> {
     fn calls(&mut self, statement: &[u8], scope: &'static str) {
         for call in CALLS {
             for at in memmem::find_iter(statement, call.as_bytes()) {
-                if let Some(name) = literal(&statement[at + call.len()..]) {
+                if let Some(name) = quoted(&statement[at + call.len()..]) {
                     self.chain(b"", module(name), scope);
                 }
             }
         }
         for call in CODINGS {
             for at in memmem::find_iter(statement, call.as_bytes()) {
-                if let Some(name) = literal(&statement[at + call.len()..]) {
+                if let Some(name) = quoted(&statement[at + call.len()..]) {
                     let path = name.iter().map(|byte| if *byte == b'-' { b'_' } else { byte.to_ascii_lowercase() });
                     self.found.insert(("codec", path.collect(), scope));
                 }
@@ -192,14 +192,6 @@ fn module(text: &[u8]) -> &[u8] {
     let end = text.iter().position(|byte| !is_name(byte)).unwrap_or(text.len());
     let name = &text[..end];
     if name.starts_with(b".") || name.ends_with(b".") || memmem::find(name, b"..").is_some() { b"" } else { name }
-}
-
-/// The string that an expression begins with.
-fn literal(text: &[u8]) -> Option<&[u8]> {
-    let text = text.trim_ascii_start();
-    let quote = *text.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
-    let end = memchr::memchr(quote, &text[1..])?;
-    Some(&text[1..=end])
 }
 
 fn before_comment(line: &[u8]) -> &[u8] {
