@@ -98,7 +98,9 @@ impl Tracer<'_> {
             self.need(from, &need.path, reason, firing.priority);
             return;
         }
-        match self.input.root.lookup(&need.path) {
+        let root = self.input.root;
+        let found = self.rule_lookups.entry(need.path.clone()).or_insert_with(|| root.lookup(&need.path)).clone();
+        match found {
             Ok(_) if need.below => self.need_below(from, &need.path, &reason, firing.priority),
             Ok(found) => {
                 let path = self.need_found(from, found, reason);

@@ -49,7 +49,7 @@ use crate::resolve::illumos::Illumos;
 use crate::resolve::krtld::ModulePath;
 use crate::resolve::musl::Musl;
 use crate::resolve::store::{ObjectId, Store};
-use crate::root::{Found, Root};
+use crate::root::{Found, LookupError, Root};
 use crate::rules::{RuleSet, RuleState};
 use crate::startup::{GeneratedFile, StartupError};
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
@@ -206,6 +206,8 @@ struct Tracer<'a> {
     /// Objects of an illumos root whose dependencies are in.
     linked: HashSet<ObjectId>,
     rule_state: RuleState,
+    /// What rules need, as often by each object that says so as by one.
+    rule_lookups: HashMap<RootPath, Result<Found, LookupError>>,
     graph: Graph,
     items: HashMap<RootPath, Item>,
     targets: BTreeSet<RootPath>,
@@ -301,6 +303,7 @@ impl<'a> Tracer<'a> {
             illumos: Illumos::default(),
             linked: HashSet::new(),
             rule_state: RuleState::default(),
+            rule_lookups: HashMap::new(),
             graph: Graph::default(),
             items: HashMap::new(),
             targets: BTreeSet::new(),

@@ -9,6 +9,7 @@ use super::{bind, is_script_of, quoted};
 use crate::rules::pattern::Bindings;
 use memchr::memmem;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// `role` is `absolute` for a module to look for on the path, `relative` for one beside the file (`../` per further
 /// dot), `codec` for a text encoding named by a literal. `path` has slashes for the dots and no suffix. `scope` is
@@ -20,12 +21,15 @@ pub(super) fn read(text: &[u8]) -> Vec<Bindings> {
     if !is_script_of(text, b"python") {
         return Vec::new();
     }
-    let has = |word: &str| memmem::find(text, word.as_bytes()).is_some();
+    let mut end = 0;
     let mut source = Source {
-        lines: text.split(|&byte| byte == b'\n'),
+        lines: text.split(|&byte| byte == b'\n').map(|line| {
+            end += line.len() + 1;
+            (end - line.len() - 1, line)
+        }),
         found: BTreeSet::new(),
-        has_headed: has(": import ") || has(": from "),
-        has_calls: CALLS.iter().chain(CODINGS).chain([&STRPTIME]).any(|word| has(word)),
+        headed: Places::of(HEADED, text),
+        calls: Places::of([CALLS, CODINGS, &[STRPTIME]].concat(), text),
     };
     source.read();
     let values = source.found.into_iter();
@@ -36,13 +40,32 @@ pub(super) fn read(text: &[u8]) -> Vec<Bindings> {
 type Found = (&'static str, Vec<u8>, &'static str);
 
 struct Source<L> {
+    /// With where each begins.
     lines: L,
     found: BTreeSet<Found>,
-    /// Whether there is any statement behind the header of its block, and any call of interest: most files have none,
-    /// and one search over a file costs less than one over each of its lines.
-    has_headed: bool,
-    has_calls: bool,
+    /// Statements behind the header of their block.
+    headed: Places,
+    /// Calls of interest.
+    calls: Places,
 }
+
+/// Where words are in a text, in order: one search over a file costs less than one over each of its lines.
+struct Places(Vec<usize>);
+
+impl Places {
+    fn of<'w>(words: impl AsRef<[&'w str]>, text: &[u8]) -> Places {
+        let words = words.as_ref().iter();
+        let mut places: Vec<usize> = words.flat_map(|word| memmem::find_iter(text, word.as_bytes())).collect();
+        places.sort_unstable();
+        Places(places)
+    }
+
+    fn any_in(&self, range: &Range<usize>) -> bool {
+        self.0.get(self.0.partition_point(|&at| at < range.start)).is_some_and(|at| range.contains(at))
+    }
+}
+
+const HEADED: &[&str] = &[": import ", ": from "];
 
 /// Calls that import a module by a literal name.
 const CALLS: &[&str] = &["import_module(", "__import__("];
@@ -63,11 +86,11 @@ enum Block {
     Types(usize),
 }
 
-impl<'t, L: Iterator<Item = &'t [u8]>> Source<L> {
+impl<'t, L: Iterator<Item = (usize, &'t [u8])>> Source<L> {
     fn read(&mut self) {
         let mut block: Option<Block> = None;
         let mut quotes: Option<&[u8]> = None;
-        while let Some(line) = self.lines.next() {
+        while let Some((start, line)) = self.lines.next() {
             let was_inside = quotes.is_some();
             quotes = still_open(line, quotes);
             let statement = line.trim_ascii();
@@ -92,15 +115,17 @@ impl<'t, L: Iterator<Item = &'t [u8]>> Source<L> {
                     _ => None,
                 };
             }
-            self.statement(statement, scope);
+            self.statement(statement, start..start + line.len(), scope);
         }
     }
 
-    fn statement(&mut self, statement: &[u8], scope: &'static str) {
+    /// Of a line, which is at `place`.
+    fn statement(&mut self, statement: &[u8], place: Range<usize>, scope: &'static str) {
+        let (is_headed, has_calls) = (self.headed.any_in(&place), self.calls.any_in(&place));
         for part in statement.split(|&byte| byte == b';') {
             // `try: import x` and the like have a header on the same line.
-            let header = || memmem::find(part, b": import ").or_else(|| memmem::find(part, b": from "));
-            let part = match self.has_headed.then(header).flatten() {
+            let header = || HEADED.iter().find_map(|word| memmem::find(part, word.as_bytes()));
+            let part = match is_headed.then(header).flatten() {
                 Some(colon) => &part[colon + 1..],
                 None => part,
             };
@@ -110,7 +135,7 @@ impl<'t, L: Iterator<Item = &'t [u8]>> Source<L> {
                 names.split(|&byte| byte == b',').for_each(|name| self.chain(b"", module(name), scope));
             } else if let Some(rest) = part.strip_prefix(b"from ") {
                 self.from(rest, scope);
-            } else if self.has_calls {
+            } else if has_calls {
                 self.calls(part, scope);
             }
         }
@@ -137,7 +162,7 @@ impl<'t, L: Iterator<Item = &'t [u8]>> Source<L> {
     fn with_continuation(&mut self, start: &[u8]) -> Vec<u8> {
         let mut whole = before_comment(start).to_vec();
         while whole.contains(&b'(') && !whole.contains(&b')') || whole.ends_with(b"\\") {
-            let Some(line) = self.lines.next() else { break };
+            let Some((_, line)) = self.lines.next() else { break };
             if whole.ends_with(b"\\") {
                 whole.pop();
             }
