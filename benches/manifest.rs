@@ -8,7 +8,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use minroot::explain::diff::diff;
 use minroot::explain::size::{By, Drop, tables, what_if};
 use minroot::explain::{Options, explain};
-use minroot::manifest::{json, tree};
+use minroot::manifest::json;
+use minroot::manifest::tree::{self, View};
 use minroot::text::Style;
 use std::hint::black_box;
 
@@ -61,7 +62,7 @@ fn manifest(criterion: &mut Criterion) {
     group.bench_function("tree", |bencher| {
         bencher.iter(|| {
             let mut out = Vec::new();
-            tree::write(&manifest, Style::Plain, &mut out).unwrap();
+            tree::write(&manifest, View::default(), &mut out).unwrap();
             out
         });
     });

@@ -139,6 +139,29 @@ impl Reason {
     pub fn new(evidence: Evidence, kind: Kind, detail: impl Into<Arc<str>>) -> Reason {
         Reason { evidence, kind, detail: detail.into() }
     }
+
+    /// Whether the rule with this id gives the reason. The id is the beginning of the detail: `linux/nsswitch:30
+    /// database=hosts`, `hardware/qemu: …`.
+    pub fn is_of_rule(&self, id: &str) -> bool {
+        let after = self.detail.strip_prefix(id);
+        self.evidence == Evidence::Rule && after.is_some_and(|after| after.is_empty() || after.starts_with([' ', ':']))
+    }
+
+    /// Whether both are the same reason, wherever in its file the rule is that gives it.
+    pub fn is_like(&self, other: &Reason) -> bool {
+        (self.evidence, self.kind) == (other.evidence, other.kind)
+            && (self.detail == other.detail
+                || self.evidence == Evidence::Rule && without_line(&self.detail) == without_line(&other.detail))
+    }
+}
+
+/// A rule's id and what matched, of `linux/nsswitch:30 database=hosts`.
+fn without_line(detail: &str) -> (&str, &str) {
+    let (place, matched) = detail.split_at(detail.find(' ').unwrap_or(detail.len()));
+    match place.rsplit_once(':') {
+        Some((id, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => (id, matched),
+        _ => (place, matched),
+    }
 }
 
 impl fmt::Display for Evidence {
@@ -178,5 +201,22 @@ impl fmt::Display for Consequence {
 impl fmt::Display for Priority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_known_by_its_id_whatever_follows() {
+        let rule = |detail: &str| Reason::new(Evidence::Rule, Kind::Rule, detail);
+        for detail in ["linux/a", "linux/a:30", "linux/a:30 x=y", "linux/a x=y", "linux/a: words"] {
+            assert!(rule(detail).is_of_rule("linux/a"), "{detail}");
+        }
+        assert!(!rule("linux/ab:30").is_of_rule("linux/a"));
+        assert!(rule("linux/a:30 x=y").is_like(&rule("linux/a:4 x=y")));
+        assert!(!rule("linux/a:30 x=y").is_like(&rule("linux/a:30 x=z")));
+        assert!(!rule("hardware/q: 1").is_like(&rule("hardware/q: 2")));
     }
 }

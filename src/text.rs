@@ -68,6 +68,11 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// A number of bytes, rounded to binary units: `1.9 MiB`; below 1 KiB exact.
+pub fn rounded_size(bytes: u64) -> String {
+    rounded(bytes).unwrap_or_else(|| count(bytes, "byte"))
+}
+
 /// Reads a number of bytes: `4096`, `512K`, `2M`, `1G`, with binary units.
 ///
 /// # Errors

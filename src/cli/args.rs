@@ -20,6 +20,9 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
+    /// No progress, notes or steps on standard error: errors and what is missing only.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -28,6 +31,8 @@ pub enum Command {
     ///
     /// The system's own apt resolves and downloads, with a private state directory and as an ordinary user; nothing is
     /// installed. Prints the path of the root. A second run downloads nothing.
+    ///
+    /// Example: `minroot fetch rules/recipes/debian-node.toml`
     Fetch(Fetch),
     /// Find what targets need, and write the manifest.
     ///
@@ -50,27 +55,55 @@ pub enum Command {
     ///
     /// Example: `minroot diff last-week.json node.json --max-bytes 64M`
     Diff(Diff),
+    /// Show a manifest as a tree: what needs what, with sizes and reasons.
+    ///
+    /// What an entry needs is shown where the entry comes first. With --invert, who needs the entry.
+    ///
+    /// Example: `minroot tree libcrypto.so.3 -m node.json --invert`
+    Tree(Tree),
     /// Write the files of a manifest into an archive or a directory.
+    ///
+    /// Example: `minroot pack -m node.json --root / --format cpio --compress zstd -o initrd.zst`
     Pack(Pack),
     /// Write a bootable ISO for BIOS and UEFI, CD and disk.
+    ///
+    /// Example: `minroot iso -m node.json --root ROOT -o node.iso rules/recipes/debian-node.toml`
     Iso(Iso),
     /// Write a directory that a TFTP server gives to machines that start from the network (illumos).
     ///
     /// README.txt in it says how to serve it: the DHCP options, and a configuration for dnsmasq.
+    ///
+    /// Example: `minroot pxe -m node.json --root ROOT -o tftpboot rules/recipes/tribblix-node.toml`
     Pxe(Pxe),
     /// Read a finished ISO, archive or directory again: would it start?
+    ///
+    /// Tells for each failure the line that the kernel or the runtime linker would print.
+    ///
+    /// Example: `minroot verify node.iso -m node.json`
     Verify(Verify),
     /// Start an ISO under QEMU and check it as the recipe says.
+    ///
+    /// Example: `minroot boot node.iso rules/recipes/debian-node.toml --uefi`
     Boot(Boot),
     /// Fetch, trace, pack, make the ISO and verify it, in one go.
     ///
     /// Example: `minroot build rules/recipes/debian-node.toml -o node.iso --boot`
     Build(Build),
     /// List, show or check the rules.
+    ///
+    /// Example: `minroot rules check --rules my-rules`
     Rules(Rules),
+    /// Say in words when a rule holds and what it adds; with a manifest, what it brought in.
+    ///
+    /// Example: `minroot explain-rule linux/nsswitch -m node.json`
+    ExplainRule(ExplainRule),
     /// Print the completions for a shell.
+    ///
+    /// Example: `minroot completions bash > ~/.local/share/bash-completion/completions/minroot`
     Completions { shell: clap_complete::Shell },
-    /// Write the manual pages.
+    /// Write the manual pages, one for each command.
+    ///
+    /// Example: `minroot man ~/.local/share/man/man1`
     Man {
         /// Where to; the page of the program itself goes to standard output when absent.
         directory: Option<PathBuf>,
@@ -218,6 +251,22 @@ pub struct Diff {
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Tree {
+    /// The entry at the top: a path inside the image, or only its last part [default: all targets].
+    #[arg(required_if_eq("invert", "true"))]
+    pub path: Option<OsString>,
+    /// The manifest.
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// How many levels to show below the top.
+    #[arg(long, value_name = "N")]
+    pub depth: Option<usize>,
+    /// Show who needs the entry, instead of what it needs.
+    #[arg(short, long)]
+    pub invert: bool,
 }
 
 /// How an archive is compressed.
@@ -402,6 +451,18 @@ pub struct Rules {
     pub rules: Vec<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub struct ExplainRule {
+    /// The rule's id, as reasons name it.
+    pub id: String,
+    /// A manifest: the entries that are in by the rule, and what would go without it.
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// A directory of further rules.
+    #[arg(long, value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum RulesAction {
     /// One line a rule.
@@ -424,5 +485,19 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// Where a command is shown without its program, the next reader has to try.
+    #[test]
+    fn the_help_of_each_command_has_an_example_that_is_understood() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+            let example = help.split_once("Example: `").and_then(|(_, rest)| rest.split_once('`'));
+            let (example, _) = example.unwrap_or_else(|| panic!("no example: {}", command.get_name()));
+            let words = example.split(" > ").next().unwrap_or_default().split(' ');
+            let parsed = Arguments::try_parse_from(words).map(|arguments| format!("{:?}", arguments.command));
+            assert!(parsed.is_ok(), "{example}: {parsed:?}");
+            assert_eq!(example.split(' ').nth(1), Some(command.get_name()), "{example}");
+        }
     }
 }

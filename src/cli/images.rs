@@ -2,7 +2,7 @@
 
 use super::args::{Compress, Iso, Pack, Packed, Pxe};
 use super::why::read_manifest;
-use super::{Outcome, report, setting};
+use super::{Outcome, progress, report, setting};
 use crate::iso::illumos::pxe::{PxeLoader, write_pxe_tree};
 use crate::iso::illumos::{IllumosImage, IllumosLoader, IllumosLoaderError, hash_file as sha1_text, write_illumos_iso};
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
@@ -45,11 +45,13 @@ pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
         },
         sha1: hash.is_some(),
     };
+    let reading = progress::reading("packing", &root);
     let written = if output == Path::new("-") {
         write_stream(&manifest, &contents, &pack, &mut std::io::stdout().lock(), output)
     } else {
         write_archive(&manifest, &contents, &pack, output)
     };
+    drop(reading);
     let written = written.map_err(hinted)?;
     if let (Some(file), Some(sha1)) = (&hash, &written.sha1) {
         report::write_output(file, |out| write!(out, "{}", sha1_text(sha1)))
@@ -241,7 +243,9 @@ fn archive_for(
     };
     let mut archive =
         tempfile::tempfile_in(directory_of(output)).with_context(|| format!("cannot write `{}`", output.display()))?;
+    let reading = progress::reading("packing", contents.root());
     let packed = write_stream(manifest, contents, &options, &mut archive, output).map_err(hinted)?;
+    drop(reading);
     Ok((packed, Blob::from_file(archive, output)?))
 }
 

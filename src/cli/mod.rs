@@ -15,6 +15,7 @@ mod setting;
 mod shell;
 mod size;
 mod trace;
+mod tree;
 mod verify;
 mod why;
 
@@ -48,6 +49,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
         }
     };
+    if arguments.quiet {
+        report::be_quiet();
+    }
     work_on_this_thread_too();
     match run(arguments) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -79,6 +83,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Why(options) => why::run(&options),
         Command::Size(options) => size::run(&options),
         Command::Diff(options) => diff::run(&options),
+        Command::Tree(options) => tree::run(&options),
         Command::Pack(options) => images::pack(&options),
         Command::Iso(options) => images::iso(&options),
         Command::Pxe(options) => images::pxe(&options),
@@ -86,6 +91,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Boot(options) => boot::run(&options),
         Command::Build(options) => build::run(&options),
         Command::Rules(options) => rules::run(&options),
+        Command::ExplainRule(options) => rules::explain(&options),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { directory } => shell::man(directory.as_deref()),
     }

@@ -12,6 +12,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An error with what to do about it.
 #[derive(Debug)]
@@ -70,13 +71,31 @@ pub fn answer(json: Option<impl Serialize>, text: impl FnOnce(Style) -> String) 
     Ok(())
 }
 
+/// Set by `--quiet`: nothing but answers, errors and what is missing.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on notes, steps and progress are not shown.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// A line for the user that is neither an answer nor an error.
 pub fn note(text: &str) {
+    if is_quiet() {
+        return;
+    }
     let _ = writeln!(io::stderr(), "{} {text}", style(&io::stderr()).remark("note:"));
 }
 
 /// One step of a long command, as it is done.
 pub fn step(name: &str, text: impl fmt::Display) {
+    if is_quiet() {
+        return;
+    }
     let _ = writeln!(io::stderr(), "{:>8}  {text}", name);
 }
 

@@ -1,8 +1,10 @@
-//! `minroot rules`: what the rules are, and whether they are in order.
+//! `minroot rules` and `minroot explain-rule`: what the rules are, whether they are in order, and what one is about.
 
-use super::args::{Rules, RulesAction};
+use super::args::{ExplainRule, Rules, RulesAction};
+use super::why::read_manifest;
 use super::{Outcome, report};
-use crate::rules::RuleSet;
+use crate::explain::brought;
+use crate::rules::{RuleFile, RuleSet};
 use std::io::Write;
 
 pub fn run(options: &Rules) -> anyhow::Result<Outcome> {
@@ -22,10 +24,7 @@ pub fn run(options: &Rules) -> anyhow::Result<Outcome> {
             }
         }
         RulesAction::Show { id } => {
-            let file = rules.find(id).map_err(|error| {
-                let hint = error.hint.clone();
-                report::with_hint(error.into(), hint)
-            })?;
+            let file = find(&rules, id)?;
             out.write_all(file.text.as_bytes())?;
         }
         RulesAction::Check => {
@@ -40,4 +39,24 @@ pub fn run(options: &Rules) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Done)
+}
+
+pub fn explain(options: &ExplainRule) -> anyhow::Result<Outcome> {
+    let rules = RuleSet::load(&options.rules)?;
+    let file = find(&rules, &options.id)?;
+    let manifest = options.manifest.as_deref().map(read_manifest).transpose()?;
+    let brought = manifest.as_ref().map(|manifest| brought(manifest, &options.id));
+    report::answer(None::<()>, |style| {
+        let text = file.words(style).to_string();
+        let brought = brought.iter().map(|brought| format!("\n{}", brought.text(style)));
+        brought.fold(text, |text, brought| text + &brought)
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn find<'r>(rules: &'r RuleSet, id: &str) -> anyhow::Result<&'r RuleFile> {
+    rules.find(id).map_err(|error| {
+        let hint = error.hint.clone();
+        report::with_hint(error.into(), hint)
+    })
 }

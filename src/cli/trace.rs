@@ -2,8 +2,9 @@
 
 use super::args::{ManifestFormat, Trace};
 use super::setting::Setting;
-use super::{Outcome, report};
-use crate::manifest::{Manifest, json, lists, tree};
+use super::{Outcome, progress, report};
+use crate::manifest::tree::{self, View};
+use crate::manifest::{Manifest, json, lists};
 use crate::resolve::glibc::Cache;
 use crate::trace::{self, Input};
 use anyhow::Context;
@@ -25,7 +26,10 @@ pub fn run(options: &Trace) -> anyhow::Result<Outcome> {
     } else {
         let manifest = manifest(&setting, &traced)?;
         report::write_output(output, |out| match options.format {
-            ManifestFormat::Tree => tree::write(&manifest, report::style(&std::io::stdout()), out),
+            ManifestFormat::Tree => {
+                let style = report::style(&std::io::stdout());
+                tree::write(&manifest, View { style, ..View::default() }, out)
+            }
             _ => json::write(&manifest, out),
         })
         .with_context(|| format!("cannot write `{}`", output.display()))?;
@@ -48,12 +52,18 @@ pub fn is_doubtful(setting: &Setting, traced: &trace::Trace) -> bool {
 
 /// Traces what the recipes and flags ask for, and tells the notes.
 pub fn trace(setting: &Setting) -> anyhow::Result<trace::Trace> {
-    tell(trace::trace(input(setting)))
+    let reading = progress::reading("tracing", &setting.root);
+    let traced = trace::trace(input(setting));
+    drop(reading);
+    tell(traced)
 }
 
 /// [`trace`] for those who only want to know what is kept.
 fn trace_kept(setting: &Setting) -> anyhow::Result<trace::Trace> {
-    tell(trace::trace_kept(input(setting)))
+    let reading = progress::reading("tracing", &setting.root);
+    let traced = trace::trace_kept(input(setting));
+    drop(reading);
+    tell(traced)
 }
 
 fn input(setting: &Setting) -> Input<'_> {
@@ -76,5 +86,6 @@ fn tell(traced: Result<trace::Trace, trace::TraceError>) -> anyhow::Result<trace
 }
 
 pub fn manifest(setting: &Setting, traced: &trace::Trace) -> anyhow::Result<Manifest> {
+    let _reading = progress::reading("digests", &setting.root);
     Ok(traced.manifest(&setting.root, &setting.rules)?)
 }

@@ -86,6 +86,9 @@ struct IncludedJson<'a> {
     /// Only when all were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<BecauseText<'a>>,
+    /// Without which no way leads here; as for `reasons`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<PathText<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     choices: Vec<ChoiceText<'a>>,
     retained: Retained,
@@ -119,6 +122,7 @@ impl<'a> IncludedJson<'a> {
                 })
                 .collect(),
             reasons: included.reasons.iter().map(|because| BecauseText::new(because)).collect(),
+            gate: included.gate.map(|gate| PathText::new(&gate.path)),
             choices: included.choices.iter().map(|choice| ChoiceText::new(choice)).collect(),
             retained: included.retained,
         }

@@ -9,6 +9,7 @@ pub mod diff;
 mod json;
 mod locate;
 mod nearest;
+mod rule;
 pub mod size;
 mod text;
 
@@ -18,6 +19,7 @@ use crate::path::RootPath;
 use crate::reason::{Evidence, Kind};
 use crate::recipe::Take;
 use locate::{Located, locate};
+pub use rule::{Brought, brought};
 
 /// How much to tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +69,9 @@ pub struct Included<'m> {
     pub chain: Vec<Step<'m>>,
     /// Every reason when all were asked for, otherwise empty.
     pub reasons: Vec<&'m Because>,
+    /// The last entry on the chain without which no other way would lead here either; only when all reasons were asked
+    /// for, and not the one target there is.
+    pub gate: Option<&'m Entry>,
     /// Of which it is the alternative that was chosen.
     pub choices: Vec<&'m Choice>,
     pub retained: Retained,
@@ -184,14 +189,27 @@ fn included<'m>(manifest: &'m Manifest, entry: &'m Entry, options: &Options) -> 
         None => needs.chain(position, None),
         Some(from) => needs.position(from).and_then(|from| needs.chain(position, Some(from))),
     };
+    let chain = chain.unwrap_or_default();
+    let gate = (options.all && from.is_none()).then(|| gate(&needs, &chain, position)).flatten();
     Answer::Included(Box::new(Included {
         entry,
         from,
-        chain: chain.unwrap_or_default(),
+        chain,
+        gate,
         reasons: if options.all { entry.reasons.iter().collect() } else { Vec::new() },
         choices: alternatives::chosen(&manifest.choices, &entry.path),
         retained: Retained::of(needs.retained(position).iter().map(|position| &manifest.entries[*position])),
     }))
+}
+
+/// The immediate dominator of an entry, which is on each chain that leads to it.
+fn gate<'m>(needs: &Needs<'m>, chain: &[Step<'m>], to: usize) -> Option<&'m Entry> {
+    let (_, before) = chain.split_last()?;
+    let before = before.iter().filter_map(|step| Some((needs.position(&step.entry.path)?, step.entry)));
+    let mut ways = before.rev();
+    let (position, entry) = ways.find(|(gate, _)| !needs.reachable(|entry| entry != *gate, |_| true)[to])?;
+    let is_only_target = needs.targets().eq([position]);
+    (!is_only_target).then_some(entry)
 }
 
 impl Retained {

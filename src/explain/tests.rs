@@ -1,5 +1,6 @@
 use super::*;
 use crate::manifest::json::read;
+use crate::manifest::needs::tests::manifest_of;
 use crate::manifest::{Alternative, Verdict};
 use crate::reason::Reason;
 use crate::text::Style;
@@ -49,6 +50,36 @@ fn a_file_name_is_enough_when_there_is_one_of_it() {
 fn a_chain_can_begin_elsewhere() {
     check("from", "/usr/lib/x86_64-linux-gnu/libc.so.6", from("/init"));
     check("from-nowhere", "/usr/bin/node", from("/lib/x86_64-linux-gnu/libm.so.6"));
+}
+
+#[test]
+fn all_reasons_end_with_the_one_entry_that_all_ways_share() {
+    // /t and /u are targets; /c is needed by two that only /a needs.
+    let manifest = manifest_of(&[
+        ("/t", &[]),
+        ("/u", &[]),
+        ("/a", &["/t", "/u"]),
+        ("/b", &["/a"]),
+        ("/b2", &["/a"]),
+        ("/c", &["/b", "/b2"]),
+        ("/d", &["/c", "/u"]),
+    ]);
+    let gate = |asked: &str| match explain(&manifest, asked.as_bytes(), &all()).answer {
+        Answer::Included(included) => included.gate.map(|gate| gate.path.to_string()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(gate("/c").as_deref(), Some("/a"));
+    assert_eq!(gate("/b").as_deref(), Some("/a"));
+    assert_eq!(gate("/a"), None);
+    assert_eq!(gate("/d"), None);
+    assert_eq!(gate("/t"), None);
+    let text = explain(&manifest, b"/c", &all()).text(Style::Plain).to_string();
+    assert!(text.contains("\nno way leads here but by /a\n"), "{text}");
+    let few = explain(&manifest, b"/c", &Options::default()).text(Style::Plain).to_string();
+    assert!(few.contains("\n1 further reason: see --all\n"), "{few}");
+    // One target is on every way: nothing that one would want to be told.
+    let manifest = manifest_of(&[("/t", &[]), ("/a", &["/t"]), ("/b", &["/a", "/t"])]);
+    assert!(!explain(&manifest, b"/b", &all()).text(Style::Plain).to_string().contains("no way"));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use crate::manifest::json::type_name;
 use crate::manifest::{Because, Choice, Content, Missing, Omission};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Kind, Reason};
-use crate::text::{Style, count, size, written};
+use crate::text::{Style, count, grouped, size, written};
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 
 impl Explanation<'_> {
@@ -84,12 +85,7 @@ impl Printer<'_, '_> {
                 None => writeln!(self.f, "  {}", self.style.path(path))?,
             }
         }
-        if !included.reasons.is_empty() {
-            writeln!(self.f, "\n{}:", count(included.reasons.len() as u64, "reason"))?;
-            for because in &included.reasons {
-                writeln!(self.f, "  {}", because_in_words(because, &included.entry.path))?;
-            }
-        }
+        self.reasons(included)?;
         if !included.choices.is_empty() {
             writeln!(self.f)?;
         }
@@ -99,6 +95,32 @@ impl Printer<'_, '_> {
         }
         let retained = &included.retained;
         writeln!(self.f, "\nwithout it {} would go: {}", size(retained.bytes), retained_in_words(retained))
+    }
+
+    /// All reasons where they were asked for, else how many there are besides that of the chain.
+    fn reasons(&mut self, included: &Included) -> fmt::Result {
+        let all = &included.entry.reasons;
+        if included.reasons.is_empty() {
+            let further = all.len().saturating_sub(1) as u64;
+            return match (further, &included.from) {
+                (0, _) | (_, Some(_)) => Ok(()),
+                (further, None) => writeln!(self.f, "\n{}: see --all", count(further, "further reason")),
+            };
+        }
+        let kinds = all.iter().fold(BTreeMap::new(), |mut kinds, because| {
+            *kinds.entry(because.reason.kind).or_insert(0u64) += 1;
+            kinds
+        });
+        let of_each: Vec<String> = kinds.iter().map(|(kind, n)| format!("{} {kind}", grouped(*n))).collect();
+        let of_each = if kinds.len() > 1 { format!(" ({})", of_each.join(", ")) } else { String::new() };
+        writeln!(self.f, "\n{}{of_each}:", count(all.len() as u64, "reason"))?;
+        for because in &included.reasons {
+            writeln!(self.f, "  {}", because_in_words(because, &included.entry.path))?;
+        }
+        if let Some(gate) = included.gate {
+            writeln!(self.f, "\nno way leads here but by {}", self.style.path(&gate.path))?;
+        }
+        Ok(())
     }
 
     /// Who had a choice.

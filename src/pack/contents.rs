@@ -73,6 +73,11 @@ pub enum Change {
 }
 
 impl<'r> Contents<'r> {
+    /// Where the content of all entries is that the recipe does not give itself.
+    pub fn root(&self) -> &'r Root {
+        self.root
+    }
+
     /// Content comes from `root` and from the manifest itself.
     pub fn new(root: &'r Root) -> Contents<'r> {
         Contents { root, given: BTreeMap::new() }

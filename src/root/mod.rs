@@ -25,6 +25,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 /// How many symlinks one look-up may follow, those of its directories included: the kernel's own limit (`MAXSYMLINKS`,
@@ -38,6 +39,7 @@ pub struct Root {
     metadata: Metadata,
     /// Directory path as asked for → where it really is. Failures are kept as well: they are asked for again and again.
     directories: RwLock<HashMap<RootPath, Result<Arc<Directory>, LookupError>>>,
+    opened: Arc<AtomicU64>,
 }
 
 /// A directory of the root with the symlinks that led to it.
@@ -148,12 +150,17 @@ impl Root {
     /// When `host` is no directory or cannot be read.
     pub fn open_with(host: &Path, metadata: Metadata) -> std::io::Result<Root> {
         let fd = rustix::fs::open(host, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Root { fd, host: host.to_owned(), metadata, directories: RwLock::default() })
+        Ok(Root { fd, host: host.to_owned(), metadata, directories: RwLock::default(), opened: Arc::default() })
     }
 
     /// The directory of this machine that was opened, for messages only.
     pub fn host(&self) -> &Path {
         &self.host
+    }
+
+    /// How many files have been opened so far: a measure of the work that goes on with this root.
+    pub fn opened(&self) -> Arc<AtomicU64> {
+        self.opened.clone()
     }
 
     /// Follows `path` to the end, as `stat` would inside a chroot.
@@ -231,6 +238,7 @@ impl Root {
         if found.info.kind != FileKind::File {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file"));
         }
+        self.opened.fetch_add(1, Ordering::Relaxed);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         Ok(rustix::fs::openat(&self.fd, host_relative(&found.path), flags, Mode::empty())?.into())
     }

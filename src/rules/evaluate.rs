@@ -61,7 +61,7 @@ impl Evaluation<'_> {
                 for from_file in &from_file {
                     let mut bindings = from_strings.clone();
                     bindings.extend(from_file.clone());
-                    let detail = detail(file, &bindings);
+                    let detail = detail(file, rule, &bindings);
                     bindings.extend(object.into_iter().flat_map(of_object));
                     let matched = Match { file, rule, object, bindings, detail };
                     matched.effects(self.facts, self.globs, &mut firings);
@@ -91,9 +91,9 @@ fn of_object(object: &RootPath) -> [(String, Vec<u8>); 2] {
     [("object_directory".to_owned(), directory), ("object_name".to_owned(), object.file_name().to_vec())]
 }
 
-/// The rule's id, then what matched.
-fn detail(file: &RuleFile, bindings: &Bindings) -> String {
-    let mut detail = file.id.0.clone();
+/// The rule's place, then what matched.
+fn detail(file: &RuleFile, rule: &Rule, bindings: &Bindings) -> String {
+    let mut detail = format!("{}:{}", file.id, rule.line);
     for (name, value) in bindings {
         detail.push_str(&format!(" {name}={}", crate::path::escaped(value)));
     }

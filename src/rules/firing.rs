@@ -23,7 +23,8 @@ pub struct Firing {
     pub consequence: Option<Consequence>,
     /// What is named may be absent without a word.
     pub optional: bool,
-    /// For a reason's detail: the rule's id, then what matched, such as `linux/nsswitch database=hosts source=wins`.
+    /// For a reason's detail: the rule's id and line, then what matched, such as `linux/nsswitch:30 database=hosts
+    /// source=wins`.
     pub detail: String,
 }
 

@@ -25,6 +25,7 @@ mod problem;
 pub mod readers;
 mod readings;
 mod table;
+mod words;
 
 pub use apply::RuleState;
 pub use example::{Given, GivenObject};

@@ -83,6 +83,11 @@ pub struct StringPattern {
 }
 
 impl StringPattern {
+    /// The expression as the rule has it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Only a `text` that compiles may be asked anything: [`StringPattern::compile`] tells.
     pub(super) fn new(text: &str) -> StringPattern {
         StringPattern { text: text.to_owned(), regex: OnceLock::new() }

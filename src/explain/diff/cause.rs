@@ -1,8 +1,8 @@
 //! The first reason of a chain that the other manifest does not have.
 
 use super::Group;
-use crate::manifest::Manifest;
 use crate::manifest::needs::{Chains, Needs};
+use crate::manifest::{Entry, Manifest};
 use std::collections::BTreeMap;
 
 /// Puts entries that are in `manifest` and not in `other` together by what brings them in.
@@ -61,6 +61,10 @@ impl Causes<'_, '_> {
         let Some((step, _)) = self.chains.last_step(position) else { return false };
         let Some(because) = step.because else { return false };
         let there = self.other.entry(&self.manifest.entries[position].path);
-        there.is_none_or(|entry| entry.reasons.binary_search(because).is_err())
+        let is_there = |entry: &Entry| {
+            let mut reasons = entry.reasons.iter();
+            reasons.any(|other| other.from == because.from && other.reason.is_like(&because.reason))
+        };
+        !there.is_some_and(is_there)
     }
 }

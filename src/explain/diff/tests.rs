@@ -2,6 +2,7 @@ use super::*;
 use crate::manifest::Content;
 use crate::manifest::json::read;
 use crate::manifest::needs::tests::manifest_of;
+use crate::path::RootPath;
 use crate::text::Style;
 
 fn small() -> Manifest {
@@ -118,4 +119,22 @@ fn bytes_of_the_groups_and_changes_explain_the_growth() {
     let changed: i128 = difference.changed.iter().map(Change::growth).sum();
     let growth = i128::from(difference.new_bytes) - i128::from(difference.old_bytes);
     assert_eq!(sum(&difference.added) - sum(&difference.removed) + changed, growth);
+}
+
+#[test]
+fn a_rule_that_moved_in_its_file_is_no_new_reason() {
+    let with_line = |line: u32| {
+        let mut manifest = small();
+        entry(&mut manifest, b"libgcc_s.so.1").reasons[0].reason.detail = format!("linux/libgcc-s:{line}").into();
+        manifest
+    };
+    let (old, mut new) = (with_line(12), with_line(30));
+    let mut further = entry(&mut new, b"libgcc_s.so.1").clone();
+    further.path = RootPath::new("/usr/lib/x86_64-linux-gnu/libgcc_t.so.1").unwrap();
+    further.reasons[0].from = Some(RootPath::new("/usr/lib/x86_64-linux-gnu/libgcc_s.so.1").unwrap());
+    new.entries.push(further);
+    new.entries.sort_by(|a, b| a.path.cmp(&b.path));
+    let difference = diff(&old, &new);
+    let cause = difference.added[0].cause.as_ref().unwrap();
+    assert_eq!(cause.entry.path.file_name(), b"libgcc_t.so.1");
 }

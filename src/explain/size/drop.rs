@@ -81,7 +81,7 @@ impl Broken<'_> {
 pub fn what_if<'m>(manifest: &'m Manifest, drop: &Drop) -> Result<WhatIf<'m>, DropError> {
     let needs = Needs::of(manifest);
     let is_dropped = dropped(manifest, drop)?;
-    let holds = |because: &Because| !drop.rules.iter().any(|rule| is_of_rule(because, rule));
+    let holds = |because: &Because| !drop.rules.iter().any(|rule| because.reason.is_of_rule(rule));
     let (before, after) =
         rayon::join(|| needs.reachable(|_| true, |_| true), || needs.reachable(|entry| !is_dropped[entry], holds));
     let is_gone: Vec<bool> =
@@ -139,7 +139,7 @@ fn dropped(manifest: &Manifest, drop: &Drop) -> Result<Vec<bool>, DropError> {
     }
     for rule in &drop.rules {
         let mut reasons = manifest.entries.iter().flat_map(|entry| &entry.reasons);
-        if !reasons.any(|because| is_of_rule(because, rule)) {
+        if !reasons.any(|because| because.reason.is_of_rule(rule)) {
             return Err(DropError::Rule(rule.clone()));
         }
     }
@@ -156,11 +156,4 @@ fn dropped(manifest: &Manifest, drop: &Drop) -> Result<Vec<bool>, DropError> {
         }
     }
     Ok(is_dropped)
-}
-
-/// A rule's id is the first word of its reasons' details: `linux/nsswitch database=hosts`, `hardware/qemu: …`.
-fn is_of_rule(because: &Because, rule: &str) -> bool {
-    let after = because.reason.detail.strip_prefix(rule);
-    because.reason.evidence == Evidence::Rule
-        && after.is_some_and(|after| after.is_empty() || after.starts_with([' ', ':']))
 }

@@ -64,7 +64,7 @@ fn each_binding_fires_once_and_names_where_it_came_from() {
     let firing = &firings[0];
     assert_eq!((&firing.rule.0[..], firing.line, firing.optional), ("t", 3, true));
     assert_eq!((&firing.from, &firing.object), (&Some(path("/etc/n")), &Some(path("/a"))));
-    assert_eq!(firing.detail, "t database=hosts inside_libc=no source=x");
+    assert_eq!(firing.detail, "t:3 database=hosts inside_libc=no source=x");
     let soname = b"libnss_x.so.2".to_vec();
     assert_eq!(firing.effect, Effect::Library { soname, context: path("/a") });
 }

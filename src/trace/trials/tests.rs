@@ -163,7 +163,7 @@ fn what_was_chosen_is_recorded_with_what_the_others_would_have_cost() {
     let expected = [("/1", Verdict::More(30)), ("/2", Verdict::More(940)), ("/3 and /4", Verdict::Chosen)];
     assert_eq!(verdicts(choice), expected);
     assert_eq!(choice.because[0].from, Some(RootPath::new("/0").unwrap()));
-    assert_eq!(&*choice.because[0].reason.detail, "t");
+    assert_eq!(&*choice.because[0].reason.detail, "t:3");
     assert_eq!(trace.kept(), ["/0", "/3", "/4"].map(|path| RootPath::new(path).unwrap()));
 }
 
