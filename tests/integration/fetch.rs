@@ -16,10 +16,10 @@ use std::time::Instant;
 use tar::EntryType;
 
 /// A data archive that is written member by member, with names as given.
-struct Data(tar::Builder<Vec<u8>>);
+pub struct Data(tar::Builder<Vec<u8>>);
 
 impl Data {
-    fn new() -> Data {
+    pub fn new() -> Data {
         Data(tar::Builder::new(Vec::new()))
     }
 
@@ -42,25 +42,25 @@ impl Data {
         self
     }
 
-    fn file(self, name: &str, content: &str) -> Data {
+    pub fn file(self, name: &str, content: &str) -> Data {
         self.add(EntryType::Regular, name.as_bytes(), b"", 0o644, content.as_bytes())
     }
 
-    fn directory(self, name: &str) -> Data {
+    pub fn directory(self, name: &str) -> Data {
         self.add(EntryType::Directory, name.as_bytes(), b"", 0o755, b"")
     }
 
-    fn symlink(self, name: &str, target: &str) -> Data {
+    pub fn symlink(self, name: &str, target: &str) -> Data {
         self.add(EntryType::Symlink, name.as_bytes(), target.as_bytes(), 0o777, b"")
     }
 
-    fn hard_link(self, name: &str, target: &str) -> Data {
+    pub fn hard_link(self, name: &str, target: &str) -> Data {
         self.add(EntryType::Link, name.as_bytes(), target.as_bytes(), 0o644, b"")
     }
 }
 
 /// Writes `NAME.deb` with no compression at all.
-fn deb(directory: &Path, name: &str, fields: &str, data: Data) -> PathBuf {
+pub fn deb(directory: &Path, name: &str, fields: &str, data: Data) -> PathBuf {
     let control = format!("Package: {name}\nVersion: 1\nArchitecture: all\n{fields}");
     let control = Data::new().file("./control", &control).0.into_inner().unwrap();
     let path = directory.join(format!("{name}.deb"));

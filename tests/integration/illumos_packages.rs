@@ -105,7 +105,7 @@ const POSTINSTALL: &str = "#!/sbin/sh\nCMD=/usr/sbin/add_drv\nif [ \"${BASEDIR}\
     BFLAGS=\"-b ${BASEDIR}\"\nfi\n${CMD} ${BFLAGS} -m '* 0666 root sys' -i '\"pci8086,100e\" \"pci8086,100f\"' e1000g\n";
 
 /// Two packages with every type of entry.
-fn tribblix(parent: &Path) {
+pub fn tribblix(parent: &Path) {
     Svr4::new(parent, "SUNWcs", "BASEDIR=/\nUSRDIR=usr\n")
         .line("1 d none usr 0755 root sys")
         .line("1 d none etc 0755 root sys")
@@ -174,7 +174,7 @@ fn check_tribblix(fetched: &Fetched) {
 }
 
 /// Packs packages as pkgtrans does: a header, an archive of what describes them, an archive of each.
-fn datastream(parent: &Path, names: &[&str], format: &str) -> Option<Vec<u8>> {
+pub fn datastream(parent: &Path, names: &[&str], format: &str) -> Option<Vec<u8>> {
     let (cpio, find) = (tool("cpio")?, tool("find")?);
     let mut stream = "# PaCkAgE DaTaStReAm\n".to_owned();
     names.iter().for_each(|name| stream.push_str(&format!("{name} 1 100\n")));
@@ -378,7 +378,7 @@ fn failure_of(file: &Path) -> String {
 }
 
 /// A repository of IPS packages, written file by file; content is stored by gzip under what sha1sum says.
-struct Ips {
+pub struct Ips {
     directory: PathBuf,
 }
 
@@ -404,7 +404,7 @@ impl Ips {
     }
 
     /// The same as an archive, made by bsdtar.
-    fn archive(&self, file: &Path) -> Option<()> {
+    pub fn archive(&self, file: &Path) -> Option<()> {
         let (bsdtar, directory) = (tool("bsdtar")?, self.directory.as_os_str());
         let words = ["-c", "--format", "pax", "-f"].map(OsStr::new);
         let names = ["-C".as_ref(), directory, "pkg5.repository".as_ref(), "publisher".as_ref()];
@@ -413,7 +413,7 @@ impl Ips {
     }
 }
 
-fn omnios(directory: &Path) -> Ips {
+pub fn omnios(directory: &Path) -> Ips {
     let ips = Ips::new(directory.join("repository"));
     let (su, old, empty) = (ips.content("setuid"), ips.content("old"), ips.content(""));
     let (isaexec, module, major) = (ips.content("isaexec"), ips.content("module"), ips.content("cn 0\nrootnex 1\n"));

@@ -1,5 +1,6 @@
 //! Integration tests, one target with a module per subject.
 
+mod any_bytes;
 mod boot;
 mod boot_archive;
 mod cases;

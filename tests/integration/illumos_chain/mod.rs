@@ -1,7 +1,7 @@
 //! The boot chain of an illumos ISO: a good one passes, and whatever is taken away or damaged is told in the words of the
 //! component that would meet it.
 
-mod image;
+pub mod image;
 
 use image::{ARCHIVE, HASH, Image, UNIX, lines};
 use minroot::verify::Verdict;
