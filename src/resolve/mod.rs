@@ -54,6 +54,10 @@ pub enum Outcome {
     Unusable(&'static str),
 }
 
+/// No message of a runtime linker, but what a shell says when a SIGBUS has killed it: it maps a file without looking at
+/// its length, and the first access to a page behind the end is that signal (mmap(2)).
+pub const KILLED: &str = "Bus error";
+
 /// The directory of a path as a runtime linker spells it, for `$ORIGIN`.
 fn directory_of(path: &[u8]) -> &[u8] {
     match memchr::memrchr(b'/', path) {

@@ -20,8 +20,8 @@
 
 use super::glibc::{By, Failure, Request};
 use super::store::{Facts, Object, ObjectId, Store};
-use super::{Outcome, Probe, Step, directory_of};
-use crate::objects::elf::{Dynamic, Elf, ElfError, Identity, Name};
+use super::{KILLED, Outcome, Probe, Step, directory_of};
+use crate::objects::elf::{Dynamic, Elf, ElfError, Identity, Name, PROGRAM_HEADERS};
 use crate::path::{RootPath, escaped};
 use crate::root::{Found, LookupError};
 use goblin::elf::header::{ET_DYN, ET_EXEC};
@@ -46,8 +46,6 @@ const EINVAL: &str = "Invalid argument";
 const ENOTDIR: &str = "Not a directory";
 const ELOOP: &str = "Symbolic link loop";
 const NO_ERROR: &str = "No error information";
-/// No error number, but what a shell says when a SIGBUS has killed the loader.
-pub const KILLED: &str = "Bus error";
 const EIO: &str = "I/O error";
 
 /// The resolver for one root.
@@ -448,10 +446,7 @@ fn accept(object: &Object, wanted: Identity) -> Outcome {
     let fatal = |words: &str| Outcome::Fatal(words.to_owned());
     let elf = match &object.facts {
         Facts::Elf(elf) => elf,
-        // The mapping is made, and the first access to a page behind the end of the file is a SIGBUS.
-        Facts::Damaged(ElfError::OutOfRange { field }) if *field != "the program header table" => {
-            return fatal(KILLED);
-        }
+        Facts::Damaged(ElfError::OutOfRange { field }) if *field != PROGRAM_HEADERS => return fatal(KILLED),
         Facts::Damaged(_) | Facts::Script(_) | Facts::Data => return fatal(ENOEXEC),
         Facts::Unreadable(why) => return fatal(why),
     };

@@ -7,8 +7,9 @@
 use super::Finding;
 use super::runtime_linker::{Process, RuntimeLinker, SAME_RELEASE};
 use crate::path::escaped;
+use crate::resolve::KILLED;
 use crate::resolve::glibc::By;
-use crate::resolve::musl::{KILLED, Map, error_words};
+use crate::resolve::musl::{Map, error_words};
 use crate::resolve::store::ObjectId;
 
 impl RuntimeLinker<'_> {

@@ -12,7 +12,7 @@ use crate::path::{RootPath, escaped};
 use crate::resolve::glibc::{By, Cache, Failure, Glibc, VersionFailure};
 use crate::resolve::musl::{self, Musl};
 use crate::resolve::store::{ObjectId, Store};
-use crate::resolve::{Outcome, Probe, cpu::Cpu};
+use crate::resolve::{KILLED, Outcome, Probe, cpu::Cpu};
 use crate::root::Root;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -86,8 +86,10 @@ impl<'r> RuntimeLinker<'r> {
         }
         let mut told = Vec::new();
         for failure in findings.missing.iter().filter(|failure| failure.by == By::Needed) {
-            let message =
-                format!("{}: error while loading shared libraries: {}", process.name, self.reason(failure, bits));
+            let message = match self.reason(failure, bits) {
+                killed if killed == KILLED => killed,
+                reason => format!("{}: error while loading shared libraries: {reason}", process.name),
+            };
             let referrer = self.object_path(failure.referrer);
             self.broken.insert(failure.referrer);
             self.told.insert((referrer.clone(), escaped(&failure.name).to_string()));
@@ -131,8 +133,10 @@ impl<'r> RuntimeLinker<'r> {
     /// `_dl_map_object`: a file that is no library ends the search with its path, a search without a result with the
     /// name, and with another error if a library of the other class was passed over.
     fn reason(&mut self, failure: &Failure, bits: u8) -> String {
-        if let Some(Probe { path, outcome: Outcome::Fatal(words), .. }) = failure.probes.last() {
-            return format!("{path}: {words}");
+        match failure.probes.last() {
+            Some(Probe { outcome: Outcome::Fatal(words), .. }) if words == KILLED => return KILLED.to_owned(),
+            Some(Probe { path, outcome: Outcome::Fatal(words), .. }) => return format!("{path}: {words}"),
+            _ => {}
         }
         let name = escaped(&failure.name);
         if failure.probes.iter().any(|probe| self.is_of_other_class(probe, bits)) {

@@ -93,6 +93,9 @@ pub struct Dynamic {
     pub calls_dlopen: bool,
 }
 
+/// The field that loaders read before they map anything.
+pub const PROGRAM_HEADERS: &str = "the program header table";
+
 /// Why an object cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ElfError {
@@ -249,7 +252,6 @@ fn program_headers(
     header: &Header,
     context: Ctx,
 ) -> Result<Vec<ProgramHeader>, ElfError> {
-    const FIELD: &str = "the program header table";
     let count = usize::from(header.e_phnum);
     if count == 0 {
         return Ok(Vec::new());
@@ -259,8 +261,8 @@ fn program_headers(
         return Err(ElfError::Malformed { field: "e_phentsize" });
     }
     let place = (header.e_phoff, (count * size) as u64);
-    let table = reader.get(&buffers.head, &mut buffers.other, place, FIELD)?;
-    ProgramHeader::parse(table, 0, count, context).map_err(|_| ElfError::Malformed { field: FIELD })
+    let table = reader.get(&buffers.head, &mut buffers.other, place, PROGRAM_HEADERS)?;
+    ProgramHeader::parse(table, 0, count, context).map_err(|_| ElfError::Malformed { field: PROGRAM_HEADERS })
 }
 
 fn read_dynamic(

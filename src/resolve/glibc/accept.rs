@@ -1,9 +1,10 @@
 //! Whether the loader takes a file that it has opened (glibc `elf/dl-load.c`, `open_verify` and
-//! `_dl_map_object_from_fd`). The checks and the words of those that are fatal are glibc's, in its order.
+//! `_dl_map_object_from_fd`). The checks and the words of those that are fatal are glibc's, in its order. It does not compare segments with the length of
+//! the file.
 
-use crate::objects::elf::{ElfError, Identity};
-use crate::resolve::Outcome;
+use crate::objects::elf::{ElfError, Identity, PROGRAM_HEADERS};
 use crate::resolve::store::{Facts, Object};
+use crate::resolve::{KILLED, Outcome};
 use goblin::elf::dynamic::DF_1_PIE;
 use goblin::elf::header::{ELFOSABI_GNU, ELFOSABI_NONE, ET_DYN, ET_EXEC};
 
@@ -15,6 +16,10 @@ pub(super) fn accept(object: &Object, wanted: Identity, size: u64) -> Outcome {
     let elf = match &object.facts {
         Facts::Elf(elf) => elf,
         Facts::Damaged(ElfError::TooShort) => return fatal("file too short"),
+        Facts::Damaged(ElfError::OutOfRange { field }) if *field == PROGRAM_HEADERS => {
+            return fatal("cannot read file data");
+        }
+        Facts::Damaged(ElfError::OutOfRange { .. }) => return fatal(KILLED),
         Facts::Damaged(error) => return Outcome::Fatal(error.to_string()),
         Facts::Script(_) | Facts::Data if size < HEADER_SIZE => return fatal("file too short"),
         Facts::Script(_) | Facts::Data => return fatal("invalid ELF header"),
@@ -39,6 +44,7 @@ pub(super) fn accept(object: &Object, wanted: Identity, size: u64) -> Outcome {
         (ET_DYN, Some(dynamic)) if dynamic.has_flag_1(DF_1_PIE) => {
             fatal("cannot dynamically load position-independent executable")
         }
+        (ET_DYN, Some(_)) if elf.is_cut_off => fatal(KILLED),
         (ET_DYN, Some(_)) => Outcome::Found,
         (ET_EXEC, _) => fatal("cannot dynamically load executable"),
         _ => fatal("only ET_DYN and ET_EXEC can be loaded"),

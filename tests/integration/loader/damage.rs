@@ -1,6 +1,6 @@
 //! B30: damaged objects are told with the field that is wrong; nothing panics, other files are not affected.
 
-use super::fixture::{Fixture, LIBRARIES, has, required};
+use super::fixture::{Fixture, LIBRARIES, foretold, has, required};
 use minroot::objects::elf::{Elf, ElfError, SymbolScan};
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
@@ -104,6 +104,30 @@ fn b30_tables_outside_the_file_are_named() {
     assert_eq!(with(DT_STRSZ, u64::MAX), "DT_STRSZ is out of range of the file");
     assert_eq!(with(DT_STRSZ, 1 << 40), "the dynamic string table is out of range of the file");
     assert_eq!(with(DT_VERNEED, 1 << 60), "DT_VERNEED is out of range of the file");
+}
+
+#[test]
+fn b30_of_a_library_that_was_cut_off_verify_says_what_the_loader_says_or_a_shell_of_its_death() {
+    let Some(fixture) = Fixture::new() else { return };
+    let cut = format!("{LIBRARIES}/libcut.so");
+    let source = "int table[3000] = {1}, zero[5000]; int cut(void) { return zero[table[2]]; }";
+    fixture.library(&cut, source, &[]);
+    fixture.program("/init", "int cut(void); int main(void) { return cut(); }", &[&format!("-LR{LIBRARIES}"), "-lcut"]);
+    let whole = std::fs::read(fixture.host(&cut)).unwrap();
+    let (mut told, mut killed) = (0, 0);
+    for length in [0, 20, 63, 64, 400].into_iter().chain((0x400..whole.len()).step_by(0x400)) {
+        fixture.write(&cut, &whole[..length]);
+        let (real, foretold) = (fixture.run(&["/init"], &[]), foretold(fixture.root()));
+        if foretold == ["Bus error"] {
+            assert_eq!((real.success, &real.stderr[..]), (false, ""), "{length} of {}", whole.len());
+            killed += 1;
+        } else {
+            assert_eq!(real.success, foretold.is_empty(), "{length} of {}: {real:?} {foretold:?}", whole.len());
+            assert_eq!(real.stderr.lines().collect::<Vec<_>>(), foretold, "{length} of {}", whole.len());
+            told += usize::from(!real.success);
+        }
+    }
+    assert!(told == 5 && killed > 3, "{told} are told and {killed} kill, of {} bytes", whole.len());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use minroot::resolve::glibc::Cache;
 use minroot::root::Root;
 use minroot::rules::RuleSet;
 use minroot::trace::{Input, Trace};
+use minroot::verify::{Component, Severity, verify};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -316,6 +317,13 @@ pub fn trace_in(root: &Path, recipe: &Recipe, targets: &[&str], cache: Cache) ->
 
 fn names<'m>(missing: &[&'m Missing]) -> BTreeSet<&'m str> {
     missing.iter().map(|missing| &missing.name[..]).collect()
+}
+
+/// What `verify` says that the runtime linker of `/init` will print.
+pub fn foretold(root: &Path) -> Vec<String> {
+    let verdict = verify(root, None, &RuleSet::load(&[]).unwrap()).unwrap();
+    let findings = verdict.findings.into_iter().filter(|finding| finding.component == Component::RuntimeLinker);
+    findings.inspect(|f| assert_eq!(f.severity, Severity::PreventsStart, "{f:?}")).map(|f| f.message).collect()
 }
 
 /// Makes a directory tree of a manifest.

@@ -2,7 +2,7 @@
 //!
 //! The roots are laid out as Alpine's: the loader in `/lib`, and a link to it by the name that programs need.
 
-use super::fixture::{Fixture, has, listed_path, loaded, materialize, required, run_in};
+use super::fixture::{Fixture, foretold, has, listed_path, loaded, materialize, required, run_in};
 use minroot::manifest::{Manifest, Missing};
 use minroot::objects::elf::SymbolScan;
 use minroot::reason::{Evidence, Kind, Reason};
@@ -10,8 +10,6 @@ use minroot::resolve::glibc::Request;
 use minroot::resolve::musl::Musl;
 use minroot::resolve::store::Store;
 use minroot::root::Root;
-use minroot::rules::RuleSet;
-use minroot::verify::{Component, Severity, verify};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -80,13 +78,6 @@ fn compare(fixture: &Fixture) -> Compared {
     let again = run_in(reduced.path(), &[INIT], &[]);
     assert!(again == real || !again.success && !real.success, "in the reduced tree: {again:?}");
     Compared { stderr: real.stderr, manifest }
-}
-
-/// What `verify` says that the runtime linker will print.
-fn foretold(root: &Path) -> Vec<String> {
-    let verdict = verify(root, None, &RuleSet::load(&[]).unwrap()).unwrap();
-    let findings = verdict.findings.into_iter().filter(|finding| finding.component == Component::RuntimeLinker);
-    findings.inspect(|f| assert_eq!(f.severity, Severity::PreventsStart, "{f:?}")).map(|f| f.message).collect()
 }
 
 #[test]
