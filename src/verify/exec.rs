@@ -3,7 +3,7 @@
 //! A missing interpreter gives the same `ENOENT` as a missing program, which has misled people ever since; here the
 //! interpreter's name is kept.
 
-use crate::objects::elf::Identity;
+use crate::objects::elf::{ElfError, INTERPRETER, Identity, PROGRAM_HEADERS};
 use crate::objects::script::{DEPTH_LIMIT, Script};
 use crate::path::{RootPath, escaped};
 use crate::resolve::store::{Facts, Store};
@@ -96,6 +96,13 @@ fn check_file(
             startable.files.push(found.path);
             startable.name.get_or_insert_with(|| escaped(&interpreter).to_string());
             Ok(startable)
+        }
+        Facts::Damaged(error @ ElfError::OutOfRange { field: INTERPRETER }) => {
+            Err(ExecError { why: Some(error.to_string()), ..ExecError::new(EIO) })
+        }
+        // The kernel looks at nothing else; the runtime linker, or the program, does not get far.
+        Facts::Damaged(ElfError::OutOfRange { field }) if *field != PROGRAM_HEADERS => {
+            Ok(Startable { files: vec![found.path.clone()], process: found.path, name: None })
         }
         Facts::Damaged(error) => Err(not_executable(error.to_string())),
         Facts::Data => Err(not_executable("it is neither ELF nor a `#!` script".to_owned())),

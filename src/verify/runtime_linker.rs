@@ -7,11 +7,11 @@
 use super::symbols::{MissingSymbol, Symbols};
 use super::tree::Tree;
 use super::{Component, Finding, Severity};
-use crate::objects::elf::Name;
+use crate::objects::elf::{ElfError, Name};
 use crate::path::{RootPath, escaped};
 use crate::resolve::glibc::{By, Cache, Failure, Glibc, VersionFailure};
 use crate::resolve::musl::{self, Musl};
-use crate::resolve::store::{ObjectId, Store};
+use crate::resolve::store::{Facts, ObjectId, Store};
 use crate::resolve::{KILLED, Outcome, Probe, cpu::Cpu};
 use crate::root::Root;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -48,6 +48,10 @@ pub(super) struct RuntimeLinker<'r> {
 
 pub(super) const SAME_RELEASE: &str = "take program and library from the same release";
 
+/// What a shell says of a program whose last page the kernel has to fill with zeros (`padzero` of fs/binfmt_elf.c), and
+/// which the file does not have.
+const KILLED_AT_START: &str = "Segmentation fault";
+
 impl<'r> RuntimeLinker<'r> {
     pub(super) fn new(root: &'r Root, tree: &'r Tree, store: Store<'r>) -> RuntimeLinker<'r> {
         let glibc = Glibc::new(store, Cpu::default(), Cache::AsItIs);
@@ -69,7 +73,18 @@ impl<'r> RuntimeLinker<'r> {
     pub(super) fn start(&mut self, process: &Process) -> Vec<Finding> {
         let Ok(found) = self.root.lookup_nofollow(&process.path) else { return Vec::new() };
         let executable = self.glibc.store_mut().read(&found);
-        let Some(elf) = self.glibc.store().object(executable).elf() else { return Vec::new() };
+        let facts = &self.glibc.store().object(executable).facts;
+        if process.is_started && is_cut_off(facts) {
+            let finding = Finding::new(
+                Severity::PreventsStart,
+                Component::Program,
+                format!("{}: {KILLED_AT_START}", process.name),
+            );
+            return vec![
+                finding.at(process.path.clone()).hint(format!("take `{}` anew from its package", process.path)),
+            ];
+        }
+        let Facts::Elf(elf) = facts else { return Vec::new() };
         if musl::loads(elf) { self.start_musl(process, executable) } else { self.start_glibc(process, executable) }
     }
 
@@ -179,6 +194,15 @@ impl<'r> RuntimeLinker<'r> {
 
     pub(super) fn object_path(&self, object: ObjectId) -> RootPath {
         self.glibc.store().object(object).path.clone()
+    }
+}
+
+/// Whether the kernel cannot give a program the pages that its headers promise.
+fn is_cut_off(facts: &Facts) -> bool {
+    match facts {
+        Facts::Elf(elf) => elf.is_cut_off,
+        Facts::Damaged(error) => matches!(error, ElfError::OutOfRange { .. }),
+        Facts::Script(_) | Facts::Data | Facts::Unreadable(_) => false,
     }
 }
 

@@ -93,8 +93,9 @@ pub struct Dynamic {
     pub calls_dlopen: bool,
 }
 
-/// The field that loaders read before they map anything.
+/// The fields of [`ElfError`] that the kernel reads before it starts a program; of a library, its loader reads the first.
 pub const PROGRAM_HEADERS: &str = "the program header table";
+pub const INTERPRETER: &str = "PT_INTERP";
 
 /// Why an object cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -202,7 +203,7 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
     let interpreter = match find(program_header::PT_INTERP) {
         Some(segment) => {
             let place = (segment.p_offset, segment.p_filesz);
-            let text = reader.get(&buffers.head, &mut buffers.other, place, "PT_INTERP")?;
+            let text = reader.get(&buffers.head, &mut buffers.other, place, INTERPRETER)?;
             Some(until_nul(text).into())
         }
         None => None,

@@ -2,6 +2,8 @@
 
 use super::fixture::{Fixture, LIBRARIES, foretold, has, required};
 use minroot::objects::elf::{Elf, ElfError, SymbolScan};
+use minroot::rules::RuleSet;
+use minroot::verify::verify;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 use proptest::prelude::*;
@@ -128,6 +130,33 @@ fn b30_of_a_library_that_was_cut_off_verify_says_what_the_loader_says_or_a_shell
         }
     }
     assert!(told == 5 && killed > 3, "{told} are told and {killed} kill, of {} bytes", whole.len());
+}
+
+#[test]
+fn b30_of_a_program_that_was_cut_off_verify_says_what_the_kernel_does() {
+    let Some(fixture) = Fixture::new() else { return };
+    fixture.program("/init", "int table[3000] = {1}, zero[5000]; int main(void) { return zero[table[2]]; }", &[]);
+    let whole = std::fs::read(fixture.host("/init")).unwrap();
+    let (mut told, mut killed) = (0, 0);
+    for length in [63, 64, 800].into_iter().chain((0x400..whole.len()).step_by(0x400)) {
+        fixture.write("/init", &whole[..length]);
+        let real = fixture.run(&["/init"], &[]);
+        let findings = verify(fixture.root(), None, &RuleSet::from_directories(&[]).unwrap()).unwrap().findings;
+        let foretold = findings.first().map_or("", |finding| &finding.message[..]);
+        match (&real.stderr[..], real.success) {
+            ("", true) => assert_eq!(foretold, "", "{length} of {}", whole.len()),
+            ("", false) => {
+                assert_eq!(foretold, "/init: Segmentation fault", "{length} of {}", whole.len());
+                killed += 1;
+            }
+            (said, _) => {
+                let number = if length == 800 { 5 } else { 8 };
+                assert_eq!(foretold, format!("Failed to execute /init (error -{number})"), "{length}: {said}");
+                told += 1;
+            }
+        }
+    }
+    assert!(told == 3 && killed > 3, "{told} are told and {killed} killed, of {} bytes", whole.len());
 }
 
 #[test]
