@@ -72,6 +72,9 @@ pub struct TraceOptions {
     pub modules: Vec<String>,
     /// The processor the image must run on, for glibc-hwcaps: `x86-64`, `x86-64-v2`, `-v3`, `-v4` or `any`.
     pub cpu: Option<String>,
+    /// Directories where runtime linkers of Linux look before most others: `LD_LIBRARY_PATH` of every program. The
+    /// startup sets it.
+    pub library_path: Vec<String>,
     /// Which lazy dependencies of illumos objects are kept.
     pub lazy: Option<LazyPolicy>,
     /// Uncertain references that are taken: `suspected`, `suggested`.
@@ -252,7 +255,7 @@ impl Recipe {
         }
         self.accept.check()?;
         let paths = self.trace.targets.iter().chain(&self.trace.include).chain(self.file.iter().map(|f| &f.path));
-        for path in paths.chain(&self.boot.kernel) {
+        for path in paths.chain(&self.trace.library_path).chain(&self.boot.kernel) {
             RootPath::new(path).map_err(|error| format!("`{path}`: {error}"))?;
         }
         Ok(())
@@ -293,6 +296,7 @@ impl Recipe {
         join(&mut self.trace.hardware, trace.hardware);
         join(&mut self.trace.modules, trace.modules);
         replace(&mut self.trace.cpu, trace.cpu);
+        join(&mut self.trace.library_path, trace.library_path);
         replace(&mut self.trace.lazy, trace.lazy);
         join(&mut self.trace.take, trace.take);
         self.accept.merge(accept);

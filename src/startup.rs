@@ -53,6 +53,9 @@ use crate::recipe::{Network, Startup};
 pub const PROGRAM_DIRECTORIES: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
+/// What runtime linkers of Linux know a library path by (ld.so(8)).
+pub const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
 /// The longest interface name in bytes: `IFNAMSIZ` of the kernel, less the NUL byte.
 const MAX_INTERFACE_NAME: usize = 15;
 
@@ -65,6 +68,8 @@ pub struct Plan<'a> {
     pub modules: &'a [RootPath],
     pub commands: &'a [Startup],
     pub network: Option<&'a Network>,
+    /// Directories of [`LIBRARY_PATH`]; the variable is not set without any.
+    pub library_path: &'a [String],
 }
 
 /// A regular file that minroot makes.
@@ -151,6 +156,9 @@ fn plan_text(plan: &Plan<'_>) -> Result<String, StartupError> {
     let mut text = "# Made by minroot: what /init does, from top to bottom.\n".to_owned();
     let path = format!("PATH={}", PROGRAM_DIRECTORIES.join(":"));
     write_line(&mut text, "environment", [&*path, "HOME=/", "TERM=linux"]);
+    if !plan.library_path.is_empty() {
+        write_line(&mut text, "environment", [format!("{LIBRARY_PATH}={}", plan.library_path.join(":"))]);
+    }
     for module in plan.modules {
         write_line(&mut text, "module", [module.as_bytes()]);
     }
@@ -238,7 +246,16 @@ mod tests {
     }
 
     fn text(modules: &[RootPath], commands: &[Startup], network: Option<&Network>) -> Result<String, StartupError> {
-        plan_text(&Plan { arch: std::env::consts::ARCH, modules, commands, network })
+        plan_text(&Plan { arch: std::env::consts::ARCH, modules, commands, network, library_path: &[] })
+    }
+
+    #[test]
+    fn b23_a_library_path_is_in_the_environment_of_all_commands() {
+        let library_path = &["/opt/my lib".to_owned(), "/alt".to_owned()];
+        let (commands, network) = (&[startup("x", false)], None);
+        let plan = Plan { arch: std::env::consts::ARCH, modules: &[], commands, network, library_path };
+        let expected = "TERM=linux\nenvironment LD_LIBRARY_PATH=/opt/my\\x20lib:/alt\nrun x\n";
+        assert!(plan_text(&plan).unwrap().ends_with(expected));
     }
 
     #[test]
@@ -329,7 +346,8 @@ mod tests {
 
     #[test]
     fn the_init_is_a_small_static_executable_of_this_architecture_only() {
-        let generate = |arch| generate(&Plan { arch, modules: &[], commands: &[startup("x", false)], network: None });
+        let commands = &[startup("x", false)];
+        let generate = |arch| generate(&Plan { arch, modules: &[], commands, network: None, library_path: &[] });
         assert_eq!(generate("riscv64"), Err(StartupError::NoInit { arch: "riscv64".to_owned() }));
         if cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
             let files = generate(std::env::consts::ARCH).unwrap();

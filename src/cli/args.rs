@@ -128,6 +128,10 @@ pub struct Inputs {
     /// The least processor the image must run on: x86-64, x86-64-v2, -v3, -v4 or any.
     #[arg(long, value_name = "LEVEL")]
     pub cpu: Option<String>,
+    /// Where runtime linkers of Linux look first, separated by colons: the LD_LIBRARY_PATH of every program, which the
+    /// startup of the image sets. That of minroot's own environment is never used.
+    #[arg(long, value_name = "DIR", value_delimiter = ':')]
+    pub library_path: Vec<String>,
     /// Which lazy dependencies of illumos objects are kept [default: bound].
     #[arg(long, value_enum, value_name = "POLICY")]
     pub lazy: Option<LazyPolicy>,

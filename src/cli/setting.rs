@@ -42,6 +42,10 @@ impl Setting {
         if inputs.cpu.is_some() {
             recipe.trace.cpu.clone_from(&inputs.cpu);
         }
+        for directory in &inputs.library_path {
+            RootPath::new(directory).with_context(|| format!("`{directory}` is no directory for a library path"))?;
+            recipe.trace.library_path.push(directory.clone());
+        }
         recipe.trace.take.extend(&inputs.include);
         recipe.trace.hardware.extend(inputs.hardware.iter().cloned());
         if inputs.smallest {

@@ -30,6 +30,8 @@ pub enum Step {
     AlreadyLoaded,
     Rpath(RootPath),
     Runpath(RootPath),
+    /// A directory of the library path that the user asks for, `LD_LIBRARY_PATH`.
+    LibraryPath,
     /// A directory of `ld.so.conf`, which the loader knows through `ld.so.cache`.
     Cache,
     DefaultDirectory,
@@ -72,6 +74,7 @@ impl fmt::Display for Step {
             Step::AlreadyLoaded => f.write_str("already loaded"),
             Step::Rpath(object) => write!(f, "rpath of {object}"),
             Step::Runpath(object) => write!(f, "runpath of {object}"),
+            Step::LibraryPath => f.write_str("library path"),
             Step::Cache => f.write_str("ld.so.conf"),
             Step::DefaultDirectory => f.write_str("default directory"),
             Step::PathFile(file) => write!(f, "{file}"),

@@ -6,7 +6,7 @@
 //! 1. A name of the C library, or the very path of `PT_INTERP`, is the loader: no search.
 //! 2. A name with a slash is a path.
 //! 3. A name that a library was *found* by is that library. Its `DT_SONAME` counts for nothing.
-//! 4. Else the directories of: the object, its loader, the loader's loader …, the executable, where `DT_RUNPATH` is as
+//! 4. Else the directories of: `LD_LIBRARY_PATH`, where the user asks for it; the object, its loader, the loader's loader …, the executable, where `DT_RUNPATH` is as
 //!    good as `DT_RPATH` and both are inherited; then of the path file `/etc/ld-musl-ARCH.path`, or
 //!    `/lib:/usr/local/lib:/usr/lib` where there is none. No cache, no hwcaps, no `ld.so.preload`.
 //! 5. The first file that can be opened is the one. If it is of another class it is not passed over: it ends the
@@ -15,8 +15,8 @@
 //!
 //! The loader goes on after an error, to tell all of them. Versions of symbols are not looked at. `$ORIGIN` is the only
 //! token: a search path with any other `$` is not used at all. `dlopen` searches for the executable, not for its
-//! caller. `LD_*` variables are never taken from the environment, and no program is taken for a set-id one, which
-//! would lose its `$ORIGIN`.
+//! caller. Nothing is taken from the environment of minroot. A set-id program has no library path; that it has no
+//! `$ORIGIN` either is left out.
 
 use super::glibc::{By, Failure, Request};
 use super::store::{Facts, Object, ObjectId, Store};
@@ -51,6 +51,8 @@ const EIO: &str = "I/O error";
 /// The resolver for one root.
 #[derive(Default)]
 pub struct Musl {
+    /// `LD_LIBRARY_PATH` of every process, when the user asks for one.
+    library_path: Rc<[Vec<u8>]>,
     /// By the path in `PT_INTERP`.
     loaders: BTreeMap<Name, Rc<Loader>>,
 }
@@ -124,13 +126,23 @@ pub fn error_words(failure: &Failure) -> &str {
 }
 
 impl Musl {
+    /// `library_path`: the directories of `LD_LIBRARY_PATH` that every process is started with.
+    pub fn new(library_path: &[String]) -> Musl {
+        let library_path = library_path.iter().map(|directory| directory.as_bytes().to_vec()).collect();
+        Musl { library_path, loaders: BTreeMap::new() }
+    }
+
     /// Works out what is mapped when `executable` runs and its code makes these requests; nothing for what is no ELF
     /// object. A library may stand in for an executable.
     pub fn run(&mut self, store: &mut Store<'_>, executable: ObjectId, requests: &[Request]) -> Process {
         let Some(elf) = store.object(executable).elf() else { return Process::default() };
         let (identity, interpreter) = (elf.identity, elf.interpreter.clone());
         let loader = self.loader(store, interpreter.as_deref());
-        let mut walk = Walk { store, loader, identity, executable, process: Process::default() };
+        let library_path = match self.library_path.is_empty() || store.is_set_id(executable) {
+            true => Rc::default(),
+            false => self.library_path.clone(),
+        };
+        let mut walk = Walk { store, loader, library_path, identity, executable, process: Process::default() };
         let path = walk.store.object(executable).path.as_bytes().to_vec();
         walk.push(executable, path, None, None);
         if interpreter.is_some() && !walk.load_interpreter() {
@@ -190,6 +202,7 @@ fn elements(list: &[u8]) -> Vec<Vec<u8>> {
 struct Walk<'w, 'r> {
     store: &'w mut Store<'r>,
     loader: Rc<Loader>,
+    library_path: Rc<[Vec<u8>]>,
     identity: Identity,
     executable: ObjectId,
     process: Process,
@@ -318,6 +331,9 @@ impl Walk<'_, '_> {
 
     /// The file of a name without a slash.
     fn search(&mut self, needed_by: usize, name: &[u8], probes: &mut Vec<Probe>) -> Option<Opened> {
+        if let Some(opened) = self.try_directories(&self.library_path, name, &Step::LibraryPath, probes) {
+            return Some(opened);
+        }
         let mut next = Some(needed_by);
         while let Some(map) = next.map(|index| &self.process.maps[index]) {
             if let Some((step, directories)) = &map.search_path

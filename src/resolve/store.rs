@@ -122,6 +122,11 @@ impl<'r> Store<'r> {
         ids.par_iter().map(|id| names(id).unwrap_or_default()).collect()
     }
 
+    /// Whether a program of this file runs with the rights of its owner or its group.
+    pub fn is_set_id(&self, id: ObjectId) -> bool {
+        self.root.lookup(&self.object(id).path).is_ok_and(|found| found.info.mode & 0o6000 != 0)
+    }
+
     fn open(&self, id: ObjectId) -> Option<FileRanges> {
         let found = self.root.lookup(&self.object(id).path).ok()?;
         Some(FileRanges { file: self.root.open_file(&found).ok()?, size: found.info.size })

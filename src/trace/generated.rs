@@ -21,6 +21,7 @@ impl Tracer<'_> {
             modules: &modules,
             commands: &recipe.startup,
             network: recipe.network.as_ref(),
+            library_path: &recipe.trace.library_path,
         };
         let mut from = None;
         for file in generate(&plan)? {

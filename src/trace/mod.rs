@@ -258,7 +258,9 @@ struct Tracer<'a> {
 impl<'a> Tracer<'a> {
     /// A trace with what the user asked for.
     fn begin(input: Input<'a>, store: Store<'a>, choices: Choices) -> Result<(Tracer<'a>, Wanted), TraceError> {
-        let mut tracer = Tracer::new(input, Glibc::new(store, input.cpu()?, input.cache), choices);
+        let library_path = &input.recipe.trace.library_path;
+        let mut tracer = Tracer::new(input, Glibc::new(store, input.cpu()?, input.cache, library_path), choices);
+        tracer.note_library_path();
         tracer.add_exclusions();
         // The recipe's own files come first: a startup line may run one of them.
         tracer.add_recipe_files()?;
@@ -299,7 +301,7 @@ impl<'a> Tracer<'a> {
             input,
             system,
             glibc,
-            musl: Musl::default(),
+            musl: Musl::new(&input.recipe.trace.library_path),
             illumos: Illumos::default(),
             linked: HashSet::new(),
             rule_state: RuleState::default(),

@@ -5,10 +5,12 @@ use super::add::probed;
 use crate::manifest::{Omission, Probed};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::recipe::System;
 use crate::resolve::glibc::{Binding, By, Failure, PlaceId, VersionFailure};
 use crate::resolve::store::{Facts, ObjectId};
 use crate::resolve::{Outcome, Step, musl};
 use crate::root::FileKind;
+use crate::startup::LIBRARY_PATH;
 use crate::text;
 
 const PRELOAD_FILE: &str = "/etc/ld.so.preload";
@@ -114,6 +116,20 @@ impl Tracer<'_> {
 
     pub(super) fn object_path(&self, object: ObjectId) -> RootPath {
         self.glibc.store().object(object).path.clone()
+    }
+
+    /// Who starts the programs has to set the variable as well.
+    pub(super) fn note_library_path(&mut self) {
+        let recipe = self.input.recipe;
+        let variable = format!("{LIBRARY_PATH}={}", recipe.trace.library_path.join(":"));
+        self.notes.extend(match (recipe.trace.library_path.is_empty(), self.system, recipe.startup.is_empty()) {
+            (true, _, _) => None,
+            (false, System::Illumos, _) => Some("the library path is for Linux: it is not used".to_owned()),
+            (false, System::Linux, false) => Some(format!("the startup sets {variable}")),
+            (false, System::Linux, true) => {
+                Some(format!("libraries are found as by programs with {variable}, which the image does not set"))
+            }
+        });
     }
 
     fn add_binding(&mut self, binding: &Binding) {

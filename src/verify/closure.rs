@@ -22,10 +22,16 @@ use crate::trace::{Input, trace_kept};
 /// What the tracer says of a program that env(1) looks for.
 const ENV: &str = "env ";
 
-/// Traces the programs of the startup and reports what they lack.
-pub(super) fn check(image: &Image<'_>, programs: &[Program], report: &mut Report) -> Result<(), VerifyError> {
+/// Traces the programs of the startup and reports what they lack. `library_path` is that of their environment.
+pub(super) fn check(
+    image: &Image<'_>,
+    programs: &[Program],
+    library_path: Vec<String>,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
     let targets = programs.iter().filter_map(|program| utf8(&program.target, report)).collect();
-    let recipe = Recipe { trace: TraceOptions { targets, ..TraceOptions::default() }, ..Recipe::default() };
+    let options = TraceOptions { targets, library_path, ..TraceOptions::default() };
+    let recipe = Recipe { trace: options, ..Recipe::default() };
     let trace = trace_kept(Input {
         root: image.root,
         rules: image.rules,
@@ -35,7 +41,8 @@ pub(super) fn check(image: &Image<'_>, programs: &[Program], report: &mut Report
     })?;
     let closure = Closure { image, programs, graph: &trace.graph };
     let scan = SymbolScan::default();
-    let mut linker = RuntimeLinker::new(image.root, image.tree, Store::new(image.root, &scan));
+    let mut linker =
+        RuntimeLinker::new(image.root, image.tree, Store::new(image.root, &scan), &recipe.trace.library_path);
     for process in closure.processes() {
         linker.start(&process).into_iter().for_each(|finding| report.find(finding));
     }

@@ -1,7 +1,9 @@
 //! `/init.plan` as `/init` will read it: which modules it loads, which programs it starts, with which words.
 
 use crate::init::plan::{Directive, Lines, Words};
-use crate::startup::PROGRAM_DIRECTORIES;
+use crate::startup::{LIBRARY_PATH, PROGRAM_DIRECTORIES};
+
+const PATH: &str = "PATH";
 
 /// What a plan says, line by line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -9,6 +11,8 @@ pub(super) struct Plan {
     /// Paths as written.
     pub modules: Vec<Vec<u8>>,
     pub commands: Vec<Command>,
+    /// The directories of `LD_LIBRARY_PATH`.
+    pub library_path: Vec<String>,
     /// Line number from 1 and what is wrong there, in the words of `/init`, which passes over such a line.
     pub problems: Vec<(u32, &'static str)>,
 }
@@ -31,8 +35,15 @@ impl Plan {
         for (line, directive) in Lines::new(&mut text) {
             let outcome = directive.and_then(|directive| {
                 match directive {
-                    Directive::Environment(words) => path = path_in(&collect(words)?).unwrap_or(path.clone()),
-                    Directive::With(words) => next_path = path_in(&collect(words)?).or(next_path.take()),
+                    Directive::Environment(words) => {
+                        let variables = collect(words)?;
+                        path = value_in(&variables, PATH).unwrap_or(path.clone());
+                        if let Some(list) = value_in(&variables, LIBRARY_PATH) {
+                            let list = String::from_utf8_lossy(&list).into_owned();
+                            plan.library_path = list.split(':').map(str::to_owned).collect();
+                        }
+                    }
+                    Directive::With(words) => next_path = value_in(&collect(words)?, PATH).or(next_path.take()),
                     Directive::Module(module) => plan.modules.push(module.to_bytes().to_vec()),
                     Directive::Network(_) => {}
                     Directive::Run(words) | Directive::Background(words) => {
@@ -54,8 +65,10 @@ fn collect(words: Words<'_>) -> Result<Vec<Vec<u8>>, crate::init::plan::Problem>
     words.map(|word| word.map(|word| word.to_bytes().to_vec())).collect()
 }
 
-fn path_in(variables: &[Vec<u8>]) -> Option<Vec<u8>> {
-    variables.iter().rev().find_map(|variable| variable.strip_prefix(b"PATH=")).map(<[u8]>::to_vec)
+/// The value of a variable, if it is set.
+fn value_in(variables: &[Vec<u8>], name: &str) -> Option<Vec<u8>> {
+    let value = |variable: &Vec<u8>| Some(variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
+    variables.iter().rev().find_map(value)
 }
 
 #[cfg(test)]
@@ -64,11 +77,12 @@ mod tests {
 
     #[test]
     fn each_command_has_the_path_of_its_line() {
-        let text = "environment PATH=/a A=1\nrun x\nwith PATH=/b\nbackground y z\\x20z\nrun /x\nbad\nmodule /m.ko\n";
+        let text = "environment PATH=/a A=1 LD_LIBRARY_PATH=/l:/m\nrun x\nwith PATH=/b\nbackground y z\\x20z\nrun /x\nbad\nmodule /m.ko\n";
         let plan = Plan::parse(text.as_bytes().to_vec());
         let commands: Vec<_> = plan.commands.iter().map(|c| (c.words.len(), &c.path[..])).collect();
         assert_eq!(commands, [(1, &b"/a"[..]), (2, b"/b"), (1, b"/a")]);
         assert_eq!(plan.modules, [b"/m.ko"]);
+        assert_eq!(plan.library_path, ["/l", "/m"]);
         assert_eq!(plan.problems, [(6, "unknown directive")]);
         let plan = Plan::parse(b"run x\n".to_vec());
         assert_eq!(plan.commands[0].path, PROGRAM_DIRECTORIES.join(":").as_bytes());

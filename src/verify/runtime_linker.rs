@@ -53,13 +53,13 @@ pub(super) const SAME_RELEASE: &str = "take program and library from the same re
 const KILLED_AT_START: &str = "Segmentation fault";
 
 impl<'r> RuntimeLinker<'r> {
-    pub(super) fn new(root: &'r Root, tree: &'r Tree, store: Store<'r>) -> RuntimeLinker<'r> {
-        let glibc = Glibc::new(store, Cpu::default(), Cache::AsItIs);
+    pub(super) fn new(root: &'r Root, tree: &'r Tree, store: Store<'r>, library_path: &[String]) -> RuntimeLinker<'r> {
+        let glibc = Glibc::new(store, Cpu::default(), Cache::AsItIs, library_path);
         RuntimeLinker {
             root,
             tree,
             glibc,
-            musl: Musl::default(),
+            musl: Musl::new(library_path),
             symbols: Symbols::default(),
             opened: HashMap::new(),
             bound: HashMap::new(),

@@ -42,7 +42,7 @@ pub(super) struct Program {
 pub(super) fn check(image: &Image<'_>, report: &mut Report) -> Result<(), VerifyError> {
     let scan = SymbolScan::default();
     let mut store = Store::new(image.root, &scan);
-    let mut programs = Vec::new();
+    let (mut programs, mut library_path) = (Vec::new(), Vec::new());
     programs.extend(check_init(image, &mut store, report));
     if !programs.is_empty()
         && let Some(plan) = read_plan(image, report)
@@ -51,6 +51,7 @@ pub(super) fn check(image: &Image<'_>, report: &mut Report) -> Result<(), Verify
             let message = format!("minroot: {PLAN} line {line}: {problem}");
             report.find(Finding::new(Severity::Harmful, Component::Init, message).at(PLAN));
         }
+        library_path = plan.library_path;
         modules::check(image.root, &plan.modules, image.kernel.and_then(|kernel| kernel.release.as_deref()), report);
         for command in &plan.commands {
             programs.extend(check_command(image, command, &mut store, report));
@@ -60,7 +61,7 @@ pub(super) fn check(image: &Image<'_>, report: &mut Report) -> Result<(), Verify
             report.find(Finding::new(Severity::PreventsStart, Component::Init, message).at(PLAN));
         }
     }
-    closure::check(image, &programs, report)
+    closure::check(image, &programs, library_path, report)
 }
 
 impl Image<'_> {

@@ -323,7 +323,7 @@ impl Image {
     /// Adds `/init` and its plan, packs the tree with the real cpio and starts a machine with it.
     fn boot(self, modules: &[&str], commands: &[Startup], network: Option<&Network>, devices: &[&str]) -> Guest {
         let modules: Vec<RootPath> = modules.iter().map(|path| RootPath::new(path).unwrap()).collect();
-        let plan = Plan { arch: "x86_64", modules: &modules, commands, network };
+        let plan = Plan { arch: "x86_64", modules: &modules, commands, network, library_path: &[] };
         for file in generate(&plan).expect("a plan") {
             if file.path.as_bytes() == b"/init" {
                 eprintln!("/init has {} bytes", file.bytes.len());

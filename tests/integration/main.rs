@@ -10,6 +10,7 @@ mod determinism;
 mod elf;
 mod fetch;
 mod fetch_scripts;
+mod hostile_root;
 mod illumos;
 mod illumos_chain;
 mod illumos_iso;

@@ -1,7 +1,12 @@
 //! What a recipe wishes for and does not get, or gets more of than it says.
 
-use crate::command::{minroot, output_of, text};
+use crate::command::{minroot, output_of, succeed, text};
+use crate::elf::{Entry, Object, import};
+use crate::small_root;
 use crate::support::scratch;
+use minroot::manifest::json;
+use minroot::path::RootPath;
+use minroot::reason::Kind;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -122,5 +127,43 @@ fn b54_a_wish_that_matches_nothing_is_told_with_what_is_near() {
         let (code, _, told) = wishes.trace("[trace]\ninclude = ['/usr/share/mime/types']", Some(&rules));
         assert_eq!(code, expected, "{told}");
         assert_eq!(told.contains("did the rule mean /usr/share/mime/types?"), !optional, "{told}");
+    }
+}
+
+/// Data that no object refers to comes by a rule that has a name and a trigger; where the recipe does not want it, it is
+/// listed with that name.
+#[test]
+fn b39_data_packs_are_rules_with_a_name_and_what_is_left_out_is_listed() {
+    let directory = scratch();
+    let root = directory.path().join("root");
+    small_root::make(&root);
+    for (function, file, rule) in [
+        ("localtime_r", "/etc/localtime", "linux/timezone"),
+        ("getservbyname", "/etc/services", "linux/accounts"),
+        ("SSL_CTX_set_default_verify_paths", "/etc/ssl/certs/ca-certificates.crt", "linux/ca-certificates"),
+        ("getaddrinfo", "/etc/nsswitch.conf", "linux/nsswitch"),
+    ] {
+        fs::create_dir_all(root.join(&file[1..]).parent().unwrap()).unwrap();
+        fs::write(root.join(&file[1..]), "").unwrap();
+        let manifest = |functions: &[&'static str], without: &str| {
+            let symbols: Vec<_> = functions.iter().map(|name| import(name, None)).collect();
+            let interpreter = Some("/lib64/ld-linux-x86-64.so.2");
+            let entries = &[Entry::Needed("libc.so.6")];
+            Object { interpreter, entries, symbols: &symbols, ..Object::default() }.write(&root, "usr/bin/app");
+            let recipe = directory.path().join("recipe.toml");
+            fs::write(&recipe, format!("[trace]\ntargets = [\"/usr/bin/app\"]\nexclude = [{without}]\n")).unwrap();
+            json::read(&succeed(minroot(["trace", "--root"]).arg(&root).arg(&recipe))).unwrap()
+        };
+        let path = RootPath::new(file).unwrap();
+        let named = |reason: &minroot::reason::Reason| reason.kind == Kind::Rule && reason.detail.contains(rule);
+        let with = manifest(&[function], "");
+        let entry = with.entries.iter().find(|entry| entry.path == path).unwrap_or_else(|| panic!("{file}"));
+        assert!(entry.reasons.iter().any(|because| named(&because.reason)), "{:?}", entry.reasons);
+        let without = manifest(&[function], &format!("{file:?}"));
+        assert!(without.entries.iter().all(|entry| entry.path != path));
+        let listed = without.dropped.iter().find(|omission| omission.to.as_ref() == Some(&path)).unwrap();
+        assert!(named(&listed.reason), "{listed:?}");
+        // Nobody asks for it.
+        assert!(manifest(&["getpid"], "").entries.iter().all(|entry| entry.path != path), "{file}");
     }
 }

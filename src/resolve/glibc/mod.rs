@@ -8,15 +8,15 @@
 //! 2. A name that an object in the process was found by, or has as its `DT_SONAME`, is that object: no search.
 //! 3. A name with a slash is a path.
 //! 4. Else the directories of: `DT_RPATH` of the object, of its loader, of the loader's loader …, of the executable
-//!    (each only where there is no `DT_RUNPATH`, and all only if the object itself has none); `DT_RUNPATH` of the
-//!    object; the cache, which ldconfig(8) makes from `ld.so.conf`; the loader's default directories. `DF_1_NODEFLIB`
+//!    (each only where there is no `DT_RUNPATH`, and all only if the object itself has none); `LD_LIBRARY_PATH`, where
+//!    the user asks for it; `DT_RUNPATH` of the object; the cache, which ldconfig(8) makes from `ld.so.conf`; the loader's default directories. `DF_1_NODEFLIB`
 //!    takes the default directories out, and what the cache has below them, for that object's own needs.
 //! 5. In each directory, glibc-hwcaps subdirectories come first.
 //! 6. A file of another class or machine is passed over; a file that is no proper object ends the search, and the
 //!    process.
 //! 7. Every version needed has to be defined by the object that goes by the name it was linked against.
 //!
-//! `LD_LIBRARY_PATH` and its like are never taken from the environment. Left out: filters (`DT_FILTER`,
+//! Nothing is ever taken from the environment of minroot. Left out: filters (`DT_FILTER`,
 //! `DT_AUXILIARY`), and the `tls` and platform subdirectories that glibc searched until 2.36.
 //!
 //! The steps are in one file each: `process` is the walk of 1 and 2, `search` the order of 3 to 5, `accept` the
@@ -44,7 +44,7 @@ use crate::reason::Reason;
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use loader::Loader;
 use needs::{NeedsTable, SearchPath};
-use places::{NameId, Places};
+use places::{DirId, NameId, Places};
 use process::Process;
 use search::Via;
 use std::marker::PhantomData;
@@ -63,6 +63,8 @@ pub enum Cache {
 pub struct Glibc<'r> {
     places: Places<'r>,
     cache: Cache,
+    /// `LD_LIBRARY_PATH` of every process, when the user asks for one.
+    library_path: Rc<[DirId]>,
     loaders: Vec<Rc<Loader>>,
     needs: NeedsTable,
     /// By loader, object and the place it was opened at.
@@ -82,10 +84,14 @@ pub struct Glibc<'r> {
 }
 
 impl<'r> Glibc<'r> {
-    pub fn new(store: Store<'r>, cpu: Cpu, cache: Cache) -> Glibc<'r> {
+    /// `library_path`: the directories of `LD_LIBRARY_PATH` that every process is started with.
+    pub fn new(store: Store<'r>, cpu: Cpu, cache: Cache, library_path: &[String]) -> Glibc<'r> {
+        let mut places = Places::new(store, cpu);
+        let library_path = library_path.iter().map(|directory| places.directory(directory.as_bytes())).collect();
         Glibc {
-            places: Places::new(store, cpu),
+            places,
             cache,
+            library_path,
             loaders: Vec::new(),
             needs: NeedsTable::default(),
             search_paths: HashMap::new(),

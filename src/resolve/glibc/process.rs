@@ -20,6 +20,9 @@ pub(super) struct Process<'p, 'r> {
     pub loader: Rc<Loader>,
     /// In the order of loading; the executable is the first.
     pub maps: Vec<Map>,
+    /// There is a library path, and the executable does not run with other rights than its caller's (`AT_SECURE` of
+    /// getauxval(3)), which would have the loader ignore it.
+    pub obeys_library_path: bool,
     /// Every place that a search tries is written down here, when somebody wants to know.
     pub probes: Option<Vec<Probe>>,
 }
@@ -56,7 +59,9 @@ impl<'p, 'r> Process<'p, 'r> {
     pub fn start(glibc: &'p mut Glibc<'r>, loader: Rc<Loader>, executable: ObjectId) -> Process<'p, 'r> {
         glibc.loaded.start_process();
         glibc.mapped.start_process();
-        let mut process = Process { glibc, loader, maps: Vec::with_capacity(16), probes: None };
+        let obeys_library_path = !glibc.library_path.is_empty() && !glibc.places.store.is_set_id(executable);
+        let maps = Vec::with_capacity(16);
+        let mut process = Process { glibc, loader, maps, obeys_library_path, probes: None };
         process.push(executable, PlaceId::EXECUTABLE, None);
         process
     }

@@ -16,6 +16,7 @@ pub(super) enum Via {
     AlreadyLoaded,
     Rpath(ObjectId),
     Runpath(ObjectId),
+    LibraryPath,
     Cache,
     DefaultDirectory,
     Path,
@@ -102,8 +103,9 @@ impl Process<'_, '_> {
         self.loader.tokens(origin).expand(text)
     }
 
-    /// The directories that objects bring: `DT_RPATH` of the referrer and of those who loaded it up to the executable,
-    /// unless the referrer has a `DT_RUNPATH`; then that. `None` when the search goes on.
+    /// The directories that objects and the user bring: `DT_RPATH` of the referrer and of those who loaded it up to the
+    /// executable, unless the referrer has a `DT_RUNPATH`; the library path; that `DT_RUNPATH`. `None` when the search
+    /// goes on.
     fn search_brought(&mut self, referrer: usize, name: NameId) -> Option<(Tried, Via)> {
         let mut at = (!self.maps[referrer].needs.has_runpath).then_some(referrer);
         while let Some(index) = at {
@@ -114,6 +116,13 @@ impl Process<'_, '_> {
                 }
             }
             at = self.maps[index].rpath_above;
+        }
+        if self.obeys_library_path {
+            let directories = self.glibc.library_path.clone();
+            if let tried @ (Tried::Found(_) | Tried::Fatal) = self.try_directories(&directories, name, Via::LibraryPath)
+            {
+                return Some((tried, Via::LibraryPath));
+            }
         }
         let path = self.maps[referrer].path.clone()?;
         let via = Via::Runpath(self.maps[referrer].object);
@@ -254,6 +263,7 @@ impl Glibc<'_> {
             Via::AlreadyLoaded => Step::AlreadyLoaded,
             Via::Rpath(object) => Step::Rpath(path(object)),
             Via::Runpath(object) => Step::Runpath(path(object)),
+            Via::LibraryPath => Step::LibraryPath,
             Via::Cache => Step::Cache,
             Via::DefaultDirectory => Step::DefaultDirectory,
             Via::Path => Step::Path,

@@ -6,7 +6,8 @@ use super::fixture::{Fixture, foretold, has, listed_path, loaded, materialize, r
 use minroot::manifest::{Manifest, Missing};
 use minroot::objects::elf::SymbolScan;
 use minroot::reason::{Evidence, Kind, Reason};
-use minroot::resolve::glibc::Request;
+use minroot::recipe::Recipe;
+use minroot::resolve::glibc::{Cache, Request};
 use minroot::resolve::musl::Musl;
 use minroot::resolve::store::Store;
 use minroot::root::Root;
@@ -137,6 +138,19 @@ fn b01_the_search_path_of_the_object_itself_comes_first() {
     fixture.program(INIT, CALLS_A, &["-LR/app", "-la", "-Wl,-rpath,/bad:/app"]);
     let compared = compare(&fixture);
     assert!(compared.has("/good/libb.so") && !compared.has("/bad/libb.so"));
+}
+
+#[test]
+fn b23_a_library_path_that_the_user_asks_for_comes_before_all_others() {
+    let Some(fixture) = alpine() else { return };
+    fixture.library("/alt/libb.so", B, &[]);
+    fixture.library("/own/libb.so", BAD_B, &[]);
+    fixture.program(INIT, CALLS_B, &["-LR/alt", "-lb", "-Wl,-rpath,/own"]);
+    assert!(fixture.run(&[INIT], &["LD_LIBRARY_PATH=/alt"]).success && !fixture.run(&[INIT], &[]).success);
+    let mut recipe = Recipe::default();
+    recipe.trace.library_path = vec!["/alt".to_owned()];
+    let (_, manifest) = fixture.trace_with(&recipe, &[INIT], Cache::FromConfiguration);
+    assert!(has(&manifest, "/alt/libb.so") && !has(&manifest, "/own/libb.so"));
 }
 
 #[test]

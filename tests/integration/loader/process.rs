@@ -6,6 +6,7 @@ use minroot::reason::Kind;
 use minroot::recipe::Recipe;
 use minroot::resolve::glibc::Cache;
 use minroot::text;
+use std::os::unix::fs::PermissionsExt;
 
 const B: &str = "int b(void) { return 0; }";
 const CALLS_B: &str = "int b(void); int main(void) { return b(); }";
@@ -208,6 +209,48 @@ fn b23_b24_the_environment_of_minroot_changes_nothing() {
         ("PATH", "/nonexistent"),
     ];
     assert!(manifest(&noise) == manifest(&[]));
+}
+
+#[test]
+fn b23_a_library_path_that_the_user_asks_for_is_obeyed_where_the_loader_obeys_it() {
+    let Some(fixture) = Fixture::new() else { return };
+    fixture.speaking_library(&format!("{LIBRARIES}/libb.so"), "default", &[]);
+    for directory in ["alt", "own"] {
+        fixture.speaking_library(&format!("/{directory}/libb.so"), directory, &[]);
+    }
+    let mut recipe = Recipe::default();
+    recipe.trace.library_path = ["/empty", "/alt"].map(str::to_owned).to_vec();
+    let variable = "LD_LIBRARY_PATH=/empty:/alt";
+    for (path, speaker) in [
+        (&["-Wl,-rpath,/own", "-Wl,--disable-new-dtags"][..], "own"),
+        (&["-Wl,-rpath,/own", "-Wl,--enable-new-dtags"], "alt"),
+        (&[], "alt"),
+    ] {
+        fixture.program("/app/run", CALLS_B, &[&["-LR/alt", "-lb"], path].concat());
+        let (trace, manifest) = fixture.trace_with(&recipe, &["/app/run"], Cache::FromConfiguration);
+        let reduced = support::scratch();
+        materialize(&manifest, fixture.root(), reduced.path());
+        for root in [fixture.root(), reduced.path()] {
+            assert_eq!(run_in(root, &["/app/run"], &[variable]).stdout, format!("{speaker}\n"), "{path:?}");
+        }
+        assert!(trace.notes.iter().any(|note| note.contains(variable)), "{:?}", trace.notes);
+    }
+    // It is ignored by a program with other rights than its caller's, and does not hide what is missing.
+    std::fs::set_permissions(fixture.host("/app/run"), std::fs::Permissions::from_mode(0o4755)).unwrap();
+    let kept = |library: &str| {
+        let (_, manifest) = fixture.trace_with(&recipe, &["/app/run"], Cache::FromConfiguration);
+        super::fixture::has(&manifest, library)
+    };
+    assert!(kept(&format!("{LIBRARIES}/libb.so")) && !kept("/alt/libb.so"));
+    std::fs::remove_file(fixture.host(&format!("{LIBRARIES}/libb.so"))).unwrap();
+    std::fs::set_permissions(fixture.host("/app/run"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::remove_file(fixture.host("/alt/libb.so")).unwrap();
+    let (trace, _) = fixture.trace_with(&recipe, &["/app/run"], Cache::FromConfiguration);
+    let tried = super::fixture::tried(trace.missing.first().unwrap());
+    assert_eq!(
+        tried[..2],
+        [("/empty/libb.so", "library path", "no such file"), ("/alt/libb.so", "library path", "no such file")]
+    );
 }
 
 #[test]

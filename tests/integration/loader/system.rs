@@ -26,7 +26,7 @@ fn every_executable_of_this_machine_maps_what_the_loader_lists() {
     let executables = dynamic_executables(&root, &scan);
     let real: Vec<Option<Listed>> = executables.par_iter().map(ask_loader).collect();
     for cache in [Cache::FromConfiguration, Cache::AsItIs] {
-        let mut glibc = Glibc::new(Store::new(&root, &scan), Cpu::default(), cache);
+        let mut glibc = Glibc::new(Store::new(&root, &scan), Cpu::default(), cache, &[]);
         let mut n_compared = 0;
         let mut differences = Vec::new();
         for (found, real) in executables.iter().zip(&real) {
