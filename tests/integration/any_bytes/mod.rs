@@ -1,8 +1,8 @@
 //! Whatever bytes a reader is given, it ends with an answer or an error: no panic, no hang, no memory out of proportion.
 //!
 //! These are the fuzz targets of `tests/fuzz`, here with a fixed number of inputs, the same ones in every run, because
-//! libFuzzer wants all of minroot compiled a second time. With `MINROOT_CORPUS=DIRECTORY` the seeds are written there,
-//! for libFuzzer to begin with.
+//! libFuzzer wants all of minroot compiled a second time. `MINROOT_INPUTS=FACTOR` gives so many times as many inputs, and
+//! others. With `MINROOT_CORPUS=DIRECTORY` the seeds are written there, for libFuzzer to begin with.
 
 mod mutate;
 #[path = "../../fuzz/readers.rs"]
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const TOO_LONG: Duration = Duration::from_secs(20);
 
 /// Gives a reader its seeds, then damaged variants of them.
-fn check(name: &str, n_inputs: usize) {
+fn check(name: &str, n_inputs: u64) {
     let reader = Reader::named(name);
     let seeds = seeds::of(name);
     if let Some(corpus) = std::env::var_os("MINROOT_CORPUS") {
@@ -29,8 +29,9 @@ fn check(name: &str, n_inputs: usize) {
     for seed in &seeds {
         check_input(reader, seed);
     }
-    let mut random = Random::new(n_inputs as u64);
-    for _ in 0..n_inputs {
+    let factor = std::env::var("MINROOT_INPUTS").map_or(1, |factor| factor.parse().expect("a number"));
+    let mut random = Random::new(factor);
+    for _ in 0..n_inputs * factor {
         check_input(reader, &damaged(&mut random, &seeds));
     }
 }
