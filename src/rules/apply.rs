@@ -9,9 +9,9 @@ use super::facts::Facts;
 use super::firing::{Effect, Firing, Made, Need};
 use super::globs::GlobCache;
 use super::index::{NameCache, PathHits};
-use super::pattern::{Bindings, PathPattern, Template};
+use super::pattern::{Bindings, PathPattern, StringPattern, Template};
 use super::readings::Readings;
-use super::{Rule, RuleFile, RuleSet};
+use super::{Mechanism, Rule, RuleFile, RuleSet};
 use crate::path::RootPath;
 use crate::recipe::System;
 use foldhash::HashSet;
@@ -139,7 +139,7 @@ impl Run<'_> {
 
     /// Asks what can be asked without a look into a file.
     fn evaluate(&mut self, number: usize, object: Option<&RootPath>) {
-        if self.exists(number) && self.imports(number, object) {
+        if self.exists(number) && self.imports(number, object) && self.environment(number) {
             self.ready.push(Ready { object: object.cloned(), number });
         }
     }
@@ -162,6 +162,12 @@ impl Run<'_> {
             (Some(symbol), Some(object)) => self.facts.imports(object, &self.set.symbols[symbol]),
             _ => true,
         }
+    }
+
+    fn environment(&self, number: usize) -> bool {
+        let (variables, (_, rule)) = (self.facts.environment(), self.set.rule(number));
+        let is_given = |pattern: &StringPattern| !variables.is_empty() && !pattern.matches(variables).is_empty();
+        rule.when.environment.as_ref().is_none_or(is_given)
     }
 }
 
@@ -264,6 +270,7 @@ impl Match<'_> {
             from: file.or(self.object).cloned(),
             object: self.object.cloned(),
             effect,
+            starts: self.file.mechanism.is_none_or(Mechanism::starts),
             priority: self.rule.priority,
             consequence: self.rule.consequence.clone(),
             optional: self.rule.optional,

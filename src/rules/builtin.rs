@@ -69,6 +69,7 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/gconv",
     "linux/gdb",
     "linux/gdk-pixbuf",
+    "linux/gettext",
     "linux/gio-modules",
     "linux/git",
     "linux/imagemagick",
@@ -77,6 +78,7 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/kmod-indexes",
     "linux/krb5",
     "linux/libgcc-s",
+    "linux/locale",
     "linux/magic",
     "linux/nginx",
     "linux/node-builtins",
@@ -92,9 +94,13 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/samba",
     "linux/sasl",
     "linux/server-files",
+    "linux/shell",
+    "linux/systemd-directories",
     "linux/systemd-runtime",
+    "linux/systemd-units",
     "linux/terminfo",
     "linux/timezone",
+    "linux/udev",
     "linux/vim",
     "linux/vulkan-icd",
 ];
@@ -146,7 +152,8 @@ mod tests {
             // All that is compiled late is compiled now.
             let rules = |file: Result<RuleFile, _>| {
                 let file = file.unwrap_or_else(|problems| panic!("{problems:?}"));
-                for pattern in file.rules.iter().filter_map(|rule| rule.when.strings.as_ref()) {
+                let patterns = file.rules.iter().flat_map(|rule| [&rule.when.strings, &rule.when.environment]);
+                for pattern in patterns.flatten() {
                     pattern.compile().unwrap();
                 }
                 format!("{:?}", file.rules)

@@ -57,10 +57,15 @@ impl Evaluation<'_> {
                 Some(reading) => self.readings.of(reading, object, &mut readings, self.facts),
                 None => nothing_bound(),
             };
-            for from_strings in &from_strings {
-                for from_file in &from_file {
-                    let mut bindings = from_strings.clone();
-                    bindings.extend(from_file.clone());
+            let from_environment = match &rule.when.environment {
+                Some(pattern) => self.environment(pattern),
+                None => nothing_bound(),
+            };
+            let combined = from_strings.iter().flat_map(|strings| from_file.iter().map(move |file| [strings, file]));
+            for of_files in combined {
+                for from_environment in &from_environment {
+                    let bound = of_files.into_iter().chain([from_environment]);
+                    let mut bindings: Bindings = bound.flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
                     let detail = detail(file, rule, &bindings);
                     bindings.extend(object.into_iter().flat_map(of_object));
                     let matched = Match { file, rule, object, bindings, detail };
@@ -71,6 +76,13 @@ impl Evaluation<'_> {
         }
         fired.dedup();
         (fired, firings)
+    }
+
+    /// What a pattern binds in the variables that commands are started with: its groups, for `match` is of `strings`.
+    fn environment(&self, pattern: &StringPattern) -> Vec<Bindings> {
+        let mut found = pattern.matches(self.facts.environment());
+        found.iter_mut().for_each(|bindings| drop(bindings.remove("match")));
+        found
     }
 
     /// What the string patterns of the rules find in the object, in their order.
@@ -85,10 +97,13 @@ impl Evaluation<'_> {
 }
 
 /// What every object binds.
-fn of_object(object: &RootPath) -> [(String, Vec<u8>); 2] {
+fn of_object(object: &RootPath) -> [(String, Vec<u8>); 3] {
     let directory = object.parent().filter(|parent| !parent.is_root());
     let directory = directory.map_or_else(Vec::new, |directory| directory.as_bytes().to_vec());
-    [("object_directory".to_owned(), directory), ("object_name".to_owned(), object.file_name().to_vec())]
+    let name = object.file_name();
+    let stem = &name[..memchr::memrchr(b'.', name).unwrap_or(name.len())];
+    [("object_directory", &directory[..]), ("object_name", name), ("object_stem", stem)]
+        .map(|(name, value)| (name.to_owned(), value.to_vec()))
 }
 
 /// The rule's place, then what matched.

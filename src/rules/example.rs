@@ -199,4 +199,8 @@ impl Facts for ExampleFacts<'_> {
     fn arch(&self) -> &str {
         &self.example.arch
     }
+
+    fn environment(&self) -> &[u8] {
+        &self.example.environment
+    }
 }

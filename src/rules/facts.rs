@@ -25,6 +25,8 @@ pub trait Facts: Sync {
     fn system(&self) -> System;
     /// The processor architecture, in the kernel's word; empty when not known.
     fn arch(&self) -> &str;
+    /// The variables that commands of the image are started with: `NAME=value`, each with a NUL behind it.
+    fn environment(&self) -> &[u8];
 }
 
 /// What conditions compare with.

@@ -18,6 +18,8 @@ pub struct Firing {
     /// The object that made the rule fire.
     pub object: Option<RootPath>,
     pub effect: Effect,
+    /// What is needed may be started; else it is only opened.
+    pub starts: bool,
     pub priority: Priority,
     /// What happens without it.
     pub consequence: Option<Consequence>,

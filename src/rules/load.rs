@@ -50,15 +50,18 @@ const CONDITION_KEYS: &[&str] = &[
     "included",
     "arch",
     "hardware",
+    "environment",
 ];
-const EXAMPLE_KEYS: &[&str] = &["given", "exists", "arch", "hardware", "adds"];
+const EXAMPLE_KEYS: &[&str] = &["given", "exists", "arch", "hardware", "environment", "adds"];
 const SYSTEMS: &[(&str, System)] = &[("linux", System::Linux), ("illumos", System::Illumos)];
 const PRIORITIES: &[(&str, Priority)] =
     &[("required", Priority::Required), ("recommended", Priority::Recommended), ("suggested", Priority::Suggested)];
 const SEVERITIES: &[(&str, Severity)] =
     &[("panic", Severity::Panic), ("hang", Severity::Hang), ("warning", Severity::Warning), ("loss", Severity::Loss)];
-/// Bound by every condition on an object: the directory it is in, and its name there.
-const OBJECT_BINDINGS: &[&str] = &["object_directory", "object_name"];
+/// Bound by every condition on an object: the directory it is in, its name there, and that without its last suffix.
+const OBJECT_BINDINGS: &[&str] = &["object_directory", "object_name", "object_stem"];
+/// Bound by `strings`.
+const WHOLE_MATCH: &str = "match";
 /// How `adds` spells effects other than a path.
 const ADDED_WORDS: &[&str] = &["library", "module", "generate", "never", "directory", "file", "link", "unresolved"];
 /// Directories below `rules/` whose files have another format.
@@ -279,6 +282,7 @@ fn read_condition(source: &Source<'_>, table: &Table<'_>) -> Condition {
         included: glob("included"),
         arch: text("arch"),
         hardware: text("hardware"),
+        environment: table.text("environment").and_then(|text| read_strings(source, text)),
     };
     if !source.is_trusted {
         check_condition(source, table, &when);
@@ -344,22 +348,31 @@ fn read_path_template(source: &Source<'_>, text: Text<'_>) -> Template {
 
 /// Every `{name}` must be bound by the rule's conditions, by one of them only.
 fn check_bindings(source: &Source<'_>, table: &Table<'_>, when: &Condition, effects: &Effects) {
-    let strings = when.strings.as_ref().map(StringPattern::binding_names).unwrap_or_default();
-    let reader = when.reading.as_ref().map_or(&[][..], |reading| reading.reader.bindings);
-    for name in strings.iter().filter(|name| reader.contains(name)) {
-        let message = format!("`{name}` is bound by `strings` and by the reader");
-        source.problem(table.start_of("when"), message, None);
+    let of_pattern = |pattern: &Option<StringPattern>, whole: bool| {
+        let names = pattern.as_ref().map(StringPattern::binding_names).unwrap_or_default();
+        names.into_iter().filter(|name| whole || *name != WHOLE_MATCH).map(str::to_owned).collect()
+    };
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let binders: [(&str, Vec<String>); 4] = [
+        ("`strings`", of_pattern(&when.strings, true)),
+        ("`environment`", of_pattern(&when.environment, false)),
+        ("the reader", owned(when.reading.as_ref().map_or(&[][..], |reading| reading.reader.bindings))),
+        ("the object", owned(if when.has_object() { OBJECT_BINDINGS } else { &[] })),
+    ];
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    for (binder, names) in &binders {
+        for name in names {
+            if let Some(other) = known.insert(name, binder) {
+                let message = format!("`{name}` is bound by {other} and by {binder}");
+                source.problem(table.start_of("when"), message, None);
+            }
+        }
     }
-    for name in strings.iter().chain(reader).filter(|name| when.has_object() && OBJECT_BINDINGS.contains(name)) {
-        let message = format!("`{name}` is bound by the object as well");
-        source.problem(table.start_of("when"), message, None);
-    }
-    let object = if when.has_object() { OBJECT_BINDINGS } else { &[] };
-    let known: Vec<&str> = strings.iter().chain(reader).chain(object).copied().collect();
+    let known: Vec<&str> = known.into_keys().collect();
     for template in effects.templates() {
         for name in template.bindings().filter(|name| !known.contains(name)) {
             let hint = match known.is_empty() {
-                true => "only `strings`, `reader` and conditions on an object bind names".to_owned(),
+                true => "only `strings`, `environment`, `reader` and conditions on an object bind names".to_owned(),
                 false => instead_of(name, &known),
             };
             let file = source.file.to_owned();
@@ -401,6 +414,9 @@ fn read_example(source: &Source<'_>, table: &Table<'_>) -> Example {
         exists: table.list("exists").into_iter().filter_map(|text| read_path(source, text)).collect(),
         arch: table.text("arch").map(|text| text.text.to_owned()).unwrap_or_default(),
         hardware: table.list("hardware").iter().map(|text| text.text.to_owned()).collect(),
+        environment: (table.table("environment").map(|table| table.texts()).unwrap_or_default().into_iter())
+            .flat_map(|(name, value)| format!("{}={}\0", name.text, value.text).into_bytes())
+            .collect(),
         adds: adds.iter().map(|text| text.text.to_owned()).collect::<BTreeSet<_>>(),
     }
 }

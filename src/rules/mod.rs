@@ -133,6 +133,8 @@ pub struct Condition {
     pub arch: Option<String>,
     /// The name of a hardware profile the image is for.
     pub hardware: Option<String>,
+    /// A variable that the commands of the image are started with, as `NAME=value`; every match fires with its bindings.
+    pub environment: Option<StringPattern>,
 }
 
 /// `file`, `reader` and the filters on what the reader finds.
@@ -186,6 +188,8 @@ pub struct Example {
     pub exists: BTreeSet<RootPath>,
     pub arch: String,
     pub hardware: Vec<String>,
+    /// `NAME=value` of each variable, with a NUL behind it.
+    pub environment: Vec<u8>,
     /// `/path`, `library SONAME`, `module NAME`, `generate NAME`, `never GLOB`, `directory PATH`, `file PATH`,
     /// `link PATH`, `unresolved NAME`.
     pub adds: BTreeSet<String>,
@@ -308,6 +312,11 @@ impl RuleSet {
 }
 
 impl Mechanism {
+    /// Whether what a rule of it needs may be started, as opposed to read or mapped.
+    fn starts(self) -> bool {
+        matches!(self, Mechanism::Exec | Mechanism::Service)
+    }
+
     pub(crate) const WORDS: &[(&str, Mechanism)] = &[
         ("dlopen", Mechanism::Dlopen),
         ("exec", Mechanism::Exec),

@@ -12,10 +12,32 @@ use crate::resolve::Probe;
 use crate::root::{FileKind, Found, Link, LookupError};
 use crate::startup::GeneratedFile;
 
+/// What a file is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The kernel starts it, if it is a program: then the `#!` line of a script counts.
+    Start,
+    /// It is read or mapped. Many modules of scripting languages have a `#!` line that nobody ever uses.
+    Open,
+}
+
 impl Tracer<'_> {
-    /// Adds what `path` leads to, or notes that it is missing. Gives the path without symlinks.
+    /// Adds what `path` leads to, to be started if it is a program, or notes that it is missing. Gives the path without
+    /// symlinks.
     pub(super) fn need(
         &mut self,
+        from: Option<&RootPath>,
+        path: &RootPath,
+        reason: Reason,
+        priority: Priority,
+    ) -> Option<RootPath> {
+        self.need_path_for(Purpose::Start, from, path, reason, priority)
+    }
+
+    /// Adds what `path` leads to, or notes that it is missing.
+    pub(super) fn need_path_for(
+        &mut self,
+        purpose: Purpose,
         from: Option<&RootPath>,
         path: &RootPath,
         reason: Reason,
@@ -26,7 +48,7 @@ impl Tracer<'_> {
             return Some(path.clone());
         }
         match self.input.root.lookup(path) {
-            Ok(found) => Some(self.need_found(from, found, reason)),
+            Ok(found) => Some(self.need_for(purpose, from, found, reason)),
             Err(error) => {
                 self.note_missing(from, path.to_string(), reason, priority, vec![probe(path, &error)]);
                 None
@@ -34,12 +56,31 @@ impl Tracer<'_> {
         }
     }
 
-    /// Adds what a look-up found.
+    /// Adds what a look-up found, to be started if it is a program.
     pub(super) fn need_found(&mut self, from: Option<&RootPath>, found: Found, reason: Reason) -> RootPath {
+        self.need_for(Purpose::Start, from, found, reason)
+    }
+
+    /// Adds what a look-up found.
+    pub(super) fn need_for(
+        &mut self,
+        purpose: Purpose,
+        from: Option<&RootPath>,
+        found: Found,
+        reason: Reason,
+    ) -> RootPath {
         let path = found.path.clone();
         self.connect(from, &found.links, &found.through, &path, reason);
-        if found.info.kind == FileKind::File && self.examined.insert(path.clone()) {
-            self.unexamined.push(found);
+        if found.info.kind == FileKind::File {
+            let is_started = purpose == Purpose::Start && found.info.mode & 0o111 != 0;
+            let is_new = self.examined.insert(path.clone());
+            if is_new && !is_started {
+                self.only_opened.insert(path.clone());
+            }
+            let was_only_opened = !is_new && is_started && self.only_opened.remove(&path);
+            if is_new || was_only_opened {
+                self.unexamined.push(found);
+            }
         }
         path
     }

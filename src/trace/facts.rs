@@ -70,6 +70,8 @@ pub(super) struct Known<'t> {
     pub items: &'t HashMap<RootPath, Item>,
     pub arch: &'t str,
     pub system: System,
+    /// As [`Facts::environment`] has it.
+    pub environment: &'t [u8],
 }
 
 impl Facts for Known<'_> {
@@ -126,6 +128,10 @@ impl Facts for Known<'_> {
 
     fn arch(&self) -> &str {
         self.arch
+    }
+
+    fn environment(&self) -> &[u8] {
+        self.environment
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the rules say, done: paths added, libraries asked for, paths held back.
 
-use super::add::probe;
+use super::add::{Purpose, probe};
 use super::facts::Known;
 use super::{Item, Tracer};
 use crate::manifest::{Missing, Omission, Probed};
@@ -27,7 +27,8 @@ impl Tracer<'_> {
 
     pub(super) fn known(&self) -> Known<'_> {
         let (store, arch) = (self.glibc.store(), self.arch.unwrap_or_default());
-        Known { input: self.input, store, items: &self.items, arch, system: self.system }
+        let environment = &self.environment;
+        Known { input: self.input, store, items: &self.items, arch, system: self.system, environment }
     }
 
     fn act(&mut self, firing: &Firing) {
@@ -98,12 +99,13 @@ impl Tracer<'_> {
             self.need(from, &need.path, reason, firing.priority);
             return;
         }
+        let purpose = if firing.starts { Purpose::Start } else { Purpose::Open };
         let root = self.input.root;
         let found = self.rule_lookups.entry(need.path.clone()).or_insert_with(|| root.lookup(&need.path)).clone();
         match found {
-            Ok(_) if need.below => self.need_below(from, &need.path, &reason, firing.priority),
+            Ok(_) if need.below => self.need_below(purpose, from, &need.path, &reason, firing.priority),
             Ok(found) => {
-                let path = self.need_found(from, found, reason);
+                let path = self.need_for(purpose, from, found, reason);
                 self.note_consequence(&path, firing);
             }
             Err(error) => {

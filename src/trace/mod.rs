@@ -228,6 +228,8 @@ struct Tracer<'a> {
     /// Files that are to be examined, and all that ever were.
     unexamined: Vec<Found>,
     examined: HashSet<RootPath>,
+    /// Examined files that so far nobody starts.
+    only_opened: HashSet<RootPath>,
 
     /// Executables whose processes have to be worked out, or worked out again.
     stale: BTreeSet<ObjectId>,
@@ -253,6 +255,8 @@ struct Tracer<'a> {
     /// What rules say happens without a path of the image; of several the worst.
     consequences: HashMap<RootPath, Consequence>,
     arch: Option<&'static str>,
+    /// The variables of the startup lines, as rules are asked about them.
+    environment: Vec<u8>,
 }
 
 impl<'a> Tracer<'a> {
@@ -320,6 +324,7 @@ impl<'a> Tracer<'a> {
             followed: HashSet::new(),
             unexamined: Vec::new(),
             examined: HashSet::new(),
+            only_opened: HashSet::new(),
             stale: BTreeSet::new(),
             requests: BTreeMap::new(),
             by_name: ByName::default(),
@@ -334,6 +339,7 @@ impl<'a> Tracer<'a> {
             illumos_modules: illumos_kernel::Wishes::default(),
             module_path: ModulePath::default(),
             consequences: HashMap::new(),
+            environment: wishes::environment(&input.recipe.startup),
         }
     }
 

@@ -30,6 +30,7 @@ impl Tracer<'_> {
                     self.arch = self.arch.or_else(|| kernel_word(elf.identity.machine, elf.identity.bits));
                     self.stale.insert(id);
                 }
+                Facts::Script(_) if self.only_opened.contains(&path) => {}
                 Facts::Script(head) => {
                     let head = head.clone();
                     self.examine_script(&path, &head);

@@ -1,13 +1,13 @@
 //! What the user asked for: targets, includes, the recipe's files, the commands of its startup.
 
-use super::add::probe;
+use super::add::{Purpose, probe};
 use super::{TraceError, Tracer};
 use crate::manifest::{Omission, Probed};
 use crate::objects::script::LINE_LIMIT;
 use crate::objects::{Format, sniff};
 use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
-use crate::recipe::{Base, RecipeFile, System};
+use crate::recipe::{Base, RecipeFile, Startup, System};
 use crate::resolve::store::Object;
 use crate::root::{FileKind, Found};
 use crate::rules::nearest_existing;
@@ -51,7 +51,9 @@ impl Tracer<'_> {
                     if found.info.kind == FileKind::File && found.info.mode & 0o111 == 0 {
                         self.not_executable.insert(found.path.clone());
                     }
-                    self.need_found(None, found, reason);
+                    let found = self.need_found(None, found, reason);
+                    // Whoever names a script wants it run, if not by the kernel.
+                    self.only_opened.remove(&found);
                 }
                 Err(error) => {
                     let probes = vec![self.with_nearest(&path, probe(&path, &error), "you")];
@@ -79,7 +81,7 @@ impl Tracer<'_> {
     pub(super) fn add_base(&mut self) {
         if self.input.recipe.trace.base.unwrap_or_default() == Base::Everything {
             let reason = Reason::new(Evidence::Target, Kind::Target, "base everything");
-            self.need_below(None, &RootPath::root(), &reason, Priority::Required);
+            self.need_below(Purpose::Start, None, &RootPath::root(), &reason, Priority::Required);
         }
     }
 
@@ -110,7 +112,7 @@ impl Tracer<'_> {
                 self.note_missing(None, include.clone(), reason.clone(), Priority::Required, probes);
             }
             for path in paths {
-                self.need_below(None, &path, &reason, Priority::Required);
+                self.need_below(Purpose::Start, None, &path, &reason, Priority::Required);
             }
         }
     }
@@ -124,8 +126,15 @@ impl Tracer<'_> {
     }
 
     /// A path, and everything below it when it is a directory.
-    pub(super) fn need_below(&mut self, from: Option<&RootPath>, path: &RootPath, reason: &Reason, priority: Priority) {
-        let Some(found) = self.need(from, path, reason.clone(), priority) else { return };
+    pub(super) fn need_below(
+        &mut self,
+        purpose: Purpose,
+        from: Option<&RootPath>,
+        path: &RootPath,
+        reason: &Reason,
+        priority: Priority,
+    ) {
+        let Some(found) = self.need_path_for(purpose, from, path, reason.clone(), priority) else { return };
         if !self.input.root.lookup(&found).is_ok_and(|f| f.info.kind == FileKind::Directory) {
             return;
         }
@@ -139,7 +148,7 @@ impl Tracer<'_> {
         for entry in entries {
             match entry {
                 Ok(entry) => {
-                    self.need_found(from, entry, reason.clone());
+                    self.need_for(purpose, from, entry, reason.clone());
                 }
                 Err(error) => {
                     let probes = vec![probe(&found, &error)];
@@ -202,6 +211,18 @@ impl Tracer<'_> {
             }
         }
     }
+}
+
+/// The variables that startup lines set: `NAME=value`, each with a NUL behind it. A line that is wrong is told where its
+/// program is looked for.
+pub(super) fn environment(startup: &[Startup]) -> Vec<u8> {
+    let mut text = String::new();
+    for line in startup {
+        if let Ok(Command::Words { environment, .. }) = command_line(&line.run) {
+            environment.iter().for_each(|variable| text.extend([variable, "\0"]));
+        }
+    }
+    text.into_bytes()
 }
 
 fn content(file: &RecipeFile) -> Result<Vec<u8>, TraceError> {

@@ -13,6 +13,8 @@ use std::process::{Command, Output};
 struct Use {
     rule: &'static str,
     targets: &'static [&'static str],
+    /// What else is wanted, as a recipe.
+    recipe: &'static str,
     command: &'static [&'static str],
     /// What is printed when it works, and not when it does not.
     prints: &'static str,
@@ -26,56 +28,108 @@ const HOST: [Use; 7] = [
         // The user root is known to systemd as well.
         command: &["getent", "passwd", "daemon"],
         prints: "daemon:x:1:1:",
+        ..PLAIN
     },
     Use {
         rule: "linux/gconv",
         targets: &["/usr/bin/iconv"],
         command: &["iconv", "-f", "KOI8-R", "-t", "UTF-8", "/etc/input"],
         prints: "\u{41c}\u{438}\u{440}",
+        ..PLAIN
     },
     Use {
         rule: "linux/terminfo",
         targets: &["/usr/bin/tput"],
         command: &["tput", "-T", "linux", "bold"],
         prints: "\u{1b}[1m",
+        ..PLAIN
     },
     Use {
         rule: "linux/openssl",
         targets: &["/usr/bin/openssl"],
         command: &["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", "/tmp/key", "-subj", "/CN=x"],
         prints: "-----BEGIN CERTIFICATE-----",
+        ..PLAIN
     },
     Use {
         rule: "linux/ca-certificates",
         targets: &["/usr/bin/openssl"],
         command: &["openssl", "verify", "/etc/certificate"],
         prints: "/etc/certificate: OK",
+        ..PLAIN
     },
     Use {
         rule: "linux/git",
         targets: &["/usr/bin/git", "/usr/bin/cat"],
         command: &["cat", "/tmp/new/.git/info/exclude"],
         prints: "git ls-files --others",
+        ..PLAIN
     },
     Use {
         rule: "linux/pam",
         targets: &["/usr/bin/su", "/usr/bin/echo"],
         command: &["su", "-s", "/usr/bin/echo", "root", "--", "let", "in"],
         prints: "let in",
+        ..PLAIN
     },
 ];
 
+/// What programs of the table have in common.
+const PLAIN: Use = Use { rule: "", targets: &[], recipe: "", command: &[], prints: "" };
+
 /// Programs of packages.
-const PACKAGES: &str = r#"["file", "fontconfig", "fonts-dejavu-core", "alsa-utils"]"#;
-const FETCHED: [Use; 3] = [
-    Use { rule: "linux/magic", targets: &["/usr/bin/file"], command: &["file", "/usr/bin/file"], prints: "ELF 64-bit" },
+const PACKAGES: &str =
+    r#"["file", "fontconfig", "fonts-dejavu-core", "alsa-utils", "libc-bin", "coreutils", "tzdata", "procps", "dash"]"#;
+const FETCHED: [Use; 7] = [
+    Use {
+        rule: "linux/locale",
+        targets: &["/usr/bin/locale", "/usr/bin/env"],
+        recipe: "[[startup]]\nrun = 'LC_ALL=C.UTF-8 locale'\n",
+        command: &["env", "LC_ALL=C.UTF-8", "locale", "charmap"],
+        prints: "UTF-8",
+    },
+    Use {
+        rule: "linux/gettext",
+        targets: &["/usr/bin/ls", "/usr/bin/env"],
+        recipe: "trace.take = ['suggested']\n[[startup]]\nrun = 'LC_ALL=C.UTF-8 LANGUAGE=de ls /'\n",
+        command: &["env", "LC_ALL=C.UTF-8", "LANGUAGE=de", "ls", "/gone"],
+        prints: "Zugriff auf '/gone'",
+    },
+    Use {
+        rule: "linux/timezone",
+        targets: &["/usr/bin/date", "/usr/bin/env"],
+        recipe: "[[startup]]\nrun = 'TZ=Asia/Tokyo date'\n",
+        command: &["env", "TZ=Asia/Tokyo", "date", "-d", "@0", "+%H:%M"],
+        prints: "09:00",
+    },
+    Use {
+        rule: "linux/shell",
+        targets: &["/usr/bin/watch", "/usr/bin/timeout"],
+        command: &["timeout", "1", "watch", "-t", "echo $((6 * 7))"],
+        prints: "42",
+        ..PLAIN
+    },
+    Use {
+        rule: "linux/magic",
+        targets: &["/usr/bin/file"],
+        command: &["file", "/usr/bin/file"],
+        prints: "ELF 64-bit",
+        ..PLAIN
+    },
     Use {
         rule: "linux/fontconfig",
         targets: &["/usr/bin/fc-list"],
         command: &["fc-list", ":", "family"],
         prints: "DejaVu Sans",
+        ..PLAIN
     },
-    Use { rule: "linux/alsa", targets: &["/usr/bin/aplay"], command: &["aplay", "-L"], prints: "Discard all samples" },
+    Use {
+        rule: "linux/alsa",
+        targets: &["/usr/bin/aplay"],
+        command: &["aplay", "-L"],
+        prints: "Discard all samples",
+        ..PLAIN
+    },
 ];
 
 /// Two of the programs of benches/programs.rs, with their recipes.
@@ -86,12 +140,14 @@ const RECIPES: [Use; 2] = [
         // Debian's directories of modules are found from the place of the program, which it cannot ask for without /proc.
         command: &["/usr/bin/node", "/srv/task.js"],
         prints: "42.0.0 86f7e437",
+        ..PLAIN
     },
     Use {
         rule: "linux/vim",
         targets: &["benches/support/programs/vim.toml"],
         command: &["vim.basic", "-es", "-c", "filetype on | edit /srv/task.c | set filetype? | quit"],
         prints: "filetype=c",
+        ..PLAIN
     },
 ];
 
@@ -162,8 +218,10 @@ fn check(root: &Path, uses: &[Use]) {
     }
     for case in uses {
         let directory = scratch();
-        let manifest = directory.path().join("m.json");
-        succeed(minroot(["trace", "--root"]).arg(root).args(case.targets).arg("-o").arg(&manifest));
+        let (recipe, manifest) = (directory.path().join("r.toml"), directory.path().join("m.json"));
+        fs::write(&recipe, format!("system = 'linux'\n{}", case.recipe)).unwrap();
+        let mut trace = minroot(["trace", "--root"]);
+        succeed(trace.arg(root).args(case.targets).arg(&recipe).arg("-o").arg(&manifest));
         let said = does(case, root, &manifest);
         assert!(said.contains(case.prints), "{}: {said}", case.rule);
         let said = does(case, root, &without(case.rule, &manifest));

@@ -133,6 +133,10 @@ impl Facts for Host {
     fn arch(&self) -> &str {
         std::env::consts::ARCH
     }
+
+    fn environment(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// What libc loaded by name while `program` ran, as the runtime linker tells.

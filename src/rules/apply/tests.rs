@@ -181,6 +181,9 @@ impl Facts for Counting<'_> {
     fn arch(&self) -> &str {
         self.facts.arch()
     }
+    fn environment(&self) -> &[u8] {
+        self.facts.environment()
+    }
 }
 
 #[test]
@@ -298,6 +301,9 @@ fn a_thousand_objects_against_fifty_rules() {
         }
         fn arch(&self) -> &str {
             "x86_64"
+        }
+        fn environment(&self) -> &[u8] {
+            &[]
         }
     }
     let new: Vec<RootPath> = (0..1000).map(|n| path(&format!("/usr/lib/x86_64-linux-gnu/lib{n}.so.1"))).collect();

@@ -38,7 +38,7 @@ fn unknown_keys_name_the_nearest_key() {
     );
     check(
         "[[rule]]\nneeds = ['/a']\n[[example]]\ngiven = {}\nadds = []\ncolour = 1",
-        &["t.toml:8:1: unknown key `colour`; known here: given, exists, arch, hardware, adds"],
+        &["t.toml:8:1: unknown key `colour`; known here: given, exists, arch, hardware, environment, adds"],
     );
     check_file(
         "sumary = 's'\nsystems = ['linux']\n[[rule]]\nneeds = ['/a']",
@@ -51,7 +51,7 @@ fn filters_are_known_for_their_reader_only() {
     check(
         "[[rule]]\nwhen = { object = '/a', database = 'hosts' }\nneeds = ['/a']",
         &["t.toml:4:25: unknown key `database`; known here: object, soname, needed, interpreter, imports, \
-           strings, file, reader, exists, included, arch, hardware"],
+           strings, file, reader, exists, included, arch, hardware, environment"],
     );
     check(
         "[[rule]]\nwhen = { file = '/a', reader = 'nsswich' }\nneeds = ['/a']",
@@ -124,7 +124,9 @@ fn bindings_must_be_bound() {
     );
     check(
         "[[rule]]\nneeds = ['/{match}']",
-        &["t.toml:4:10: nothing binds `{match}`; only `strings`, `reader` and conditions on an object bind names"],
+        &[
+            "t.toml:4:10: nothing binds `{match}`; only `strings`, `environment`, `reader` and conditions on an object bind names",
+        ],
     );
 }
 
@@ -139,7 +141,7 @@ fn conditions_and_effects_that_need_each_other_are_told() {
         "[[rule]]\nwhen = { file = '/x' }\nneeds = ['/a']",
         &[
             "t.toml:4:17: `file` takes a `reader`; known readers: default-init, inittab, javascript, kcf, netconfig, nsswitch, \
-           package-json, pam, perl, php-ini, python, ruby, shell, smf-manifest, user_attr, vfstab; or use `exists`",
+           package-json, pam, perl, php-ini, python, ruby, shell, smf-manifest, systemd-unit, udev-rules, user_attr, vfstab; or use `exists`",
         ],
     );
     check(

@@ -2,7 +2,7 @@
 //!
 //! A reader never fails: the program that reads the file at run time skips what it does not understand, and so do we.
 //!
-//! Readers that find commands (`inittab`, `shell`, `smf-manifest`) have the same two bindings for them, `role` and
+//! Readers that find commands (`inittab`, `shell`, `smf-manifest`, `systemd-unit`) have the same two bindings for them, `role` and
 //! `word`: `command` is a program to run, `path` an absolute path beside it, `unknown` a command whose name depends on
 //! something (see [`crate::objects::shell`]). A rule picks one with `role = "command"` and asks for `{word}`.
 
@@ -20,6 +20,8 @@ mod python;
 mod ruby;
 mod shell;
 mod smf_manifest;
+mod systemd_unit;
+mod udev_rules;
 mod user_attr;
 mod vfstab;
 
@@ -51,6 +53,8 @@ pub static READERS: &[Reader] = &[
     Reader { name: "ruby", bindings: ruby::BINDINGS, read: ruby::read },
     Reader { name: "shell", bindings: shell::BINDINGS, read: shell::read },
     Reader { name: "smf-manifest", bindings: smf_manifest::BINDINGS, read: smf_manifest::read },
+    Reader { name: "systemd-unit", bindings: systemd_unit::BINDINGS, read: systemd_unit::read },
+    Reader { name: "udev-rules", bindings: udev_rules::BINDINGS, read: udev_rules::read },
     Reader { name: "user_attr", bindings: user_attr::BINDINGS, read: user_attr::read },
     Reader { name: "vfstab", bindings: vfstab::BINDINGS, read: vfstab::read },
 ];
