@@ -65,6 +65,7 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/accounts",
     "linux/alsa",
     "linux/ca-certificates",
+    "linux/dbus",
     "linux/fontconfig",
     "linux/gconv",
     "linux/gdb",

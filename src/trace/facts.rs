@@ -111,7 +111,7 @@ impl Facts for Known<'_> {
     }
 
     fn exists(&self, path: &RootPath) -> bool {
-        self.input.root.lookup(path).is_ok()
+        matches!(self.items.get(path), Some(Item::Generated(_))) || self.input.root.lookup(path).is_ok()
     }
 
     fn glob(&self, pattern: &str) -> Vec<RootPath> {
