@@ -79,7 +79,7 @@ const PLAIN: Use = Use { rule: "", targets: &[], recipe: "", command: &[], print
 
 /// Programs of packages.
 const PACKAGES: &str =
-    r#"["file", "fontconfig", "fonts-dejavu-core", "alsa-utils", "libc-bin", "coreutils", "tzdata", "procps", "dash"]"#;
+    r#"["file", "fontconfig", "fonts-dejavu-core", "alsa-utils", "libc-bin", "coreutils", "tzdata", "sed", "dash"]"#;
 const FETCHED: [Use; 7] = [
     Use {
         rule: "linux/locale",
@@ -104,8 +104,8 @@ const FETCHED: [Use; 7] = [
     },
     Use {
         rule: "linux/shell",
-        targets: &["/usr/bin/watch", "/usr/bin/timeout"],
-        command: &["timeout", "1", "watch", "-t", "echo $((6 * 7))"],
+        targets: &["/usr/bin/sed"],
+        command: &["sed", "1e echo $((6 * 7))", "/etc/input"],
         prints: "42",
         ..PLAIN
     },
@@ -132,14 +132,73 @@ const FETCHED: [Use; 7] = [
     },
 ];
 
-/// Two of the programs of benches/programs.rs, with their recipes.
-const RECIPES: [Use; 2] = [
+/// What is started for others.
+const SERVICE_PACKAGES: &str =
+    r#"["systemd", "udev", "dbus-daemon", "dconf-cli", "dconf-service", "dash", "coreutils"]"#;
+const SERVICES: [Use; 3] = [
+    Use {
+        rule: "linux/systemd-units",
+        targets: &["/usr/bin/systemd-analyze", "/usr/bin/dash"],
+        recipe: "[[file]]\npath = '/etc/systemd/system/task.service'\ncontent = '''\n[Unit]\nDefaultDependencies=no\n\
+                 Requires=other.service\n[Service]\nExecStart=/usr/bin/cat /etc/motd\n'''\n\
+                 [[file]]\npath = '/etc/systemd/system/other.service'\ncontent = '''\n[Unit]\nDefaultDependencies=no\n\
+                 [Service]\nExecStart=/usr/bin/cat\n'''\n",
+        command: &["dash", "-c", "systemd-analyze verify task.service && echo can start"],
+        prints: "can start",
+    },
+    Use {
+        rule: "linux/udev",
+        targets: &["/usr/bin/udevadm"],
+        recipe: "[[file]]\npath = '/etc/udev/rules.d/task.rules'\n\
+                 content = 'KERNEL==\"null\", IMPORT{program}=\"/usr/bin/echo ANSWER=42\"'\n",
+        command: &["udevadm", "test", "/sys/class/mem/null"],
+        prints: "\nANSWER=42\n",
+    },
+    Use {
+        rule: "linux/dbus",
+        targets: &["/usr/bin/dbus-run-session", "/usr/bin/dbus-daemon", "/usr/bin/dconf", "/usr/bin/dash"],
+        recipe: "[[file]]\npath = '/etc/passwd'\ncontent = 'root:x:0:0::/tmp:/bin/sh'\n",
+        // The one who writes is a service, dconf-service.
+        command: &["dbus-run-session", "dash", "-c", "dconf write /a 42; dconf read /a"],
+        prints: "42\n",
+    },
+];
+
+const JAVA_PACKAGES: &str = r#"["openjdk-17-jre-headless"]"#;
+const JAVA: Use = Use {
+    rule: "linux/java",
+    targets: &["/usr/lib/jvm/java-17-openjdk-amd64/bin/keytool"],
+    command: &[
+        "/usr/lib/jvm/java-17-openjdk-amd64/bin/keytool",
+        "-genkeypair",
+        "-v",
+        "-keyalg",
+        "EC",
+        "-dname",
+        "CN=a",
+        "-keystore",
+        "/tmp/store",
+        "-storepass",
+        "secret",
+    ],
+    prints: "[Storing /tmp/store]",
+    ..PLAIN
+};
+
+/// Some of the programs of benches/programs.rs, with their recipes.
+const RECIPES: [Use; 3] = [
     Use {
         rule: "linux/node-modules",
         targets: &["benches/support/programs/node.toml"],
-        // Debian's directories of modules are found from the place of the program, which it cannot ask for without /proc.
         command: &["/usr/bin/node", "/srv/task.js"],
         prints: "42.0.0 86f7e437",
+        ..PLAIN
+    },
+    Use {
+        rule: "linux/php",
+        targets: &["benches/support/programs/php-cli.toml"],
+        command: &["php8.2", "/srv/task.php"],
+        prints: "42 1970 {\"a\":1}",
         ..PLAIN
     },
     Use {
@@ -153,7 +212,7 @@ const RECIPES: [Use; 2] = [
 
 /// Files that are input of the tasks.
 fn add_input(tree: &Path) {
-    for directory in ["tmp", "etc", "dev"] {
+    for directory in ["tmp", "etc", "dev", "run", "proc", "sys"] {
         fs::create_dir_all(tree.join(directory)).unwrap();
     }
     // Enough of a device for those who close their standard files.
@@ -167,7 +226,11 @@ fn add_input(tree: &Path) {
 
 fn run(tree: &Path, command: &[&str]) -> Output {
     let unshare = tool("unshare").expect("looked for before");
-    output_of(Command::new(unshare).args(namespace()).arg("chroot").arg(tree).args(command).env("LC_ALL", "C"))
+    // What a kernel gives.
+    let with_mounts = "mount --rbind /proc $0/proc && mount --rbind /sys $0/sys && exec chroot $0 \"$@\"";
+    let mut unshare = Command::new(unshare);
+    unshare.args(namespace()).args(["sh", "-c", with_mounts]).arg(tree).args(command);
+    output_of(unshare.env("LC_ALL", "C").env("HOME", "/tmp"))
 }
 
 /// Packs the manifest into a directory and does the task there; gives what was printed.
@@ -229,6 +292,14 @@ fn check(root: &Path, uses: &[Use]) {
     }
 }
 
+fn check_packages(packages: &str, uses: &[Use]) {
+    let directory = scratch();
+    let recipe = directory.path().join("packages.toml");
+    fs::write(&recipe, format!("system = \"linux\"\n[source]\napt = {packages}\n")).unwrap();
+    let Some(root) = fetched(&recipe) else { return };
+    check(&root, uses);
+}
+
 #[test]
 fn b38_programs_of_this_machine_do_their_task_with_what_the_rules_bring_and_not_without() {
     check(Path::new("/"), &HOST);
@@ -236,11 +307,17 @@ fn b38_programs_of_this_machine_do_their_task_with_what_the_rules_bring_and_not_
 
 #[test]
 fn programs_of_packages_do_their_task_with_what_the_rules_bring_and_not_without() {
-    let directory = scratch();
-    let recipe = directory.path().join("packages.toml");
-    fs::write(&recipe, format!("system = \"linux\"\n[source]\napt = {PACKAGES}\n")).unwrap();
-    let Some(root) = fetched(&recipe) else { return };
-    check(&root, &FETCHED);
+    check_packages(PACKAGES, &FETCHED);
+}
+
+#[test]
+fn services_are_started_with_what_the_rules_bring_and_not_without() {
+    check_packages(SERVICE_PACKAGES, &SERVICES);
+}
+
+#[test]
+fn java_runs_with_what_the_rules_bring_and_not_without() {
+    check_packages(JAVA_PACKAGES, &[JAVA]);
 }
 
 #[test]
