@@ -1,7 +1,7 @@
 //! Programs in scripting languages run from the reduced tree alone, in a chroot, with the real interpreter; and they
 //! fail there as soon as the files that only a rule brought are gone.
 
-use crate::command::{fetched, minroot, succeed, text};
+use crate::command::{fetched, minroot, repository, succeed, text};
 use crate::support::{output, scratch, tool};
 use minroot::manifest::{Entry, Manifest, json};
 use std::ffi::OsStr;
@@ -79,6 +79,48 @@ fn b57_perl_uses_modules_of_the_reduced_tree() {
 #[test]
 fn ruby_requires_features_of_the_reduced_tree() {
     check(&RUBY);
+}
+
+/// A program of two packages: what is in `exports` and `imports` of a package.json is in no path of an import.
+const NODE: [(&str, &str); 8] = [
+    ("package.json", r##"{ "type": "module", "imports": { "#in": "./lib/in.js" } }"##),
+    ("main.js", "import a from 'pkg';\nimport b from 'pkg/sub';\nimport c from '#in';\nconsole.log(a, b, c);\n"),
+    ("lib/in.js", "export default 'in';\n"),
+    (
+        "node_modules/pkg/package.json",
+        r#"{ "exports": { ".": { "browser": "./web.mjs", "import": "./esm.mjs" }, "./sub": "./lib/deep.mjs" } }"#,
+    ),
+    ("node_modules/pkg/esm.mjs", "export default 'esm';\n"),
+    ("node_modules/pkg/web.mjs", "export default 'web';\n"),
+    ("node_modules/pkg/lib/deep.mjs", "export default 'deep';\n"),
+    ("node_modules/pkg/index.js", "module.exports = 'index';\n"),
+];
+
+#[test]
+fn node_imports_what_packages_export_from_the_reduced_tree() {
+    let chroot = tool("chroot").filter(|_| rustix::process::geteuid().is_root());
+    let (Some(chroot), Some(debian)) = (chroot, fetched(&repository("benches/support/programs/node.toml"))) else {
+        return;
+    };
+    let directory = scratch();
+    let (root, tree) = (directory.path().join("root"), directory.path().join("tree"));
+    reduce(&debian, &["/usr/bin/node"], &root);
+    for (path, content) in NODE {
+        let file = root.join("srv/app").join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, content).unwrap();
+    }
+    reduce(&root, &["/usr/bin/node", "/srv/app/main.js"], &tree);
+    let run = output(&chroot, &[tree.as_os_str(), "/usr/bin/node".as_ref(), "/srv/app/main.js".as_ref()]);
+    assert_eq!(text(&run.stdout), "esm deep in\n", "{}", text(&run.stderr));
+    assert!(!tree.join("srv/app/node_modules/pkg/web.mjs").exists());
+}
+
+/// Packs what the targets need of a root into a tree.
+fn reduce(root: &Path, targets: &[&str], tree: &Path) {
+    let manifest = tree.with_extension("json");
+    succeed(minroot(["trace", "--root"]).arg(root).args(targets).arg("-o").arg(&manifest));
+    succeed(minroot(["pack", "--format", "dir", "-m"]).arg(&manifest).arg("--root").arg(root).arg("-o").arg(tree));
 }
 
 fn check(language: &Language) {

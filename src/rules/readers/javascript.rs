@@ -7,8 +7,9 @@ use memchr::memmem;
 use std::collections::BTreeSet;
 
 /// `role` is `relative` for what is beside the file, without a leading `./`, and `package` for a name that is looked
-/// for in directories of packages; absolute paths, URLs and `node:` names are neither.
-pub(super) const BINDINGS: &[&str] = &["role", "path"];
+/// for in directories of packages; absolute paths, URLs and `node:` names are neither. `package` is the package that such
+/// a name begins with. A file that is written as a module has an `es-module` without a path as well.
+pub(super) const BINDINGS: &[&str] = &["role", "path", "package"];
 
 pub(super) fn read(text: &[u8]) -> Vec<Bindings> {
     if !is_script_of(text, b"node") {
@@ -20,6 +21,9 @@ pub(super) fn read(text: &[u8]) -> Vec<Bindings> {
         if line.starts_with(b"//") || line.starts_with(b"*") || line.starts_with(b"/*") {
             continue;
         }
+        if line.starts_with(b"import ") || line.starts_with(b"export ") {
+            found.insert(("es-module", &b""[..]));
+        }
         for word in [&b"require"[..], b"import", b"from"] {
             for at in memmem::find_iter(line, word) {
                 if at == 0 || !is_of_name(line[at - 1]) {
@@ -28,7 +32,17 @@ pub(super) fn read(text: &[u8]) -> Vec<Bindings> {
             }
         }
     }
-    found.into_iter().map(|(role, path)| bind(BINDINGS, [role.as_bytes(), path])).collect()
+    found.into_iter().map(|(role, path)| bind(BINDINGS, [role.as_bytes(), path, package(role, path)])).collect()
+}
+
+/// The first part of a name, of one with a scope the first two: `@scope/name`.
+fn package<'n>(role: &str, name: &'n [u8]) -> &'n [u8] {
+    let n_parts = if name.starts_with(b"@") { 2 } else { 1 };
+    match memchr::memchr_iter(b'/', name).nth(n_parts - 1) {
+        _ if role != "package" => b"",
+        Some(end) => &name[..end],
+        None => name,
+    }
 }
 
 /// Whether a byte before a word makes it part of another name, or of a property.
@@ -57,7 +71,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
         let words = |bindings: &Bindings| {
-            format!("{} {}", String::from_utf8_lossy(&bindings["role"]), String::from_utf8_lossy(&bindings["path"]))
+            let names = ["role", "path", "package"].map(|name| String::from_utf8_lossy(&bindings[name]).into_owned());
+            names.join(" ").trim_end().to_owned()
         };
         let found: Vec<String> = read(text.as_bytes()).iter().map(words).collect();
         assert_eq!(found, expected, "{text}");
@@ -65,10 +80,13 @@ mod tests {
 
     #[test]
     fn literals_behind_require_import_and_from_are_modules() {
-        check("const { a } = require('a'), b = require (\"@scope/b/c.js\")", &["package @scope/b/c.js", "package a"]);
+        check(
+            "const { a } = require('a'), b = require (\"@scope/b/c.js\")",
+            &["package @scope/b/c.js @scope/b", "package a a"],
+        );
         check(
             "import x from './x.mjs'\nexport * from '../y'\nimport 'z'\nconst l = await import('./lazy/')",
-            &["package z", "relative ../y", "relative lazy", "relative x.mjs"],
+            &["es-module", "package z z", "relative ../y", "relative lazy", "relative x.mjs"],
         );
     }
 
@@ -80,7 +98,8 @@ mod tests {
             &[],
         );
         check("require('cut off\nrequire(\nimport", &[]);
+        check("from '@scope'", &["package @scope @scope"]);
         check("#!/bin/sh\nrequire('a')\n", &[]);
-        check("#!/usr/bin/env node\nrequire('a')\n", &["package a"]);
+        check("#!/usr/bin/env node\nrequire('a/b')\n", &["package a/b a"]);
     }
 }
