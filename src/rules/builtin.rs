@@ -81,6 +81,8 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/libgcc-s",
     "linux/locale",
     "linux/magic",
+    "linux/mesa",
+    "linux/mime",
     "linux/nginx",
     "linux/node-builtins",
     "linux/node-modules",

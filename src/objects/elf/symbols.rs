@@ -331,6 +331,14 @@ mod tests {
         assert_eq!(candidates(&["getpw.*"], TABLE), expected);
     }
 
+    /// A name with an end of any kind, such as `get.*`, would have every string of every object compared.
+    #[test]
+    fn what_rules_ask_for_is_found_by_its_end() {
+        let rules = crate::rules::RuleSet::load(&[]).unwrap();
+        let patterns = rules.symbol_patterns().iter().map(crate::rules::SymbolPattern::text);
+        assert!(matches!(SymbolScan::with_dlopen(patterns).unwrap().filter, Some(Filter::Tails(_))));
+    }
+
     #[test]
     fn a_long_table_is_searched_across_its_pieces() {
         let filler = [&vec![b'x'; 997][..], b"\0"].concat().repeat(300);
