@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The class of proof behind an edge; each edge has exactly one. The order is from the strongest to the weakest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Evidence {
     /// The user asked for it: a target, an `include`, a startup line.

@@ -2,6 +2,7 @@
 
 use crate::explain::size::By;
 use crate::pack::{Compression, Format};
+use crate::reason::Evidence;
 use crate::recipe::{LazyPolicy, Take};
 use crate::text;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -61,6 +62,13 @@ pub enum Command {
     ///
     /// Example: `minroot tree libcrypto.so.3 -m node.json --invert`
     Tree(Tree),
+    /// Draw what needs what in a manifest, or write it for other programs.
+    ///
+    /// Nodes are the entries and what is missing or unknown; edges lead from what refers to what it needs, with the
+    /// evidence and the words of the reason. A page (html) has everything in one file, for any browser.
+    ///
+    /// Example: `minroot graph -m node.json --node libssl.so.3 --up --format dot | dot -Tsvg -o why.svg`
+    Graph(Graph),
     /// Write the files of a manifest into an archive or a directory.
     ///
     /// Example: `minroot pack -m node.json --root / --format cpio --compress zstd -o initrd.zst`
@@ -271,6 +279,52 @@ pub struct Tree {
     /// Show who needs the entry, instead of what it needs.
     #[arg(short, long)]
     pub invert: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// The manifest.
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// What to write.
+    #[arg(long, value_enum)]
+    pub format: GraphFormat,
+    /// Where to; `-` is standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    /// Only what surrounds this: a path, a file name, a glob over either (`*` stays inside a directory, `**` does not),
+    /// or the name of something missing.
+    #[arg(long, value_name = "PATTERN")]
+    pub node: Vec<OsString>,
+    /// Only what needs the nodes of --node.
+    #[arg(long, requires = "node", conflicts_with = "down")]
+    pub up: bool,
+    /// Only what the nodes of --node need.
+    #[arg(long, requires = "node")]
+    pub down: bool,
+    /// Only so many edges away from the nodes of --node, or from the targets [default: any].
+    #[arg(long, value_name = "N")]
+    pub depth: Option<usize>,
+    /// Only edges with this class of evidence, and what they join.
+    #[arg(long, value_enum, value_name = "CLASS")]
+    pub evidence: Vec<Evidence>,
+    /// In dot and mermaid, draw which directory each entry is in too; json and graphml always have it.
+    #[arg(long)]
+    pub directories: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For Graphviz.
+    Dot,
+    /// Node-link data: `nodes` with `id`, `what` (entry, missing, unknown, outside), `path` or `name`, `type`, `size`,
+    /// `retained`, `package`, `evidence`, `asked_for`, `priority`, `why`; `edges` with `source`, `target` (ids),
+    /// `evidence`, `kind`, `detail`, `words`. networkx reads it.
+    Json,
+    /// For yEd, Gephi, Cytoscape and networkx.
+    Graphml,
+    /// For a README or an issue: at most 500 edges and 50,000 characters, more is not drawn anywhere.
+    Mermaid,
 }
 
 /// How an archive is compressed.

@@ -7,6 +7,7 @@ mod boot;
 mod build;
 mod diff;
 mod fetch;
+mod graph;
 mod images;
 mod progress;
 mod report;
@@ -84,6 +85,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Size(options) => size::run(&options),
         Command::Diff(options) => diff::run(&options),
         Command::Tree(options) => tree::run(&options),
+        Command::Graph(options) => graph::run(&options),
         Command::Pack(options) => images::pack(&options),
         Command::Iso(options) => images::iso(&options),
         Command::Pxe(options) => images::pxe(&options),

@@ -6,6 +6,7 @@
 
 mod alternatives;
 pub mod diff;
+pub mod graph;
 mod json;
 mod locate;
 mod nearest;

@@ -202,7 +202,7 @@ pub(super) fn because_in_words(because: &Because, entry: &RootPath) -> String {
 }
 
 /// What kind of reference leads to `entry`, in the words of its field, without the strength.
-fn reference_in_words(reason: &Reason, from: Option<&RootPath>, entry: &RootPath) -> String {
+pub(super) fn reference_in_words(reason: &Reason, from: Option<&RootPath>, entry: &RootPath) -> String {
     let detail = escaped(reason.detail.as_bytes());
     let Some(from) = from else {
         return match reason.kind {

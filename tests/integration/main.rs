@@ -11,6 +11,7 @@ mod elf;
 mod fetch;
 mod fetch_scripts;
 mod hostile_root;
+mod graph;
 mod illumos;
 mod illumos_chain;
 mod illumos_iso;

@@ -12,7 +12,7 @@ mod write;
 pub(crate) use choices::ChoiceText;
 pub use read::{ManifestError, read};
 pub use write::write;
-pub(crate) use write::{BecauseText, MissingText, OmissionText, PathText, type_name};
+pub(crate) use write::{BecauseText, Document, MissingText, OmissionText, PathText, type_name};
 
 /// The number of the format that is written, and the only one that is read.
 pub const FORMAT: u64 = 1;

@@ -21,7 +21,7 @@ use std::io::{self, Write};
 /// # Errors
 /// Only those of `out`.
 pub fn write(manifest: &Manifest, out: impl Write) -> io::Result<()> {
-    let mut document = Document { out, line: Vec::new(), is_empty: true };
+    let mut document = Document::new(out);
     document.value("format", &FORMAT)?;
     document.value("system", &manifest.system)?;
     document.value("arch", &manifest.arch)?;
@@ -42,7 +42,7 @@ pub fn write(manifest: &Manifest, out: impl Write) -> io::Result<()> {
 }
 
 /// The outer object, in which every value and every element of a list has a line.
-struct Document<W> {
+pub(crate) struct Document<W> {
     out: W,
     /// The line being made; kept for its memory.
     line: Vec<u8>,
@@ -50,12 +50,20 @@ struct Document<W> {
 }
 
 impl<W: Write> Document<W> {
-    fn value(&mut self, key: &str, value: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn new(out: W) -> Document<W> {
+        Document { out, line: Vec::new(), is_empty: true }
+    }
+
+    pub(crate) fn value(&mut self, key: &str, value: &impl Serialize) -> io::Result<()> {
         self.key(key)?;
         self.append(value)
     }
 
-    fn list<T: Serialize>(&mut self, key: &str, elements: impl ExactSizeIterator<Item = T>) -> io::Result<()> {
+    pub(crate) fn list<T: Serialize>(
+        &mut self,
+        key: &str,
+        elements: impl ExactSizeIterator<Item = T>,
+    ) -> io::Result<()> {
         self.key(key)?;
         if elements.len() == 0 {
             return self.out.write_all(b"[]");
@@ -82,7 +90,7 @@ impl<W: Write> Document<W> {
         Ok(())
     }
 
-    fn end(mut self) -> io::Result<()> {
+    pub(crate) fn end(mut self) -> io::Result<()> {
         self.out.write_all(b"\n}\n")?;
         self.out.flush()
     }

@@ -1,0 +1,203 @@
+//! Parts of a graph: what surrounds some nodes, how far, and by which evidence.
+//!
+//! A walk goes *up* to what refers to a node and *down* to what the node needs, never first up and then down: the other
+//! programs that need a library do not surround one of them.
+
+use super::super::{locate::locate, nearest::nearest};
+use super::{Edge, Graph};
+use crate::manifest::{Content, Manifest};
+use crate::path::{RootPath, escaped};
+use crate::reason::{Evidence, Kind};
+use crate::rules::path_glob;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// Which part of the graph.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// What it is about, and what surrounds that: paths, file names, names of missing things, or globs over them.
+    /// Everything when empty.
+    pub nodes: Vec<Vec<u8>>,
+    pub direction: Direction,
+    /// How many edges away from `nodes`, or from the targets when there are none.
+    pub depth: Option<usize>,
+    /// Only edges of these classes, and what they join; all classes when empty.
+    pub evidence: Vec<Evidence>,
+    /// Without the edges that only say which directory an entry is in, and without the directories that have no others.
+    pub without_directories: bool,
+}
+
+/// Which way from the nodes that a filter names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Direction {
+    #[default]
+    Both,
+    /// To what needs them.
+    Up,
+    /// To what they need.
+    Down,
+}
+
+/// Why there is no such part.
+#[derive(Debug, thiserror::Error)]
+pub enum SelectError {
+    #[error("nothing in the manifest is called `{}`", escaped(name))]
+    NoSuchNode { name: Vec<u8>, nearest: Option<RootPath> },
+    #[error("`{pattern}` is not a pattern")]
+    Pattern { pattern: String, source: globset::Error },
+}
+
+impl SelectError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            SelectError::NoSuchNode { nearest, .. } => nearest.as_ref().map(|path| format!("did you mean `{path}`?")),
+            SelectError::Pattern { .. } => None,
+        }
+    }
+}
+
+impl<'m> Graph<'m> {
+    /// The part that a filter tells. `manifest` is the one of the graph; its symlinks lead from a spelling to an entry.
+    ///
+    /// # Errors
+    /// [`SelectError`]: the first name that nothing has.
+    pub fn select(mut self, manifest: &Manifest, filter: &Filter) -> Result<Graph<'m>, SelectError> {
+        self.edges.retain(|edge| filter.takes(edge.reason.evidence) && !filter.is_containment(edge));
+        let is_near = match (filter.nodes.is_empty(), filter.depth) {
+            (true, None) => vec![true; self.nodes.len()],
+            (true, Some(_)) => {
+                let targets = (0..self.nodes.len()).filter(|node| !self.nodes[*node].asked_for.is_empty());
+                self.reached(&targets.collect::<Vec<_>>(), Direction::Down, filter.depth)
+            }
+            (false, depth) => self.reached(&self.named(manifest, &filter.nodes)?, filter.direction, depth),
+        };
+        self.edges.retain(|edge| is_near[edge.from] && is_near[edge.to]);
+        let is_kept = self.kept(filter, &is_near);
+        Ok(self.only(&is_kept))
+    }
+
+    /// The nodes that any of the names or patterns stands for.
+    fn named(&self, manifest: &Manifest, names: &[Vec<u8>]) -> Result<Vec<usize>, SelectError> {
+        let mut found = Vec::new();
+        for name in names {
+            let n_before = found.len();
+            found.extend(self.exactly(manifest, name));
+            // After the exact names: `[` is a program.
+            if found.len() == n_before {
+                found.extend(self.matching(name)?);
+            }
+            if found.len() == n_before {
+                let nearest = nearest(manifest, name).first().map(|path| (*path).clone());
+                return Err(SelectError::NoSuchNode { name: name.clone(), nearest });
+            }
+        }
+        Ok(found)
+    }
+
+    /// By a path, in any spelling that leads there in the image, or by a file name.
+    fn exactly(&self, manifest: &Manifest, name: &[u8]) -> Vec<usize> {
+        let located = if name.starts_with(b"/") { locate(manifest, name).path } else { None };
+        let is_it = |node: &usize| {
+            let node = &self.nodes[*node];
+            let path = node.entry().map(|entry| &entry.path);
+            node.name() == name || path.is_some_and(|path| path.file_name() == name || Some(path) == located.as_ref())
+        };
+        (0..self.nodes.len()).filter(is_it).collect()
+    }
+
+    /// By a pattern over whole paths, or over file names if it has no slash.
+    fn matching(&self, pattern: &[u8]) -> Result<Vec<usize>, SelectError> {
+        let Ok(pattern) = std::str::from_utf8(pattern) else { return Ok(Vec::new()) };
+        let glob = path_glob(pattern);
+        let glob = glob.map_err(|source| SelectError::Pattern { pattern: pattern.to_owned(), source })?;
+        let glob = glob.compile_matcher();
+        let is_match = |node: &usize| {
+            let name = self.nodes[*node].name();
+            let last = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+            glob.is_match(OsStr::from_bytes(if pattern.contains('/') { name } else { last }))
+        };
+        Ok((0..self.nodes.len()).filter(is_match).collect())
+    }
+
+    /// What lies within `depth` edges of the starts.
+    fn reached(&self, starts: &[usize], direction: Direction, depth: Option<usize>) -> Vec<bool> {
+        let mut reached = vec![false; self.nodes.len()];
+        if direction != Direction::Up {
+            self.walk(starts, depth, |edge| (edge.from, edge.to), &mut reached);
+        }
+        if direction != Direction::Down {
+            self.walk(starts, depth, |edge| (edge.to, edge.from), &mut reached);
+        }
+        reached
+    }
+
+    /// Breadth first along the edges, each of them from the first end that `ends` gives to the second.
+    fn walk(
+        &self,
+        starts: &[usize],
+        depth: Option<usize>,
+        ends: impl Fn(&Edge) -> (usize, usize),
+        reached: &mut [bool],
+    ) {
+        let mut next = vec![Vec::new(); self.nodes.len()];
+        for (near, far) in self.edges.iter().map(ends) {
+            next[near].push(far);
+        }
+        let mut seen = vec![false; self.nodes.len()];
+        let mut here = starts.to_vec();
+        let mut n_steps = 0;
+        loop {
+            here.retain(|node| !std::mem::replace(&mut seen[*node], true));
+            here.iter().for_each(|node| reached[*node] = true);
+            if here.is_empty() || depth == Some(n_steps) {
+                return;
+            }
+            n_steps += 1;
+            here = here.iter().flat_map(|node| &next[*node]).copied().collect();
+        }
+    }
+
+    /// Of the nodes that are near, those that an edge joins, and others as far as the filter leaves them any meaning.
+    fn kept(&self, filter: &Filter, is_near: &[bool]) -> Vec<bool> {
+        let mut is_kept: Vec<bool> = (self.nodes.iter().zip(is_near))
+            .map(|(node, is_near)| {
+                let is_asked_for = node.asked_for.iter().any(|reason| filter.takes(reason.evidence));
+                let is_directory = node.entry().is_some_and(|entry| entry.content == Content::Directory);
+                let alone = filter.evidence.is_empty() && !(filter.without_directories && is_directory);
+                *is_near && (is_asked_for || alone)
+            })
+            .collect();
+        for edge in &self.edges {
+            is_kept[edge.from] = true;
+            is_kept[edge.to] = true;
+        }
+        is_kept
+    }
+
+    /// The graph of some nodes, which have all ends of the edges.
+    fn only(mut self, is_kept: &[bool]) -> Graph<'m> {
+        let mut positions = Vec::with_capacity(is_kept.len());
+        let mut n_kept = 0;
+        for is_kept in is_kept {
+            positions.push(n_kept);
+            n_kept += usize::from(*is_kept);
+        }
+        for edge in &mut self.edges {
+            (edge.from, edge.to) = (positions[edge.from], positions[edge.to]);
+        }
+        let mut kept = is_kept.iter();
+        self.nodes.retain(|_| kept.next() == Some(&true));
+        self
+    }
+}
+
+impl Filter {
+    fn takes(&self, evidence: Evidence) -> bool {
+        self.evidence.is_empty() || self.evidence.contains(&evidence)
+    }
+
+    fn is_containment(&self, edge: &Edge) -> bool {
+        self.without_directories && edge.reason.kind == Kind::Directory
+    }
+}
