@@ -325,6 +325,8 @@ pub enum GraphFormat {
     Graphml,
     /// For a README or an issue: at most 500 edges and 50,000 characters, more is not drawn anywhere.
     Mermaid,
+    /// A page for any browser, of the whole manifest: treemap, search, reasons, what-if. One file, without network.
+    Html,
 }
 
 /// How an archive is compressed.

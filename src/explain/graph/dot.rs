@@ -5,7 +5,7 @@
 //! doubled for the label, a quote is escaped for the language, and an ampersand becomes an entity
 //! (<https://graphviz.org/doc/info/lang.html>, <https://graphviz.org/docs/attr-types/escString/>).
 
-use super::{Edge, Graph, Node, Thing};
+use super::{Edge, Graph, Node, Thing, for_xml};
 use crate::manifest::json::type_name;
 use crate::path::escaped;
 use crate::reason::{Evidence, Priority};
@@ -75,7 +75,7 @@ fn edge_style(evidence: Evidence) -> &'static str {
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
-    for character in text.chars() {
+    for character in for_xml(text).chars() {
         match character {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),

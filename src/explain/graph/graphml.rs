@@ -4,7 +4,7 @@
 //! XML has no way at all to spell most control characters and two others, so names are shown as they are to people, and
 //! a node whose bytes that does not tell has them in hexadecimal digits as well.
 
-use super::{Graph, Node, Thing};
+use super::{Graph, Node, Thing, for_xml};
 use crate::manifest::json::type_name;
 use crate::path::escaped;
 use crate::text::hex;
@@ -63,7 +63,7 @@ fn write_node(node: &Node, out: &mut dyn Write) -> io::Result<()> {
     data(out, "what", node.what())?;
     let name = escaped(node.name()).to_string();
     data(out, "name", &name)?;
-    if text(&name).as_bytes() != node.name() {
+    if for_xml(&name).as_bytes() != node.name() {
         data(out, "name_hex", hex(node.name()))?;
     }
     if let Thing::Entry { entry, retained } = node.thing {
@@ -81,11 +81,6 @@ fn write_node(node: &Node, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn data(out: &mut dyn Write, key: &str, value: impl Display) -> io::Result<()> {
-    let value = text(&value.to_string()).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let value = for_xml(&value.to_string()).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     write!(out, "<data key=\"{key}\">{value}</data>")
-}
-
-/// Text of which XML can have every character: of those that are left after escaping, it has no U+FFFE and U+FFFF.
-fn text(shown: &str) -> String {
-    shown.replace('\u{fffe}', "\\xef\\xbf\\xbe").replace('\u{ffff}', "\\xef\\xbf\\xbf")
 }

@@ -12,6 +12,7 @@ mod dot;
 mod graphml;
 mod json;
 mod mermaid;
+pub mod page;
 mod select;
 
 pub use mermaid::TooLarge;
@@ -158,6 +159,12 @@ impl Edge<'_> {
         // What is no path is told whole, as it is when it differs from the path.
         reference_in_words(self.reason, path(self.from), path(self.to).unwrap_or(&RootPath::root()))
     }
+}
+
+/// Text of which XML, and so the SVG that Graphviz makes, can have every character: of those that are left when text is
+/// escaped for people, it has no U+FFFE and U+FFFF.
+fn for_xml(escaped: &str) -> String {
+    escaped.replace('\u{fffe}', "\\xef\\xbf\\xbe").replace('\u{ffff}', "\\xef\\xbf\\xbf")
 }
 
 /// A graph being made.

@@ -11,6 +11,7 @@ mod targets;
 mod text;
 
 pub use drop::{Broken, Drop, DropError, WhatIf, what_if};
+pub(super) use retained::immediate_dominators;
 pub use retained::retained_bytes;
 
 use crate::manifest::needs::Needs;

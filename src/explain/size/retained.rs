@@ -34,7 +34,7 @@ pub fn retained_bytes(manifest: &Manifest, needs: &Needs) -> Vec<u64> {
 }
 
 /// The entry right above each in the dominator tree; `None` below the virtual root, and for what is not in the tree.
-pub(super) fn immediate_dominators(manifest: &Manifest, needs: &Needs) -> Vec<Option<usize>> {
+pub(in crate::explain) fn immediate_dominators(manifest: &Manifest, needs: &Needs) -> Vec<Option<usize>> {
     let entries = &manifest.entries;
     let matters = matters(manifest, needs);
     let root = NodeIndex::new(entries.len());

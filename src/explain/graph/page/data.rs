@@ -1,0 +1,232 @@
+//! The manifest as the page gets it: tables of texts, and arrays of numbers that point into them.
+//!
+//! A manifest of 40,000 entries has 15 MB, most of which is said again and again: paths below one another and as
+//! referrers, the words of reasons, digests that nobody looks at. Here every text is told once, sorted ones by what they
+//! do not share with the one before.
+
+use crate::explain::graph::name_of_unknown;
+use crate::explain::size::immediate_dominators;
+use crate::explain::text::reference_in_words;
+use crate::manifest::json::type_name;
+use crate::manifest::needs::Needs;
+use crate::manifest::{Because, Content, Entry, Manifest, Missing, Omission};
+use crate::path::{RootPath, escaped};
+use crate::reason::{Evidence, Kind, Priority, Reason};
+use crate::recipe::System;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+
+/// The types of `model.js` say what the fields are for.
+#[derive(Serialize)]
+pub(super) struct Data<'m> {
+    system: System,
+    arch: &'m str,
+    evidence: [Evidence; 6],
+    types: Vec<&'static str>,
+    kinds: Vec<KindWords>,
+    packages: Vec<String>,
+    details: Texts,
+    paths: Texts,
+    r#type: Vec<usize>,
+    size: Vec<u64>,
+    package: Vec<i64>,
+    above: Vec<i64>,
+    symlinks: Vec<(usize, String)>,
+    hardlinks: Vec<(usize, usize)>,
+    reasons: Vec<(u8, usize, usize)>,
+    count: Vec<usize>,
+    from: Vec<i64>,
+    reason: Vec<usize>,
+    outside: Vec<String>,
+    missing: Vec<Doubt>,
+    unknown: Vec<Doubt>,
+    dropped: Vec<Doubt>,
+}
+
+/// The words for references of a kind, with `{detail}` and `/{from}` where those go.
+#[derive(Serialize)]
+struct KindWords {
+    name: Kind,
+    /// When the user is the one who refers.
+    asked: String,
+    referred: String,
+}
+
+/// Sorted texts, each as the number of UTF-16 units (JavaScript's characters) that it shares with the one before, and
+/// the rest of it.
+#[derive(Default, Serialize)]
+struct Texts {
+    shared: Vec<usize>,
+    rest: Vec<String>,
+}
+
+/// Something that is not in.
+#[derive(Serialize)]
+struct Doubt {
+    name: String,
+    from: i64,
+    words: String,
+    why: String,
+    /// Something fails without it.
+    bad: bool,
+    /// That were tried.
+    places: Vec<String>,
+}
+
+const CLASSES: [Evidence; 6] =
+    [Evidence::Target, Evidence::Proven, Evidence::Declared, Evidence::Rule, Evidence::Observed, Evidence::Suspected];
+
+/// What a position that is not there is written as.
+const NONE: i64 = -1;
+
+impl<'m> Data<'m> {
+    pub(super) fn of(manifest: &'m Manifest) -> Data<'m> {
+        let needs = Needs::of(manifest);
+        let entries = &manifest.entries;
+        let reasons = || entries.iter().flat_map(|entry| &entry.reasons);
+        let (types, r#type) = table(entries.iter().map(|entry| type_name(&entry.content)));
+        let (kinds, kind) = table(reasons().map(|because| because.reason.kind));
+        let (details, detail) = table(reasons().map(|because| &*because.reason.detail));
+        let packages: BTreeSet<&str> = entries.iter().filter_map(|entry| entry.package.as_deref()).collect();
+        let packages: Vec<&str> = packages.into_iter().collect();
+        let (outside, from) = referrers(reasons(), &needs);
+        let mut words = Vec::new();
+        let mut known = HashMap::new();
+        let mut reason = Vec::with_capacity(kind.len());
+        for ((because, kind), detail) in reasons().zip(kind).zip(detail) {
+            let key = (because.reason.evidence as u8, kind, detail);
+            reason.push(*known.entry(key).or_insert_with(|| {
+                words.push(key);
+                words.len() - 1
+            }));
+        }
+        Data {
+            system: manifest.system,
+            arch: &manifest.arch,
+            evidence: CLASSES,
+            types,
+            kinds: kinds.into_iter().map(KindWords::of).collect(),
+            package: entries.iter().map(|entry| package_position(&packages, entry)).collect(),
+            packages: packages.iter().map(|name| escaped(name.as_bytes()).to_string()).collect(),
+            details: Texts::of(details.iter().map(|detail| escaped(detail.as_bytes()).to_string())),
+            paths: Texts::of(entries.iter().map(|entry| entry.path.to_string())),
+            r#type,
+            size: entries.iter().map(Entry::size).collect(),
+            above: immediate_dominators(manifest, &needs).into_iter().map(written).collect(),
+            symlinks: links(entries, |entry| match &entry.content {
+                Content::Symlink { target } => Some(escaped(target).to_string()),
+                _ => None,
+            }),
+            hardlinks: links(entries, |entry| match &entry.content {
+                Content::Hardlink { to } => needs.position(to),
+                _ => None,
+            }),
+            reasons: words,
+            count: entries.iter().map(|entry| entry.reasons.len()).collect(),
+            from,
+            reason,
+            outside: outside.iter().map(|path| path.to_string()).collect(),
+            missing: manifest.missing.iter().map(|missing| Doubt::of_missing(missing, &needs)).collect(),
+            unknown: manifest.unknown.iter().map(|omission| Doubt::of_omission(omission, &needs)).collect(),
+            dropped: manifest.dropped.iter().map(|omission| Doubt::of_omission(omission, &needs)).collect(),
+        }
+    }
+}
+
+/// The different values, sorted, and where each of the values is among them.
+fn table<T: Ord + Copy + Hash>(values: impl Iterator<Item = T> + Clone) -> (Vec<T>, Vec<usize>) {
+    let different: Vec<T> = values.clone().collect::<BTreeSet<T>>().into_iter().collect();
+    let positions: HashMap<T, usize> = different.iter().enumerate().map(|(at, value)| (*value, at)).collect();
+    let found = values.map(|value| positions[&value]).collect();
+    (different, found)
+}
+
+fn package_position(packages: &[&str], entry: &Entry) -> i64 {
+    written(entry.package.as_deref().and_then(|name| packages.binary_search(&name).ok()))
+}
+
+/// Who refers: a position, [`NONE`] for the user, and a number below that for one of the paths that are no entries.
+fn referrers<'m>(reasons: impl Iterator<Item = &'m Because>, needs: &Needs) -> (Vec<&'m RootPath>, Vec<i64>) {
+    let mut outside: Vec<&RootPath> = Vec::new();
+    let mut positions = BTreeMap::new();
+    let from = reasons.map(|because| {
+        let Some(path) = &because.from else { return NONE };
+        let beyond = || {
+            *positions.entry(path).or_insert_with(|| {
+                outside.push(path);
+                NONE - outside.len() as i64
+            })
+        };
+        needs.position(path).map_or_else(beyond, |position| position as i64)
+    });
+    let from = from.collect();
+    (outside, from)
+}
+
+fn written(position: Option<usize>) -> i64 {
+    position.map_or(NONE, |position| position as i64)
+}
+
+/// Of the entries that are links of a kind.
+fn links<T>(entries: &[Entry], to: impl Fn(&Entry) -> Option<T>) -> Vec<(usize, T)> {
+    entries.iter().enumerate().filter_map(|(position, entry)| Some((position, to(entry)?))).collect()
+}
+
+impl KindWords {
+    fn of(kind: Kind) -> KindWords {
+        let reason = Reason::new(Evidence::Proven, kind, "{detail}");
+        let from = RootPath::root().join(b"{from}");
+        let words = |from| reference_in_words(&reason, from, &RootPath::root());
+        KindWords { name: kind, asked: words(None), referred: words(Some(&from)) }
+    }
+}
+
+impl Texts {
+    fn of(texts: impl Iterator<Item = String>) -> Texts {
+        let mut coded = Texts::default();
+        let mut last = String::new();
+        for text in texts {
+            let same = last.chars().zip(text.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a);
+            let (units, bytes) = same.fold((0, 0), |(units, bytes), c| (units + c.len_utf16(), bytes + c.len_utf8()));
+            coded.shared.push(units);
+            coded.rest.push(text[bytes..].to_owned());
+            last = text;
+        }
+        coded
+    }
+}
+
+impl Doubt {
+    fn of_missing(missing: &Missing, needs: &Needs) -> Doubt {
+        let consequence = missing.consequence.as_ref().map(|consequence| format!("; {consequence}"));
+        let why = format!("{}{}", missing.priority, consequence.unwrap_or_default());
+        let place = |path: &str, outcome: &str, step: &str| {
+            escaped(format!("{path}: {outcome} ({step})").as_bytes()).to_string()
+        };
+        Doubt {
+            name: escaped(missing.name.as_bytes()).to_string(),
+            from: position_of(missing.from.as_ref(), needs),
+            words: reference_in_words(&missing.reason, missing.from.as_ref(), &RootPath::root()),
+            why: escaped(why.as_bytes()).to_string(),
+            bad: missing.priority == Priority::Required,
+            places: (missing.probes.iter()).map(|probe| place(&probe.path, &probe.outcome, &probe.step)).collect(),
+        }
+    }
+
+    fn of_omission(omission: &Omission, needs: &Needs) -> Doubt {
+        let to = omission.to.clone().unwrap_or_else(RootPath::root);
+        Doubt {
+            name: escaped(name_of_unknown(omission)).to_string(),
+            from: position_of(omission.from.as_ref(), needs),
+            words: reference_in_words(&omission.reason, omission.from.as_ref(), &to),
+            why: escaped(omission.why.as_bytes()).to_string(),
+            bad: false,
+            places: Vec::new(),
+        }
+    }
+}
+
+fn position_of(path: Option<&RootPath>, needs: &Needs) -> i64 {
+    written(path.and_then(|path| needs.position(path)))
+}
