@@ -3,6 +3,7 @@
 mod any_bytes;
 mod boot;
 mod boot_archive;
+mod browser;
 mod cases;
 mod cli;
 mod command;
@@ -33,6 +34,7 @@ mod modules;
 mod node;
 mod pack;
 mod pack_ufs;
+mod page;
 mod readers;
 mod rules;
 mod small_root;

@@ -1,7 +1,7 @@
 //! Manifests as files and lists, judged by the tools that people feed them to.
 
 #[path = "../../benches/support/large_manifest.rs"]
-mod large_manifest;
+pub mod large_manifest;
 
 use crate::support::{output, scratch, tool};
 use minroot::explain::diff::diff;

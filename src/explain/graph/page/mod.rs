@@ -5,10 +5,11 @@
 //! answers what a manifest is asked: the shortest chain of reasons, what an entry retains, what breaks without it. Those
 //! answers are most of the script; a treemap of its own on a canvas is a tenth of it.
 //!
-//! The script is three files that read from top to bottom: `model.js` is the manifest with the same answers as
-//! [`explain`](crate::explain::explain) and [`what_if`](crate::explain::size::what_if), `treemap.js` lays out and paints,
-//! `page.js` is everything else. They are plain JavaScript with types in JSDoc comments, and are put into the page one
-//! after the other, in a scope of their own. The page's own policy (Content-Security-Policy) names the digests of this
+//! The script reads from top to bottom: `model.js` is the manifest with the same answers as
+//! [`explain`](crate::explain::explain) and [`what_if`](crate::explain::size::what_if); `treemap.js` lays out and paints;
+//! `dom.js` makes elements; `map.js` is the treemap on the page, `answers.js` the text beside it, and `page.js` joins
+//! them. The files are plain JavaScript with types in JSDoc comments, and are put into the page one after the other, in
+//! one scope. The page's own policy (Content-Security-Policy) names the digests of this
 //! script and of the style, so nothing that a manifest contains can run; its names only ever become text nodes.
 
 mod data;
@@ -22,7 +23,14 @@ use std::io::{self, Write};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: [&str; 3] = [include_str!("model.js"), include_str!("treemap.js"), include_str!("page.js")];
+const SCRIPT: [&str; 6] = [
+    include_str!("model.js"),
+    include_str!("treemap.js"),
+    include_str!("dom.js"),
+    include_str!("map.js"),
+    include_str!("answers.js"),
+    include_str!("page.js"),
+];
 
 /// Writes the page of a manifest. Equal manifests give equal bytes.
 ///

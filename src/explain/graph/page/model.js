@@ -62,12 +62,27 @@ class Model {
     /** The reasons of entry `i` are those from `first[i]` to `first[i + 1]`. */
     this.first = new Int32Array(this.n + 1);
     data.count.forEach((count, i) => (this.first[i + 1] = this.first[i] + count));
-    this.strongest = Int8Array.from(this.paths, (_, i) => this.strongestOf(i));
-    this.findNeeds();
+    this.evidence = Uint8Array.from(data.reason, (reason) => data.reasons[reason][0]);
+    /** The strongest evidence for each entry. */
+    this.strongest = new Uint8Array(this.n).fill(data.evidence.length - 1);
+    this.isTarget = new Uint8Array(this.n);
+    this.readReasons();
+    const needs = this.findNeeds();
+    /** What entry `i` needs is from `needStart[i]` to `needStart[i + 1]`, with the reason or -1 where none is written. */
+    this.needStart = needs.start;
+    this.needTo = needs.to;
+    this.needReason = needs.reason;
     this.total = this.tally(this.paths.keys());
-    this.all = this.reachable(new Uint8Array(this.n));
-    /** @type {Int32Array | null} */
-    this.depths = null;
+    /** The entries of each package; the last list is of those without one. */
+    this.filesOfPackage = [...data.packages, ""].map(() => /** @type {number[]} */ ([]));
+    data.package.forEach((at, entry) => this.filesOfPackage.at(at)?.push(entry));
+    this.ofPackage = this.filesOfPackage.map((entries) => this.tally(entries));
+    const byEvidence = data.evidence.map(() => /** @type {number[]} */ ([]));
+    this.strongest.forEach((at, entry) => byEvidence[at].push(entry));
+    this.ofEvidence = byEvidence.map((entries) => this.tally(entries));
+    // Found when first asked for.
+    this.all = /** @type {Uint8Array | null} */ (null);
+    this.depths = /** @type {Int32Array | null} */ (null);
   }
 
   /** @param {string} path @param {number} i */
@@ -82,21 +97,26 @@ class Model {
     return path.slice(path.lastIndexOf("/") + 1) || path;
   }
 
-  /** The class of a reason, by its position. @param {number} position */
-  evidence(position) {
-    return this.data.reasons[this.data.reason[position]][0];
+  /** The positions of its reasons. @param {number} entry */
+  reasons(entry) {
+    return positions(this.first[entry], this.first[entry + 1]);
   }
 
   /** @param {number} entry */
-  strongestOf(entry) {
-    let strongest = this.data.evidence.length;
-    for (let at = this.first[entry]; at < this.first[entry + 1]; at++) {
-      strongest = Math.min(strongest, this.evidence(at));
-    }
-    return strongest;
+  needs(entry) {
+    return this.needTo.subarray(this.needStart[entry], this.needStart[entry + 1]);
   }
 
-  /** Reasons turned round: what entry `i` needs is from `needStart[i]` on, with the reason or -1 where none is written. */
+  readReasons() {
+    for (let entry = 0; entry < this.n; entry++) {
+      for (let at = this.first[entry]; at < this.first[entry + 1]; at++) {
+        if (this.evidence[at] < this.strongest[entry]) this.strongest[entry] = this.evidence[at];
+        if (this.data.from[at] === -1) this.isTarget[entry] = 1;
+      }
+    }
+  }
+
+  /** Reasons turned round. */
   findNeeds() {
     const { from } = this.data;
     /** @type {(visit: (from: number, to: number, position: number) => void) => void} */
@@ -110,24 +130,16 @@ class Model {
         if (file !== undefined) visit(to, file, -1);
       }
     };
-    this.needStart = new Int32Array(this.n + 1);
-    each((from) => this.needStart[from + 1]++);
-    for (let i = 0; i < this.n; i++) this.needStart[i + 1] += this.needStart[i];
-    const free = this.needStart.slice();
-    this.needTo = new Int32Array(this.needStart[this.n]);
-    this.needReason = new Int32Array(this.needStart[this.n]);
+    const start = new Int32Array(this.n + 1);
+    each((from) => start[from + 1]++);
+    for (let i = 0; i < this.n; i++) start[i + 1] += start[i];
+    const free = start.slice();
+    const [needed, reason] = [new Int32Array(start[this.n]), new Int32Array(start[this.n])];
     each((from, to, position) => {
-      this.needTo[free[from]] = to;
-      this.needReason[free[from]++] = position;
+      needed[free[from]] = to;
+      reason[free[from]++] = position;
     });
-  }
-
-  /** @param {number} entry */
-  isTarget(entry) {
-    for (let at = this.first[entry]; at < this.first[entry + 1]; at++) {
-      if (this.data.from[at] === -1) return true;
-    }
-    return false;
+    return { start, to: needed, reason };
   }
 
   /** What the targets lead to without some entries. @param {Uint8Array} without */
@@ -135,7 +147,7 @@ class Model {
     const reached = new Uint8Array(this.n);
     const stack = [];
     for (let entry = 0; entry < this.n; entry++) {
-      if (!without[entry] && this.isTarget(entry)) {
+      if (!without[entry] && this.isTarget[entry]) {
         reached[entry] = 1;
         stack.push(entry);
       }
@@ -154,8 +166,9 @@ class Model {
 
   /** What goes without some entries, and what breaks. @param {Uint8Array} without @returns {WhatIf} */
   whatIf(without) {
+    const all = (this.all ??= this.reachable(new Uint8Array(this.n)));
     const left = this.reachable(without);
-    const isGone = without.map((dropped, i) => Number(dropped || (this.all[i] && !left[i])));
+    const isGone = without.map((dropped, i) => Number(dropped || (all[i] && !left[i])));
     // The bytes of a file stay as long as one of its names does.
     const kept = new Set();
     for (const [link, file] of this.hardlinks) if (!isGone[link]) kept.add(file);
@@ -207,9 +220,14 @@ class Model {
 
   /** What goes with an entry, itself included. @param {number} entry */
   retained(entry) {
-    const without = new Uint8Array(this.n);
-    without[entry] = 1;
-    return this.whatIf(without).gone;
+    return this.whatIf(this.only([entry])).gone;
+  }
+
+  /** A mark for each entry. @param {number[]} entries */
+  only(entries) {
+    const marks = new Uint8Array(this.n);
+    for (const entry of entries) marks[entry] = 1;
+    return marks;
   }
 
   /** The entries at or below a path. @param {number} entry */
@@ -253,14 +271,14 @@ class Model {
     for (let at = this.first[entry]; at < this.first[entry + 1]; at++) {
       const from = this.data.from[at];
       const leads = depths[entry] === 0 ? from === -1 : from >= 0 && depths[from] === depths[entry] - 1;
-      if (leads && (best < 0 || this.evidence(at) < this.evidence(best))) best = at;
+      if (leads && (best < 0 || this.evidence[at] < this.evidence[best])) best = at;
     }
     return best;
   }
 
   findDepths() {
     const depths = new Int32Array(this.n).fill(-1);
-    const queue = [...this.paths.keys()].filter((entry) => this.isTarget(entry));
+    const queue = [...this.paths.keys()].filter((entry) => this.isTarget[entry]);
     queue.forEach((target) => (depths[target] = 0));
     for (const here of queue) {
       for (let i = this.needStart[here]; i < this.needStart[here + 1]; i++) {
@@ -296,9 +314,8 @@ class Model {
     return from >= 0 ? this.paths[from] : this.data.outside[-2 - from];
   }
 
-  /** Entries whose path or package has the text, the best first. @param {string} text */
-  search(text) {
-    const wanted = text.toLowerCase();
+  /** Entries whose path or package has the text, the best first. @param {string} wanted  in lower case */
+  search(wanted) {
     /** @type {[number, number][]} */
     const found = [];
     const ofPackage = this.data.packages.map((name) => name.toLowerCase().includes(wanted));
@@ -316,6 +333,9 @@ class Model {
     return found.sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, entry]) => entry);
   }
 }
+
+/** The numbers from one to before another. @param {number} from @param {number} to */
+const positions = (from, to) => Array.from({ length: to - from }, (_, i) => from + i);
 
 /** `1.9 MiB (1,948,710 bytes)`; below 1 KiB only exact. @param {number} bytes */
 function size(bytes) {

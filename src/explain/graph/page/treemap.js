@@ -45,14 +45,11 @@ function byDirectory(model) {
 /** Own sizes in the packages. @param {Model} model */
 function byPackage(model) {
   const root = box("all", -1, 0);
-  const packages = [...model.data.packages, "(of no package)"].map((name, i) => ({ ...box(name, -1, 0), package: i }));
+  const packages = model.data.packages.map((name, i) => ({ ...box(name, -1, 0), package: i }));
+  const none = box("(of no package)", -1, 0);
   const files = model.paths.map((_, i) => box(model.name(i), i, model.data.size[i]));
-  const none = model.data.packages.length;
-  const holder = (/** @type {Box} */ { entry }) => {
-    const at = entry < 0 ? -1 : model.data.package[entry];
-    return entry < 0 ? root : packages[at < 0 ? none : at];
-  };
-  return assemble(root, [...packages, ...files], holder);
+  const holder = (/** @type {Box} */ { entry }) => (entry < 0 ? root : (packages[model.data.package[entry]] ?? none));
+  return assemble(root, [...packages, none, ...files], holder);
 }
 
 /**
@@ -66,7 +63,7 @@ function byRetained(model) {
   const isHolder = new Uint8Array(model.n);
   above.forEach((holder) => holder >= 0 && (isHolder[holder] = 1));
   // Holders first: each after all that hold it.
-  const order = [];
+  const order = /** @type {number[]} */ ([]);
   const below = /** @type {number[][]} */ (model.paths.map(() => []));
   above.forEach((holder, i) => (holder < 0 ? order.push(i) : below[holder].push(i)));
   for (const entry of order) order.push(...below[entry]);
@@ -161,10 +158,10 @@ function paint(context, shown, colours) {
   for (const box of shown) {
     if (!box.place) continue;
     const { x, y, w, h } = box.place;
-    const isHolder = box.children.length > 0;
+    const isHolder = Boolean(box.children[0]?.place);
     context.fillStyle = isHolder ? colours.frame : colours.fill(box);
     context.fillRect(x, y, w, h);
-    if (w < 3 || h < 3) continue;
+    if (w < 6 || h < 6) continue;
     context.strokeStyle = colours.line;
     context.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
     if (w < 40 || h < HEAD || (isHolder && h <= 2.5 * HEAD)) continue;

@@ -1,0 +1,220 @@
+//! The page of `graph --format html` in a browser: it says what `why` and `size` say, by mouse and by keyboard.
+
+use crate::browser::{Browser, Tab};
+use crate::command::{minroot, repository, succeed};
+use crate::graph::hostile_manifest;
+use crate::manifest::large_manifest::large_manifest;
+use crate::support::scratch;
+use minroot::explain::graph::page;
+use minroot::explain::size::{Drop, what_if};
+use minroot::explain::{Options, explain};
+use minroot::manifest::{Manifest, json};
+use minroot::path::RootPath;
+use minroot::text::Style;
+use serde_json::{Value, json};
+use std::fs;
+
+/// The page of a manifest, opened; `None` with a message on a machine without a browser.
+fn open(manifest: &Manifest) -> Option<Tab> {
+    let browser = Browser::get()?;
+    let directory = scratch();
+    let file = directory.path().join("page.html");
+    fs::write(&file, page_of(manifest)).unwrap();
+    Some(Tab::open(browser, &file))
+}
+
+fn page_of(manifest: &Manifest) -> Vec<u8> {
+    let mut page = Vec::new();
+    page::write(manifest, &mut page).unwrap();
+    page
+}
+
+fn small() -> Manifest {
+    json::read(&fs::read(repository("testdata/manifest/small.json")).unwrap()).unwrap()
+}
+
+/// What a real program needs on this machine.
+fn real() -> Manifest {
+    json::read(&succeed(&mut minroot(["trace", "--root", "/", "/usr/bin/perl", "/bin/sh"]))).unwrap()
+}
+
+/// Selects every entry, then unticks it, and tells what is on the page.
+const ASK_ALL: &str = "(async () => {
+    const lines = selector => [...document.querySelectorAll(selector)].map(one => one.textContent);
+    const answers = [];
+    for (const path of PATHS) {
+        const followed = new Promise(done => addEventListener('hashchange', done, { once: true }));
+        location.hash = '#' + encodeURI(path).replace(/#/g, '%23');
+        await followed;
+        for (let more; (more = document.querySelector('#details button:not([hidden])')); ) more.click();
+        const answer = { chain: lines('#details ol .words'), retained: lines('#retained')[0] };
+        document.querySelector('#details input').click();
+        for (let more; (more = document.querySelector('#without button:not([hidden]):not(li button)')); ) more.click();
+        answer.freed = lines('#freed')[0];
+        answer.left = lines('#left')[0];
+        answer.broken = lines('#without .broken li').map(line => line.replaceAll(' (gone)', ''));
+        document.querySelector('#without li button').click();
+        answers.push(answer);
+    }
+    return answers;
+})()";
+
+fn check_all(manifest: &Manifest) {
+    let Some(mut tab) = open(manifest) else { return };
+    let paths: Vec<String> = manifest.entries.iter().map(|entry| entry.path.to_string()).collect();
+    let answers = tab.evaluate(&ASK_ALL.replace("PATHS", &json!(paths).to_string()));
+    assert_eq!(answers.as_array().unwrap().len(), paths.len());
+    for (answer, entry) in answers.as_array().unwrap().iter().zip(&manifest.entries) {
+        check(answer, manifest, &entry.path);
+    }
+    tab.close();
+}
+
+/// Compares the answers of the page about one entry with what the commands print.
+fn check(answer: &Value, manifest: &Manifest, path: &RootPath) {
+    let why = explain(manifest, path.as_bytes(), &Options::default()).text(Style::Plain).to_string();
+    let lines: Vec<&str> = why.lines().collect();
+    let chain: Vec<String> = (lines.iter().skip_while(|line| !line.is_empty()).skip(1))
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.trim().replacen("  ", " — ", 1).split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(strings(&answer["chain"]), chain, "{path}");
+    let retained = why.lines().find_map(|line| line.strip_prefix("without it ")).unwrap();
+    assert_eq!(answer["retained"], format!("Without it {retained}"), "{path}");
+
+    let drop = Drop { paths: vec![path.as_bytes().to_vec()], ..Drop::default() };
+    let what_if = what_if(manifest, &drop).unwrap().text(Style::Plain, 0).to_string();
+    let mut lines = what_if.lines();
+    assert_eq!((&answer["freed"], &answer["left"]), (&json!(lines.next()), &json!(lines.next())), "{path}");
+    let mut broken: Vec<String> = lines.filter(|line| line.contains(": ")).map(|line| line.trim().to_owned()).collect();
+    let mut shown: Vec<String> =
+        strings(&answer["broken"]).iter().map(|line| line.replacen(" — ", " (", 1) + ")").collect();
+    broken.sort();
+    shown.sort();
+    assert_eq!(shown, broken, "{path}");
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_page_of_a_real_program_says_what_the_commands_say() {
+    check_all(&real());
+}
+
+#[test]
+fn the_page_of_every_type_of_entry_says_what_the_commands_say() {
+    check_all(&small());
+}
+
+#[test]
+fn a_library_is_found_and_left_out_with_the_keyboard_alone() {
+    let Some(mut tab) = open(&small()) else { return };
+    tab.press("/");
+    tab.write("LIBZ");
+    assert_eq!(tab.text("#found"), "2 found");
+    tab.press("ArrowDown");
+    tab.press("ArrowDown");
+    tab.press("Enter");
+    let libz = "/usr/lib/x86_64-linux-gnu/libz.so.1.2.13";
+    tab.wait_for(&format!("document.querySelector('#details h2').innerText === '{libz}'"));
+    assert_eq!(tab.evaluate("document.activeElement.id"), "details");
+    tab.press("Tab");
+    tab.press("Tab");
+    assert_eq!(tab.evaluate("document.activeElement.type"), "checkbox");
+    assert_eq!(tab.evaluate("getComputedStyle(document.activeElement).outlineStyle"), "solid");
+    tab.press(" ");
+    assert_eq!(tab.text("#status"), "118.4 KiB (121,280 bytes) would go, 1 reference would break");
+    assert_eq!(tab.evaluate("document.activeElement.checked"), false);
+    tab.press(" ");
+    assert_eq!(tab.text("#status"), "everything is in");
+    tab.close();
+}
+
+#[test]
+fn the_treemap_is_walked_with_the_arrows() {
+    let Some(mut tab) = open(&small()) else { return };
+    tab.evaluate("document.querySelector('#treemap').focus()");
+    let mut walk = |keys: &[&str]| {
+        keys.iter().for_each(|key| tab.press(key));
+        tab.text("#status")
+    };
+    assert_eq!(walk(&["ArrowDown"]), "/usr: 96.3 MiB (100,974,575 bytes), 2 parts");
+    assert_eq!(walk(&["ArrowDown", "ArrowDown"]), "/usr/bin/node: 93.2 MiB (97,687,095 bytes)");
+    assert_eq!(walk(&["ArrowUp", "ArrowRight"]), "/usr/lib: 3.1 MiB (3,287,480 bytes), 1 part");
+    assert_eq!(walk(&["z"]), "/usr/lib: 3.1 MiB (3,287,480 bytes), 1 part");
+    assert_eq!(tab.text("#crumbs"), "all\nusr\nlib");
+    tab.press("ArrowDown");
+    tab.press("Enter");
+    tab.wait_for("document.querySelector('#details h2').innerText === '/usr/lib/x86_64-linux-gnu'");
+    tab.click("#crumbs button");
+    assert_eq!(tab.text("#crumbs"), "all");
+    tab.click("[value=retained]");
+    // In the middle of what the program retains is the program.
+    tab.click("#treemap");
+    tab.wait_for("document.querySelector('#details h2').innerText === '/usr/bin/node'");
+    tab.close();
+}
+
+#[test]
+fn the_colours_follow_the_system() {
+    let Some(mut tab) = open(&small()) else { return };
+    let look = "[getComputedStyle(document.body).backgroundColor, \
+                 [...document.querySelector('#boxes').getContext('2d').getImageData(300, 300, 1, 1).data].join()]";
+    let mut looks = Vec::new();
+    for scheme in ["light", "dark"] {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        tab.call("Emulation.setEmulatedMedia", json!({ "features": features }));
+        looks.push(tab.evaluate(&format!("new Promise(done => requestAnimationFrame(() => done({look})))")));
+    }
+    assert_eq!(looks[0], json!(["rgb(246, 247, 249)", "141,183,247,255"]));
+    assert_eq!(looks[1], json!(["rgb(18, 22, 28)", "44,93,163,255"]));
+    tab.click("[value=package]");
+    assert!(tab.text("#legend").starts_with("nodejs 93.2 MiB"));
+    tab.close();
+}
+
+#[test]
+fn hostile_names_are_only_text() {
+    let manifest = hostile_manifest();
+    let Some(mut tab) = open(&manifest) else { return };
+    tab.wait_for("document.querySelectorAll('#details li').length === 14");
+    let mut shown =
+        strings(&tab.evaluate("[...document.querySelectorAll('#details li a')].map(one => one.textContent)"));
+    let mut paths: Vec<String> = manifest.entries.iter().map(|entry| entry.path.to_string()).collect();
+    shown.sort();
+    paths.sort();
+    assert_eq!(shown, paths);
+    assert!(tab.text("#doubts").contains("\\x00<&\"\\\\\\x01 required — "), "{}", tab.text("#doubts"));
+    assert_eq!(tab.evaluate("document.querySelectorAll('script').length"), 2);
+    assert_eq!(tab.evaluate("performance.getEntriesByType('resource').length"), 0);
+    tab.close();
+}
+
+#[test]
+fn a_script_that_is_not_of_the_page_does_not_run() {
+    let Some(mut tab) = open(&small()) else { return };
+    let ran = "(() => { const script = document.createElement('script'); script.textContent = 'window.ran = true'; \
+                document.body.append(script); return window.ran === true; })()";
+    assert_eq!(tab.evaluate(ran), false);
+}
+
+/// The issue wants 2 s and 5 MB; a machine that runs all tests at once gets more time.
+#[test]
+fn forty_thousand_entries_fit_into_a_page() {
+    let manifest = large_manifest();
+    let bytes = page_of(&manifest).len();
+    assert!(bytes < 5_000_000, "{bytes} bytes");
+    let Some(mut tab) = open(&manifest) else { return };
+    let milliseconds = tab.evaluate("Number(document.documentElement.dataset.ready)");
+    eprintln!("{bytes} bytes, ready after {milliseconds} ms");
+    assert!(milliseconds.as_f64().unwrap() < 20_000.0, "{milliseconds} ms");
+    tab.evaluate("document.querySelector('#search').focus()");
+    tab.write("libsomething-32999.so.1.2.3");
+    tab.press("Enter");
+    tab.wait_for(
+        "document.querySelector('#retained')?.innerText.startsWith('Without it 33.2 KiB (33,999 bytes) would go')",
+    );
+    tab.close();
+}
