@@ -1,11 +1,12 @@
-//! Reading, writing, explaining, measuring and comparing a manifest of 40,000 entries. `why` has 50 ms from the file to
-//! the answer.
+//! Reading, writing, explaining, measuring, drawing and comparing a manifest of 40,000 entries. `why` has 50 ms from the
+//! file to the answer.
 
 #[path = "support/large_manifest.rs"]
 mod large_manifest;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use minroot::explain::diff::diff;
+use minroot::explain::graph::{Graph, page};
 use minroot::explain::size::{By, Drop, tables, what_if};
 use minroot::explain::{Options, explain};
 use minroot::manifest::json;
@@ -58,6 +59,20 @@ fn manifest(criterion: &mut Criterion) {
     smaller.entries.retain(|entry| entry.size() % 10 != 7);
     group.bench_function("diff of 3,300 files, manifests in memory", |bencher| {
         bencher.iter(|| diff(&smaller, &manifest).text(Style::Plain).to_string());
+    });
+    group.bench_function("graph as json, manifest in memory", |bencher| {
+        bencher.iter(|| {
+            let mut out = Vec::new();
+            Graph::of(&manifest).json(&mut out).unwrap();
+            out
+        });
+    });
+    group.bench_function("page, manifest in memory", |bencher| {
+        bencher.iter(|| {
+            let mut out = Vec::new();
+            page::write(&manifest, &mut out).unwrap();
+            out
+        });
     });
     group.bench_function("tree", |bencher| {
         bencher.iter(|| {

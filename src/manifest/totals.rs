@@ -26,7 +26,8 @@ pub struct Tally {
     pub bytes: u64,
 }
 
-const CLASSES: [Evidence; 6] =
+/// The strongest first.
+pub(crate) const CLASSES: [Evidence; 6] =
     [Evidence::Target, Evidence::Proven, Evidence::Declared, Evidence::Rule, Evidence::Observed, Evidence::Suspected];
 
 impl Totals {

@@ -39,6 +39,7 @@ impl Browser {
         Some(browser.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
+    #[expect(clippy::zombie_processes, reason = "it ends after the last test, when nobody is left to wait for it")]
     fn start(chromium: &Path) -> Browser {
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chromium");
         let mut shell = Command::new("/bin/sh");

@@ -224,7 +224,8 @@ class Answers {
   }
 
   writeDoubts() {
-    const { missing, unknown, dropped } = this.model.data;
+    const { unknown, dropped } = this.model.data;
+    const missing = [...this.model.data.missing].sort((a, b) => Number(b.bad) - Number(a.bad));
     const group = (/** @type {string} */ title, /** @type {Doubt[]} */ doubts, /** @type {boolean} */ open) =>
       make("details", { open: open && doubts.length > 0 },
         make("summary", {}, `${title}: ${doubts.length.toLocaleString("en-US")}`),
@@ -239,9 +240,11 @@ class Answers {
   /** @param {Doubt} doubt @param {Node | string} first */
   doubt(doubt, first = "") {
     const reference = doubt.from >= 0 ? this.link(doubt.from, doubt.words) : named(doubt.words);
-    const places = doubt.places.map((place) => named(place, "place"));
+    const places = doubt.places.map((place) => make("li", {}, named(place)));
+    const summary = make("summary", {}, `tried in ${count(places.length, "place")}`);
+    const tried = make("details", {}, summary, make("ul", {}, ...places));
     const about = make("strong", {}, named(doubt.name, doubt.bad ? "bad" : ""));
-    return row(first, about, ` ${doubt.why} — `, reference, ...places);
+    return row(first, about, ` ${doubt.why} — `, reference, ...(places.length > 0 ? [tried] : []));
   }
 
   /** @param {string} text */

@@ -9,6 +9,7 @@ use crate::explain::size::immediate_dominators;
 use crate::explain::text::reference_in_words;
 use crate::manifest::json::type_name;
 use crate::manifest::needs::Needs;
+use crate::manifest::totals::CLASSES;
 use crate::manifest::{Because, Content, Entry, Manifest, Missing, Omission};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
@@ -73,9 +74,6 @@ struct Doubt {
     /// That were tried.
     places: Vec<String>,
 }
-
-const CLASSES: [Evidence; 6] =
-    [Evidence::Target, Evidence::Proven, Evidence::Declared, Evidence::Rule, Evidence::Observed, Evidence::Suspected];
 
 /// What a position that is not there is written as.
 const NONE: i64 = -1;

@@ -119,7 +119,8 @@ class TreemapView {
     const crumbs = [];
     for (let box = /** @type {Box | null} */ (this.top); box; box = box.parent) {
       const to = box;
-      crumbs.unshift(box === this.top ? named(box.name) : make("button", { onclick: () => this.zoom(to) }, named(box.name)));
+      const text = named(box.name);
+      crumbs.unshift(box === this.top ? text : make("button", { onclick: () => this.zoom(to) }, text));
     }
     element("crumbs").replaceChildren(...crumbs);
   }

@@ -166,9 +166,11 @@ function paint(context, shown, colours) {
     context.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
     if (w < 40 || h < HEAD || (isHolder && h <= 2.5 * HEAD)) continue;
     context.fillStyle = colours.text;
-    const fits = clipped(context, isHolder ? `${box.name}  ${rounded(box.total)}` : box.name, w - 8);
-    if (fits) context.fillText(fits, x + 4, y + HEAD / 2 + 1);
-    if (!isHolder && h > 2.2 * HEAD) context.fillText(clipped(context, rounded(box.total), w - 8), x + 4, y + 1.5 * HEAD);
+    const bytes = rounded(box.total);
+    context.fillText(clipped(context, isHolder ? `${box.name}  ${bytes}` : box.name, w - 8), x + 4, y + HEAD / 2 + 1);
+    if (!isHolder && h > 2.2 * HEAD && context.measureText(bytes).width < w - 8) {
+      context.fillText(bytes, x + 4, y + 1.5 * HEAD);
+    }
   }
 }
 
