@@ -22,7 +22,7 @@ pub struct Browser {
 pub struct Tab {
     browser: MutexGuard<'static, Browser>,
     session: Value,
-    /// Exceptions and messages of the page.
+    /// Exceptions and errors of the page.
     complaints: Vec<String>,
 }
 
@@ -94,7 +94,7 @@ impl Tab {
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
         let Tab { browser, session, complaints } = self;
         browser.call(session, method, parameters, |event| {
-            if matches!(event["method"].as_str(), Some("Runtime.exceptionThrown" | "Log.entryAdded")) {
+            if event["method"] == "Runtime.exceptionThrown" || event["params"]["entry"]["level"] == "error" {
                 complaints.push(event["params"].to_string());
             }
         })

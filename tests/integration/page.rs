@@ -16,10 +16,14 @@ use std::fs;
 
 /// The page of a manifest, opened; `None` with a message on a machine without a browser.
 fn open(manifest: &Manifest) -> Option<Tab> {
+    open_page(&page_of(manifest))
+}
+
+fn open_page(page: &[u8]) -> Option<Tab> {
     let browser = Browser::get()?;
     let directory = scratch();
     let file = directory.path().join("page.html");
-    fs::write(&file, page_of(manifest)).unwrap();
+    fs::write(&file, page).unwrap();
     Some(Tab::open(browser, &file))
 }
 
@@ -106,6 +110,22 @@ fn the_page_of_a_real_program_says_what_the_commands_say() {
 #[test]
 fn the_page_of_every_type_of_entry_says_what_the_commands_say() {
     check_all(&small());
+}
+
+#[test]
+fn a_package_is_left_out_as_size_does_without_it() {
+    let manifest = small();
+    let Some(mut tab) = open(&manifest) else { return };
+    let drop = Drop { packages: vec!["libc6".to_owned()], ..Drop::default() };
+    let expected = what_if(&manifest, &drop).unwrap().text(Style::Plain, 0).to_string();
+    tab.evaluate("location.hash = '#package=libc6'");
+    tab.wait_for("document.querySelector('#details h2').innerText === 'package libc6'");
+    tab.click("#details input");
+    assert!(expected.starts_with(&format!("{}\n{}\n", tab.text("#freed"), tab.text("#left"))), "{expected}");
+    assert!(tab.text("#without").contains("Breaks: 3 references"), "{}", tab.text("#without"));
+    tab.click("#without li button");
+    assert_eq!(tab.text("#status"), "everything is in");
+    tab.close();
 }
 
 #[test]
@@ -203,10 +223,10 @@ fn a_script_that_is_not_of_the_page_does_not_run() {
 /// The issue wants 2 s and 5 MB; a machine that runs all tests at once gets more time.
 #[test]
 fn forty_thousand_entries_fit_into_a_page() {
-    let manifest = large_manifest();
-    let bytes = page_of(&manifest).len();
+    let page = page_of(&large_manifest());
+    let bytes = page.len();
     assert!(bytes < 5_000_000, "{bytes} bytes");
-    let Some(mut tab) = open(&manifest) else { return };
+    let Some(mut tab) = open_page(&page) else { return };
     let milliseconds = tab.evaluate("Number(document.documentElement.dataset.ready)");
     eprintln!("{bytes} bytes, ready after {milliseconds} ms");
     assert!(milliseconds.as_f64().unwrap() < 20_000.0, "{milliseconds} ms");

@@ -110,7 +110,18 @@ class Answers {
   tickBox(among, item) {
     const box = /** @type {HTMLInputElement} */ (make("input", { type: "checkbox", checked: !among.has(item) }));
     box.addEventListener("change", () => this.tick(among, item, box.checked));
-    return make("label", {}, box, "in the image (untick it: what would go, and what would break?)");
+    const label = make("label", {}, box, "in the image (untick it: what would go, and what would break?)");
+    if (box.checked) return label;
+    const show = make("button", { onclick: () => element("without").focus() }, "show");
+    return make("div", {}, label, make("p", { className: "bad" }, `${this.summary()} `, show));
+  }
+
+  /** What follows from all that is unticked, in short. */
+  summary() {
+    const { answer, isNothing } = this.without;
+    if (isNothing) return "everything is in";
+    const n = answer.broken.filter(({ required }) => required).length;
+    return `${size(answer.freed.bytes)} would go, ${count(n, "reference")} would break`;
   }
 
   /** @param {Set<number>} among @param {number} item @param {boolean} ticked */

@@ -1,8 +1,7 @@
 //! The manifest as the page gets it: tables of texts, and arrays of numbers that point into them.
 //!
-//! A manifest of 40,000 entries has 15 MB, most of which is said again and again: paths below one another and as
-//! referrers, the words of reasons, digests that nobody looks at. Here every text is told once, sorted ones by what they
-//! do not share with the one before.
+//! Most of a large manifest is said again and again: paths below one another and as referrers, the words of reasons. Here
+//! every text is told once, sorted ones by what they do not share with the one before, and digests not at all.
 
 use crate::explain::graph::name_of_unknown;
 use crate::explain::size::immediate_dominators;
@@ -25,9 +24,7 @@ pub(super) struct Data<'m> {
     arch: &'m str,
     evidence: [Evidence; 6],
     types: Vec<&'static str>,
-    kinds: Vec<KindWords>,
     packages: Vec<String>,
-    details: Texts,
     paths: Texts,
     r#type: Vec<usize>,
     size: Vec<u64>,
@@ -35,14 +32,24 @@ pub(super) struct Data<'m> {
     above: Vec<i64>,
     symlinks: Vec<(usize, String)>,
     hardlinks: Vec<(usize, usize)>,
+    #[serde(flatten)]
+    reasons: Reasons,
+    missing: Vec<Doubt>,
+    unknown: Vec<Doubt>,
+    dropped: Vec<Doubt>,
+}
+
+/// The reasons of all entries, one after the other.
+#[derive(Serialize)]
+struct Reasons {
+    kinds: Vec<KindWords>,
+    details: Texts,
+    /// The different ones: evidence, kind and detail.
     reasons: Vec<(u8, usize, usize)>,
     count: Vec<usize>,
     from: Vec<i64>,
     reason: Vec<usize>,
     outside: Vec<String>,
-    missing: Vec<Doubt>,
-    unknown: Vec<Doubt>,
-    dropped: Vec<Doubt>,
 }
 
 /// The words for references of a kind, with `{detail}` and `/{from}` where those go.
@@ -82,32 +89,16 @@ impl<'m> Data<'m> {
     pub(super) fn of(manifest: &'m Manifest) -> Data<'m> {
         let needs = Needs::of(manifest);
         let entries = &manifest.entries;
-        let reasons = || entries.iter().flat_map(|entry| &entry.reasons);
         let (types, r#type) = table(entries.iter().map(|entry| type_name(&entry.content)));
-        let (kinds, kind) = table(reasons().map(|because| because.reason.kind));
-        let (details, detail) = table(reasons().map(|because| &*because.reason.detail));
         let packages: BTreeSet<&str> = entries.iter().filter_map(|entry| entry.package.as_deref()).collect();
         let packages: Vec<&str> = packages.into_iter().collect();
-        let (outside, from) = referrers(reasons(), &needs);
-        let mut words = Vec::new();
-        let mut known = HashMap::new();
-        let mut reason = Vec::with_capacity(kind.len());
-        for ((because, kind), detail) in reasons().zip(kind).zip(detail) {
-            let key = (because.reason.evidence as u8, kind, detail);
-            reason.push(*known.entry(key).or_insert_with(|| {
-                words.push(key);
-                words.len() - 1
-            }));
-        }
         Data {
             system: manifest.system,
             arch: &manifest.arch,
             evidence: CLASSES,
             types,
-            kinds: kinds.into_iter().map(KindWords::of).collect(),
             package: entries.iter().map(|entry| package_position(&packages, entry)).collect(),
             packages: packages.iter().map(|name| escaped(name.as_bytes()).to_string()).collect(),
-            details: Texts::of(details.iter().map(|detail| escaped(detail.as_bytes()).to_string())),
             paths: Texts::of(entries.iter().map(|entry| entry.path.to_string())),
             r#type,
             size: entries.iter().map(Entry::size).collect(),
@@ -120,14 +111,30 @@ impl<'m> Data<'m> {
                 Content::Hardlink { to } => needs.position(to),
                 _ => None,
             }),
-            reasons: words,
+            reasons: Reasons::of(entries, &needs),
+            missing: manifest.missing.iter().map(|missing| Doubt::of_missing(missing, &needs)).collect(),
+            unknown: manifest.unknown.iter().map(|omission| Doubt::of_omission(omission, &needs)).collect(),
+            dropped: manifest.dropped.iter().map(|omission| Doubt::of_omission(omission, &needs)).collect(),
+        }
+    }
+}
+
+impl Reasons {
+    fn of(entries: &[Entry], needs: &Needs) -> Reasons {
+        let all = || entries.iter().flat_map(|entry| &entry.reasons);
+        let (different, reason) = table(all().map(|because| &because.reason));
+        let (kinds, kind) = table(different.iter().map(|reason| reason.kind));
+        let (details, detail) = table(different.iter().map(|reason| &*reason.detail));
+        let reasons = different.iter().zip(kind).zip(detail);
+        let (outside, from) = referrers(all(), needs);
+        Reasons {
+            kinds: kinds.into_iter().map(KindWords::of).collect(),
+            details: Texts::of(details.iter().map(|detail| escaped(detail.as_bytes()).to_string())),
+            reasons: reasons.map(|((reason, kind), detail)| (reason.evidence as u8, kind, detail)).collect(),
             count: entries.iter().map(|entry| entry.reasons.len()).collect(),
             from,
             reason,
             outside: outside.iter().map(|path| path.to_string()).collect(),
-            missing: manifest.missing.iter().map(|missing| Doubt::of_missing(missing, &needs)).collect(),
-            unknown: manifest.unknown.iter().map(|omission| Doubt::of_omission(omission, &needs)).collect(),
-            dropped: manifest.dropped.iter().map(|omission| Doubt::of_omission(omission, &needs)).collect(),
         }
     }
 }

@@ -52,16 +52,13 @@ class Page {
   }
 
   ticked() {
-    const { answer, isNothing } = this.without;
     // What is written anew takes the focus with it.
     const wasTickBox = document.activeElement?.matches("#details input");
     this.answers.writeWithout();
     this.writeDetails();
     this.map.draw();
     if (wasTickBox) /** @type {HTMLElement | null} */ (document.querySelector("#details input"))?.focus();
-    const n = answer.broken.filter(({ required }) => required).length;
-    element("status").textContent =
-      isNothing ? "everything is in" : `${size(answer.freed.bytes)} would go, ${count(n, "reference")} would break`;
+    element("status").textContent = this.answers.summary();
   }
 
   listen() {
