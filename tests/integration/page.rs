@@ -8,7 +8,7 @@ use crate::support::scratch;
 use minroot::explain::graph::page;
 use minroot::explain::size::{Drop, what_if};
 use minroot::explain::{Options, explain};
-use minroot::manifest::{Manifest, json};
+use minroot::manifest::{Alternative, Choice, Manifest, Verdict, json};
 use minroot::path::RootPath;
 use minroot::text::Style;
 use serde_json::{Value, json};
@@ -110,6 +110,34 @@ fn the_page_of_a_real_program_says_what_the_commands_say() {
 #[test]
 fn the_page_of_every_type_of_entry_says_what_the_commands_say() {
     check_all(&small());
+}
+
+#[test]
+fn alternatives_are_told_as_why_tells_them() {
+    let mut manifest = small();
+    let libz = manifest.entries.iter().find(|entry| entry.path.file_name() == b"libz.so.1").unwrap();
+    let (chosen, because) = (libz.path.clone(), libz.reasons.clone());
+    let other = RootPath::new("/usr/lib/libz-ng.so.2").unwrap();
+    let alternatives = [("libz.so.1", &chosen, Verdict::Chosen), ("libz-ng.so.2", &other, Verdict::More(1000))];
+    let alternatives = alternatives.map(|(name, path, verdict)| Alternative {
+        name: name.to_owned(),
+        paths: vec![path.clone()],
+        verdict,
+    });
+    manifest.choices.push(Choice { because, alternatives: alternatives.to_vec() });
+    let why = |path: &RootPath| explain(&manifest, path.as_bytes(), &Options::default()).text(Style::Plain).to_string();
+    let Some(mut tab) = open(&manifest) else { return };
+    tab.evaluate("document.querySelector('#search').focus()");
+    tab.write("libz.so.1");
+    tab.press("Enter");
+    tab.wait_for(&format!("document.querySelector('#details h2').innerText === '{chosen}'"));
+    let saves = "chosen among alternatives: saves 1,000 bytes against libz-ng.so.2";
+    assert!(why(&chosen).contains(saves) && tab.text("#details").contains(saves), "{}", tab.text("#details"));
+    tab.evaluate("document.querySelector('#search').select()");
+    tab.write("libz-ng");
+    let costs = "alternative not chosen: would cost 1,000 bytes more than libz.so.1";
+    assert!(why(&other).contains(costs) && tab.text("#results").contains(costs), "{}", tab.text("#results"));
+    tab.close();
 }
 
 #[test]

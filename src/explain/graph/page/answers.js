@@ -164,9 +164,11 @@ class Answers {
     const reasons = [...model.reasons(entry)];
     const needs = [...new Set(model.needs(entry))];
     const retained = model.retained(entry);
+    const choices = model.data.chosen.filter(([chosen]) => chosen === entry);
     return [
       make("h2", { className: "name" }, model.paths[entry]),
       this.facts(entry),
+      ...choices.map(([, words]) => make("p", {}, named(`chosen among alternatives: ${words}`))),
       this.tickBox(this.without.entries, entry),
       make("h3", {}, "Why it is in"),
       chain.length > 0 ? list(chain, step, "ol") : make("p", {}, "no chain of reasons leads here from a target"),

@@ -3,13 +3,14 @@
 //! Most of a large manifest is said again and again: paths below one another and as referrers, the words of reasons. Here
 //! every text is told once, sorted ones by what they do not share with the one before, and digests not at all.
 
+use crate::explain::alternatives::{price, savings};
 use crate::explain::graph::name_of_unknown;
 use crate::explain::size::immediate_dominators;
 use crate::explain::text::reference_in_words;
 use crate::manifest::json::type_name;
 use crate::manifest::needs::Needs;
 use crate::manifest::totals::CLASSES;
-use crate::manifest::{Because, Content, Entry, Manifest, Missing, Omission};
+use crate::manifest::{Because, Choice, Content, Entry, Manifest, Missing, Omission};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::System;
@@ -34,6 +35,7 @@ pub(super) struct Data<'m> {
     hardlinks: Vec<(usize, usize)>,
     #[serde(flatten)]
     reasons: Reasons,
+    chosen: Vec<(usize, String)>,
     missing: Vec<Doubt>,
     unknown: Vec<Doubt>,
     dropped: Vec<Doubt>,
@@ -112,9 +114,12 @@ impl<'m> Data<'m> {
                 _ => None,
             }),
             reasons: Reasons::of(entries, &needs),
+            chosen: chosen(&manifest.choices, &needs),
             missing: manifest.missing.iter().map(|missing| Doubt::of_missing(missing, &needs)).collect(),
             unknown: manifest.unknown.iter().map(|omission| Doubt::of_omission(omission, &needs)).collect(),
-            dropped: manifest.dropped.iter().map(|omission| Doubt::of_omission(omission, &needs)).collect(),
+            dropped: (manifest.dropped.iter().map(|omission| Doubt::of_omission(omission, &needs)))
+                .chain(manifest.choices.iter().flat_map(|choice| Doubt::of_choice(choice, &needs)))
+                .collect(),
         }
     }
 }
@@ -178,6 +183,15 @@ fn links<T>(entries: &[Entry], to: impl Fn(&Entry) -> Option<T>) -> Vec<(usize, 
     entries.iter().enumerate().filter_map(|(position, entry)| Some((position, to(entry)?))).collect()
 }
 
+/// The entries that were chosen among alternatives, with what that saves.
+fn chosen(choices: &[Choice], needs: &Needs) -> Vec<(usize, String)> {
+    let of_choice = |choice: &Choice| {
+        let paths = choice.chosen().into_iter().flat_map(|chosen| &chosen.paths);
+        paths.filter_map(|path| Some((needs.position(path)?, savings(choice)))).collect::<Vec<_>>()
+    };
+    choices.iter().flat_map(of_choice).collect()
+}
+
 impl KindWords {
     fn of(kind: Kind) -> KindWords {
         let reason = Reason::new(Evidence::Proven, kind, "{detail}");
@@ -229,6 +243,24 @@ impl Doubt {
             bad: false,
             places: Vec::new(),
         }
+    }
+
+    /// The paths that are not in because of what was chosen instead.
+    fn of_choice(choice: &Choice, needs: &Needs) -> Vec<Doubt> {
+        let because = choice.because.first();
+        let from = because.and_then(|because| because.from.as_ref());
+        let words = |path| because.map_or_else(String::new, |because| reference_in_words(&because.reason, from, path));
+        let paths = choice.others().flat_map(|other| &other.paths).filter(|path| needs.position(path).is_none());
+        paths
+            .map(|path| Doubt {
+                name: path.to_string(),
+                from: position_of(from, needs),
+                words: words(path),
+                why: format!("alternative not chosen: {}", price(choice, path)),
+                bad: false,
+                places: Vec::new(),
+            })
+            .collect()
     }
 }
 

@@ -22,6 +22,7 @@
  * @property {number[]} from  -1 for the user, -2 and below for what is outside
  * @property {number[]} reason
  * @property {string[]} outside
+ * @property {[number, string][]} chosen  among alternatives, with what that saves
  * @property {Doubt[]} missing
  * @property {Doubt[]} unknown
  * @property {Doubt[]} dropped
