@@ -28,6 +28,7 @@ pub mod path;
 pub mod reason;
 pub mod recipe;
 pub mod text;
+mod calendar;
 
 // Reading: packages to a root, a root to its files, files to what they say.
 pub mod root;

@@ -1,8 +1,11 @@
 //! Recipes: what an image is for, in TOML, and how several of them become one.
 
 mod doubt;
+mod oci;
+mod unknown;
 
 pub use doubt::{Accept, Take};
+pub use oci::Oci;
 
 use crate::path::RootPath;
 use serde::{Deserialize, Serialize};
@@ -33,6 +36,7 @@ pub struct Recipe {
     pub startup: Vec<Startup>,
     pub network: Option<Network>,
     pub boot: BootOptions,
+    pub oci: Oci,
     pub check: Check,
 }
 
@@ -200,12 +204,16 @@ fn slash() -> String {
 pub enum RecipeError {
     #[error("cannot read the recipe `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("cannot understand the recipe `{}`", path.display())]
+    #[error("cannot understand the recipe `{}`{}", path.display(), instead(source))]
     Syntax { path: PathBuf, source: Box<toml::de::Error> },
     #[error("the recipe `{}` is wrong: {problem}", path.display())]
     Content { path: PathBuf, problem: String },
     #[error("the recipes do not fit together: {0}")]
     Conflict(String),
+}
+
+fn instead(error: &toml::de::Error) -> String {
+    unknown::meant(error.message()).map_or(String::new(), |meant| format!(": did you mean `{meant}`?"))
 }
 
 impl Recipe {
@@ -254,6 +262,7 @@ impl Recipe {
             file.permissions()?;
         }
         self.accept.check()?;
+        self.oci.check()?;
         let paths = self.trace.targets.iter().chain(&self.trace.include).chain(self.file.iter().map(|f| &f.path));
         for path in paths.chain(&self.trace.library_path).chain(&self.boot.kernel) {
             RootPath::new(path).map_err(|error| format!("`{path}`: {error}"))?;
@@ -267,7 +276,7 @@ impl Recipe {
     /// # Errors
     /// When the two name different kinds of source, or different systems.
     pub fn merge(&mut self, later: Recipe) -> Result<(), RecipeError> {
-        let Recipe { system, source, trace, accept, file, startup, network, boot, check } = later;
+        let Recipe { system, source, trace, accept, file, startup, network, boot, oci, check } = later;
         if let (Some(ours), Some(theirs)) = (self.system, system)
             && ours != theirs
         {
@@ -314,6 +323,7 @@ impl Recipe {
         replace(&mut self.boot.compress, compress);
         replace(&mut self.boot.level, level);
         replace(&mut self.boot.forth, forth);
+        self.oci.merge(oci);
         let Check { http, console, timeout } = check;
         replace(&mut self.check.http, http);
         replace(&mut self.check.console, console);

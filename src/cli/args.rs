@@ -332,7 +332,7 @@ pub enum GraphFormat {
 /// How an archive is compressed.
 #[derive(Debug, Args)]
 pub struct Compress {
-    /// none, gzip, zstd or xz [default: zstd for an initramfs, gzip for a boot archive of illumos].
+    /// none, gzip, zstd or xz [default: zstd for an initramfs, gzip for a boot archive of illumos and for a container].
     #[arg(long, value_name = "NAME")]
     pub compress: Option<Compression>,
     /// The compressor's level.
@@ -368,10 +368,14 @@ pub struct Packed {
 pub struct Pack {
     #[command(flatten)]
     pub packed: Packed,
-    /// cpio, odc, tar, ufs or dir [default: ufs for illumos, cpio for Linux].
+    /// cpio, odc, tar, oci, ufs or dir [default: ufs for illumos, cpio for Linux].
     ///
     /// odc is the old portable form of cpio. illumos can load its kernel modules from it, but cannot mount it: it is for
     /// systems whose root file system is of ZFS or NFS.
+    ///
+    /// oci is a container image of one layer, as one file that `docker load`, `podman load` and skopeo take; where the
+    /// output is a directory or ends in a slash, as an OCI image layout. What it starts is the only `[[startup]]` of the
+    /// recipes, or what their `[oci]` says.
     #[arg(long)]
     pub format: Option<Format>,
     #[command(flatten)]

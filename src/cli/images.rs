@@ -8,6 +8,7 @@ use crate::iso::illumos::{IllumosImage, IllumosLoader, IllumosLoaderError, hash_
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
 use crate::manifest::{Content, Manifest};
 use crate::output::{self, directory_of};
+use crate::pack::oci::ImageConfig;
 use crate::pack::{
     Compression, Contents, Format, PackError, PackOptions, PackReport, ufs, write_archive, write_stream,
 };
@@ -15,7 +16,7 @@ use crate::path::RootPath;
 use crate::recipe::{BootOptions, Recipe, System};
 use crate::resolve::krtld::{UNIX_32, UNIX_64};
 use crate::root::Root;
-use crate::text::{count, size};
+use crate::text::{count, hex, size};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
@@ -34,16 +35,19 @@ pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
         System::Linux => Format::Cpio,
     });
     let default = ufs::Reserve::default();
+    let (compression, level) = compression(format, &options.compress, &recipe.boot)?;
+    let image = (format == Format::Oci).then(|| image_config(&recipe)).transpose()?;
     let pack = PackOptions {
         format,
-        compression: compression(format, &options.compress, &recipe.boot)?,
-        level: options.compress.level.or(recipe.boot.level),
+        compression,
+        level,
         epoch: setting::epoch()?,
         reserve: ufs::Reserve {
             free: options.reserve.free.unwrap_or(default.free),
             free_inodes: options.reserve.free_inodes.unwrap_or(default.free_inodes),
         },
         sha1: hash.is_some(),
+        image: image.as_ref(),
     };
     let reading = progress::reading("packing", &root);
     let written = if output == Path::new("-") {
@@ -58,7 +62,26 @@ pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
             .with_context(|| format!("cannot write `{}`", file.display()))?;
     }
     tell_packed(&written);
+    if let (Some(image), Some(sha256)) = (&image, &written.image) {
+        tell_image(image, sha256);
+    }
     Ok(Outcome::Done)
+}
+
+/// What a container of the recipe runs.
+fn image_config(recipe: &Recipe) -> anyhow::Result<ImageConfig> {
+    let image = ImageConfig::of(recipe).map_err(|error| {
+        let hint = error.hint();
+        report::with_hint(error.into(), hint)
+    })?;
+    if image.entrypoint.is_empty() && image.cmd.is_empty() {
+        let why = match recipe.startup.len() {
+            0 => "no recipe says what".to_owned(),
+            n => format!("a container has one process, and there are {n} lines of startup"),
+        };
+        report::note(&format!("the image starts nothing by itself: {why}; `[oci] entrypoint` in a recipe does"));
+    }
+    Ok(image)
 }
 
 /// Where the digest of an archive goes: by default to what `boot_archive.hash_name` of the loader is.
@@ -233,10 +256,11 @@ fn archive_for(
     compress: &Compress,
     output: &Path,
 ) -> anyhow::Result<(PackReport, Blob)> {
+    let (compression, level) = compression(format, compress, &recipe.boot)?;
     let options = PackOptions {
         format,
-        compression: compression(format, compress, &recipe.boot)?,
-        level: compress.level.or(recipe.boot.level),
+        compression,
+        level,
         epoch: setting::epoch()?,
         sha1: format == Format::Ufs,
         ..PackOptions::default()
@@ -302,18 +326,19 @@ fn contents<'r>(root: &'r Root, recipe: &Recipe) -> Contents<'r> {
     contents
 }
 
-/// The flag, else the recipe's choice for what a machine boots, else what suits the format.
-fn compression(format: Format, compress: &Compress, boot: &BootOptions) -> anyhow::Result<Compression> {
+/// The flags, else the recipe's choice for what a machine boots, else what suits the format.
+fn compression(format: Format, compress: &Compress, boot: &BootOptions) -> anyhow::Result<(Compression, Option<i32>)> {
     let boots = matches!(format, Format::Cpio | Format::Odc | Format::Ufs);
-    match (compress.compress, boot.compress.as_ref().filter(|_| boots)) {
-        (Some(compression), _) => Ok(compression),
-        (None, Some(name)) => Ok(name.parse()?),
-        (None, None) => Ok(match format {
+    let compression = match (compress.compress, boot.compress.as_ref().filter(|_| boots)) {
+        (Some(compression), _) => compression,
+        (None, Some(name)) => name.parse()?,
+        (None, None) => match format {
             Format::Cpio => Compression::Zstd,
-            Format::Ufs | Format::Odc => Compression::Gzip,
+            Format::Ufs | Format::Odc | Format::Oci => Compression::Gzip,
             Format::Tar | Format::Dir => Compression::None,
-        }),
-    }
+        },
+    };
+    Ok((compression, compress.level.or(boot.level.filter(|_| boots))))
 }
 
 fn hinted(error: PackError) -> anyhow::Error {
@@ -330,6 +355,12 @@ fn tell_packed(packed: &PackReport) {
     if let Some(usage) = &packed.usage {
         tell_usage(usage, packed.least_ram_mib.unwrap_or_default());
     }
+}
+
+fn tell_image(image: &ImageConfig, sha256: &[u8; 32]) {
+    let command: Vec<&str> = image.entrypoint.iter().chain(&image.cmd).map(String::as_str).collect();
+    let starts = if command.is_empty() { String::new() } else { format!(", starts `{}`", command.join(" ")) };
+    report::step("oci", format_args!("sha256:{}{starts}", hex(sha256)));
 }
 
 fn tell_usage(usage: &ufs::Usage, least_ram_mib: u64) {

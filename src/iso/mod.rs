@@ -18,7 +18,6 @@
 
 mod blob;
 mod bytes;
-mod calendar;
 pub mod eltorito;
 pub mod fat;
 pub mod hybrid;

@@ -2,9 +2,10 @@
 
 use super::compress::{Encoder, Expected};
 use super::contents::BUFFER;
-use super::{Compression, Contents, Format, PackError, PackOptions, Warning, cpio, plan, tar, ufs};
+use super::{Compression, Contents, Format, PackError, PackOptions, Warning, cpio, oci, plan, tar, ufs};
 use crate::manifest::Manifest;
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 use std::io::{self, BufWriter, Write};
 
 /// An archive with all that has to be known before its first byte.
@@ -22,6 +23,8 @@ pub(super) struct Written {
     pub packed: u64,
     /// Of the bytes before compression, when asked for.
     pub sha1: Option<[u8; 20]>,
+    /// Of the bytes before compression, for the layer of a container.
+    pub sha256: Option<[u8; 32]>,
 }
 
 impl<'m> Archive<'m> {
@@ -32,16 +35,19 @@ impl<'m> Archive<'m> {
     pub(super) fn plan(
         manifest: &'m Manifest,
         contents: &Contents<'_>,
-        options: &PackOptions,
+        options: &PackOptions<'_>,
     ) -> Result<(Archive<'m>, Vec<Warning>), PackError> {
         let is_boot_archive = matches!(options.format, Format::Ufs | Format::Odc);
         if is_boot_archive && !matches!(options.compression, Compression::None | Compression::Gzip) {
             return Err(PackError::CompressedBootArchive(options.compression));
         }
+        if options.format == Format::Oci && oci::layer_type(options.compression).is_none() {
+            return Err(PackError::CompressedLayer(options.compression));
+        }
         Ok(match options.format {
             Format::Cpio | Format::Dir => (Archive::Cpio(manifest), plan(manifest, options.format)?),
             Format::Odc => (Archive::Odc(manifest), plan(manifest, options.format)?),
-            Format::Tar => (Archive::Tar(manifest), plan(manifest, options.format)?),
+            Format::Tar | Format::Oci => (Archive::Tar(manifest), plan(manifest, options.format)?),
             Format::Ufs => {
                 let plan = ufs::Plan::new(manifest, contents, options.reserve, options.epoch)?;
                 let warnings = plan.warnings().to_vec();
@@ -76,7 +82,7 @@ impl<'m> Archive<'m> {
         match self {
             Archive::Cpio(manifest) => cpio::write(manifest, contents, epoch, out),
             Archive::Odc(manifest) => cpio::odc::write(manifest, contents, epoch, out),
-            Archive::Tar(manifest) => tar::write(manifest, contents, epoch, out),
+            Archive::Tar(manifest) => tar::write(&manifest.entries, contents, epoch, out),
             Archive::Ufs(plan) => plan.write(contents, out),
         }
     }
@@ -88,19 +94,22 @@ impl<'m> Archive<'m> {
     pub(super) fn write_compressed(
         &self,
         contents: &Contents<'_>,
-        options: &PackOptions,
+        options: &PackOptions<'_>,
         level: i32,
         out: &mut impl Write,
     ) -> io::Result<Written> {
         let expected = Expected { size: self.size(), x86: self.is_x86() };
         let counted = Counted { out: BufWriter::with_capacity(BUFFER, out), n_bytes: 0 };
         let encoder = Encoder::new(counted, options.compression, level, expected, rayon::current_num_threads())?;
-        let mut digested = Digested { out: encoder, sha1: options.sha1.then(Sha1::new) };
+        let sha1 = Digested { out: encoder, digest: options.sha1.then(Sha1::new) };
+        let mut digested = Digested { out: sha1, digest: (options.format == Format::Oci).then(Sha256::new) };
         let unpacked = self.write(contents, options.epoch, &mut digested)?;
-        let mut counted = digested.out.finish()?;
+        let Digested { out: Digested { out: encoder, digest: sha1 }, digest: sha256 } = digested;
+        let mut counted = encoder.finish()?;
         counted.out.flush()?;
-        let sha1 = digested.sha1.map(|sha1| sha1.finalize().into());
-        Ok(Written { unpacked, packed: counted.n_bytes, sha1 })
+        let sha1 = sha1.map(|digest| digest.finalize().into());
+        let sha256 = sha256.map(|digest| digest.finalize().into());
+        Ok(Written { unpacked, packed: counted.n_bytes, sha1, sha256 })
     }
 }
 
@@ -123,16 +132,16 @@ impl<W: Write> Write for Counted<W> {
 }
 
 /// Digests what passes, when it is asked to.
-struct Digested<W> {
-    out: W,
-    sha1: Option<Sha1>,
+pub(super) struct Digested<W, D> {
+    pub out: W,
+    pub digest: Option<D>,
 }
 
-impl<W: Write> Write for Digested<W> {
+impl<W: Write, D: Digest> Write for Digested<W, D> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.out.write(bytes)?;
-        if let Some(sha1) = &mut self.sha1 {
-            sha1.update(&bytes[..n]);
+        if let Some(digest) = &mut self.digest {
+            digest.update(&bytes[..n]);
         }
         Ok(n)
     }

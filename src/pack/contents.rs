@@ -42,6 +42,7 @@ impl SparseRead for io::Empty {}
 impl SparseRead for Box<dyn Read> {}
 
 /// Where the content of entries comes from.
+#[derive(Clone)]
 pub struct Contents<'r> {
     root: &'r Root,
     given: BTreeMap<RootPath, PathBuf>,

@@ -6,7 +6,7 @@
 
 use super::contents::{BUFFER, Contents};
 use super::{PackError, Warning};
-use crate::manifest::{Content, Entry, Manifest};
+use crate::manifest::{Content, Entry};
 use crate::output;
 use crate::path::RootPath;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The content does not match, or this machine refuses to make an entry; then there is no `out`.
 pub(super) fn write(
-    manifest: &Manifest,
+    entries: &[Entry],
     contents: &Contents<'_>,
     epoch: u32,
     out: &Path,
@@ -37,14 +37,14 @@ pub(super) fn write(
         warnings: Vec::new(),
         buffer: vec![0; BUFFER],
     };
-    for entry in &manifest.entries {
+    for entry in entries {
         tree.make(entry, contents).map_err(|error| tree.error(entry, error))?;
     }
     // Modes and times of directories come last: the first may forbid to write, and writing changes the second.
-    for entry in manifest.entries.iter().rev().filter(|e| e.content == Content::Directory) {
+    for entry in entries.iter().rev().filter(|e| e.content == Content::Directory) {
         tree.set_mode_and_time(entry).map_err(|error| tree.error(entry, error))?;
     }
-    if manifest.entry(&RootPath::root()).is_none() {
+    if !entries.first().is_some_and(|first| first.path.is_root()) {
         // A temporary directory is closed to everybody else.
         fs::set_permissions(&tree.top, Permissions::from_mode(0o755)).map_err(failed)?;
     }

@@ -11,6 +11,7 @@ mod contents;
 pub mod cpio;
 mod dir;
 mod gzip;
+pub mod oci;
 mod plan;
 mod tar;
 pub mod ufs;
@@ -20,7 +21,7 @@ pub use contents::{Change, CheckedReader, Contents};
 pub use plan::{Warning, plan};
 
 use crate::manifest::{Entry, Manifest};
-use crate::output;
+use crate::output::{self, directory_of};
 use crate::path::RootPath;
 use archive::{Archive, Written};
 use compress::LevelError;
@@ -41,6 +42,8 @@ pub enum Format {
     Odc,
     /// tar with pax records.
     Tar,
+    /// A container image: one layer, which is tar, and what runs in it.
+    Oci,
     /// The boot archive of illumos.
     Ufs,
     /// A directory of this machine.
@@ -49,7 +52,7 @@ pub enum Format {
 
 /// How to write an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PackOptions {
+pub struct PackOptions<'c> {
     pub format: Format,
     pub compression: Compression,
     /// [`Compression::default_level`] when absent.
@@ -60,6 +63,8 @@ pub struct PackOptions {
     pub reserve: ufs::Reserve,
     /// Digest the archive as it is before compression, as the illumos loader wants it beside the archive.
     pub sha1: bool,
+    /// For [`Format::Oci`]: what runs in the image; nothing by itself when absent.
+    pub image: Option<&'c oci::ImageConfig>,
 }
 
 /// What was written.
@@ -76,6 +81,8 @@ pub struct PackReport {
     pub usage: Option<ufs::Usage>,
     /// Of the bytes before compression, when asked for.
     pub sha1: Option<[u8; 20]>,
+    /// For [`Format::Oci`]: the SHA-256 of the image's manifest, by which registries know it.
+    pub image: Option<[u8; 32]>,
     pub warnings: Vec<Warning>,
 }
 
@@ -97,6 +104,10 @@ pub enum PackError {
     CompressedDirectory(Compression),
     #[error("the loader of illumos cannot unpack {0}")]
     CompressedBootArchive(Compression),
+    #[error("no layer of a container is compressed with {0}")]
+    CompressedLayer(Compression),
+    #[error("no container is for {}", if arch.is_empty() { "files alone: nothing in them tells a processor" } else { arch })]
+    NoPlatform { arch: String },
     #[error(transparent)]
     Level(#[from] LevelError),
     #[error("cannot pack `{path}`: the manifest does not hold its content, and no recipe gives it")]
@@ -119,12 +130,13 @@ fn of_that(largest: &Option<RootPath>) -> String {
     largest.as_ref().map_or(String::new(), |path| format!("; the largest file is `{path}`"))
 }
 
-/// A name that is none of `cpio`, `odc`, `tar`, `ufs`, `dir`.
+/// A name that is none of `cpio`, `odc`, `tar`, `oci`, `ufs`, `dir`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no format `{0}`: it is one of cpio, odc, tar, ufs, dir")]
+#[error("there is no format `{0}`: it is one of cpio, odc, tar, oci, ufs, dir")]
 pub struct UnknownFormat(String);
 
-/// Writes `manifest` to `out`: an archive, or with [`Format::Dir`] a directory.
+/// Writes `manifest` to `out`: an archive, or with [`Format::Dir`] a directory; with [`Format::Oci`] a directory if `out`
+/// is one, or ends in a slash.
 ///
 /// An archive replaces a file of that name; a device or a pipe is written to as it is. A directory must be absent or
 /// empty. The number of threads is that of rayon's global pool (`RAYON_NUM_THREADS`).
@@ -134,11 +146,13 @@ pub struct UnknownFormat(String);
 pub fn write_archive(
     manifest: &Manifest,
     contents: &Contents<'_>,
-    options: &PackOptions,
+    options: &PackOptions<'_>,
     out: &Path,
 ) -> Result<PackReport, PackError> {
-    if options.format == Format::Dir {
-        return write_directory(manifest, contents, options, out);
+    match options.format {
+        Format::Dir => return write_directory(manifest, contents, options, out),
+        Format::Oci if oci::is_directory(out) => return oci::write_layout(manifest, contents, options, out),
+        _ => {}
     }
     let failed = |source| PackError::Write { file: out.to_owned(), source };
     if output::is_no_file(out) {
@@ -146,7 +160,10 @@ pub fn write_archive(
         return write_stream(manifest, contents, options, &mut device, out);
     }
     let mut file = output::begin(out).map_err(failed)?;
-    let report = write_stream(manifest, contents, options, file.as_file_mut(), out)?;
+    let report = match options.format {
+        Format::Oci => oci::write_tar(manifest, contents, options, file.as_file_mut(), directory_of(out), out),
+        _ => write_stream(manifest, contents, options, file.as_file_mut(), out),
+    }?;
     output::finish(file, out).map_err(failed)?;
     Ok(report)
 }
@@ -158,10 +175,24 @@ pub fn write_archive(
 pub fn write_stream(
     manifest: &Manifest,
     contents: &Contents<'_>,
-    options: &PackOptions,
+    options: &PackOptions<'_>,
     out: &mut impl Write,
     name: &Path,
 ) -> Result<PackReport, PackError> {
+    match options.format {
+        Format::Oci => oci::write_tar(manifest, contents, options, out, &std::env::temp_dir(), name),
+        _ => write_packed(manifest, contents, options, out, name).map(|(report, _)| report),
+    }
+}
+
+/// Writes one archive, as it is; gives the SHA-256 of the bytes before compression too, for a layer.
+fn write_packed(
+    manifest: &Manifest,
+    contents: &Contents<'_>,
+    options: &PackOptions<'_>,
+    out: &mut impl Write,
+    name: &Path,
+) -> Result<(PackReport, Option<[u8; 32]>), PackError> {
     let level = options.compression.level(options.level)?;
     let (archive, warnings) = Archive::plan(manifest, contents, options)?;
     let usage = archive.usage();
@@ -174,8 +205,10 @@ pub fn write_stream(
         Archive::Ufs(_) => Some(least_ram_for(std::iter::empty(), written.unpacked, 0)),
         Archive::Odc(_) | Archive::Tar(_) => None,
     };
-    let Written { unpacked, packed, sha1 } = written;
-    Ok(PackReport { n_entries: manifest.entries.len(), unpacked, packed, least_ram_mib, usage, sha1, warnings })
+    let Written { unpacked, packed, sha1, sha256 } = written;
+    let n_entries = manifest.entries.len();
+    let report = PackReport { n_entries, unpacked, packed, least_ram_mib, usage, sha1, image: None, warnings };
+    Ok((report, sha256))
 }
 
 /// The least memory, in MiB, of a machine that boots an initramfs of `packed` bytes with `rootfstype=ramfs`.
@@ -201,14 +234,14 @@ pub fn least_ram_for(sizes: impl Iterator<Item = u64>, packed: u64, decoder_memo
 fn write_directory(
     manifest: &Manifest,
     contents: &Contents<'_>,
-    options: &PackOptions,
+    options: &PackOptions<'_>,
     out: &Path,
 ) -> Result<PackReport, PackError> {
     if options.compression != Compression::None {
         return Err(PackError::CompressedDirectory(options.compression));
     }
     let mut warnings = plan(manifest, Format::Dir)?;
-    warnings.extend(dir::write(manifest, contents, options.epoch, out)?);
+    warnings.extend(dir::write(&manifest.entries, contents, options.epoch, out)?);
     let n_bytes = manifest.total_bytes();
     Ok(PackReport {
         n_entries: manifest.entries.len(),
@@ -217,6 +250,7 @@ fn write_directory(
         least_ram_mib: None,
         usage: None,
         sha1: None,
+        image: None,
         warnings,
     })
 }
@@ -239,6 +273,8 @@ impl PackError {
             PackError::CompressedBootArchive(_) => {
                 Some("use `--compress gzip` or `--compress none` with `--format ufs` and `--format odc`")
             }
+            PackError::CompressedLayer(_) => Some("use `--compress gzip`, `zstd` or `none` with `--format oci`"),
+            PackError::NoPlatform { .. } => Some("add a program to what is traced"),
             PackError::CompressedDirectory(_) => Some("use `--compress none` with `--format dir`"),
             _ => None,
         }
@@ -246,7 +282,7 @@ impl PackError {
 }
 
 impl Format {
-    pub const ALL: [Format; 5] = [Format::Cpio, Format::Odc, Format::Tar, Format::Ufs, Format::Dir];
+    pub const ALL: [Format; 6] = [Format::Cpio, Format::Odc, Format::Tar, Format::Oci, Format::Ufs, Format::Dir];
 }
 
 impl fmt::Display for Format {
@@ -255,6 +291,7 @@ impl fmt::Display for Format {
             Format::Cpio => "cpio",
             Format::Odc => "odc",
             Format::Tar => "tar",
+            Format::Oci => "oci",
             Format::Ufs => "ufs",
             Format::Dir => "dir",
         })
@@ -347,7 +384,7 @@ mod tests {
         }
         assert_eq!(
             "zip".parse::<Format>().unwrap_err().to_string(),
-            "there is no format `zip`: it is one of cpio, odc, tar, ufs, dir"
+            "there is no format `zip`: it is one of cpio, odc, tar, oci, ufs, dir"
         );
         assert!("ZSTD".parse::<Compression>().is_err());
     }

@@ -46,6 +46,7 @@ pub fn plan(manifest: &Manifest, format: Format) -> Result<Vec<Warning>, PackErr
             Format::Cpio => check_newc(entry)?,
             Format::Odc => check_odc(index, entry)?,
             Format::Ufs => check_ufs(entry)?,
+            Format::Oci => check_layer(entry)?,
             Format::Tar | Format::Dir => {}
         }
     }
@@ -137,6 +138,17 @@ fn check_odc(index: usize, entry: &Entry) -> Result<(), PackError> {
         }
         _ => Ok(()),
     }
+}
+
+/// A name with this beginning removes a file of the layers below (image specification, "Whiteouts").
+const WHITEOUT: &[u8] = b".wh.";
+
+fn check_layer(entry: &Entry) -> Result<(), PackError> {
+    if entry.path.file_name().starts_with(WHITEOUT) {
+        let reason = "in the layer of a container a name that begins with `.wh.` removes a file".to_owned();
+        return Err(PackError::DoesNotFit { path: entry.path.clone(), reason });
+    }
+    Ok(())
 }
 
 fn check_ufs(entry: &Entry) -> Result<(), PackError> {
@@ -269,6 +281,12 @@ mod tests {
         }
         let many = (0..=0o777_777).map(|index| entry(&format!("/{index:06}"), Content::Fifo)).collect();
         assert!(refused(Format::Odc, many).contains("it is entry 262144"));
+    }
+
+    #[test]
+    fn a_name_that_removes_files_does_not_fit_into_a_layer() {
+        assert!(refused(Format::Oci, vec![file("/.wh.motd", b"")]).starts_with("`/.wh.motd` does not fit"));
+        assert!(plan(&manifest(vec![file("/a.wh.", b"")]), Format::Oci).unwrap().is_empty());
     }
 
     #[test]

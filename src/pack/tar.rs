@@ -6,7 +6,7 @@
 //! star and container runtimes read.
 
 use super::contents::{BUFFER, Contents};
-use crate::manifest::{Content, Entry, Manifest};
+use crate::manifest::{Content, Entry};
 use crate::path::RootPath;
 use std::io::{self, Write};
 use tar::{EntryType, Header};
@@ -23,10 +23,10 @@ const MAX_ID: u32 = 0o7_777_777;
 ///
 /// # Errors
 /// Those of `out`, and what [`Contents::copy`] says about reading.
-pub(super) fn write(manifest: &Manifest, contents: &Contents<'_>, epoch: u32, out: &mut impl Write) -> io::Result<u64> {
+pub(super) fn write(entries: &[Entry], contents: &Contents<'_>, epoch: u32, out: &mut impl Write) -> io::Result<u64> {
     let mut buffer = vec![0; BUFFER];
     let mut position = 0;
-    for entry in &manifest.entries {
+    for entry in entries {
         let name = name_of(entry);
         let link = link_of(entry);
         let records = records_of(entry, &name, &link);

@@ -158,27 +158,50 @@ impl Tracer<'_> {
         }
     }
 
-    /// The programs that startup lines name, and the files among their arguments.
+    /// The programs that startup lines and the entry point of a container name, and the files among their arguments.
     pub(super) fn add_startup_commands(&mut self) -> Result<(), TraceError> {
-        for startup in &self.input.recipe.startup {
-            let command = command_line(&startup.run)?;
-            self.add_program(&command, &startup.run);
-            for path in command.paths() {
-                if self.input.root.lookup(&path).is_ok() || self.graph.contains(&path) {
-                    let reason = Reason::new(Evidence::Target, Kind::Startup, startup.run.clone());
-                    self.need(None, &path, reason, Priority::Recommended);
-                }
-            }
-            if let Command::Shell { .. } = command {
-                self.unknown.insert(Omission {
-                    from: None,
-                    reason: Reason::new(Evidence::Suspected, Kind::Startup, startup.run.clone()),
-                    to: None,
-                    why: "the line is run by a shell; programs it starts have to be targets of their own".into(),
-                });
+        let recipe = self.input.recipe;
+        for startup in &recipe.startup {
+            self.add_command(&command_line(&startup.run)?, &startup.run);
+        }
+        if let Some(entrypoint) = &recipe.oci.entrypoint {
+            let words: Vec<String> = entrypoint.iter().chain(recipe.oci.cmd.iter().flatten()).cloned().collect();
+            let environment = recipe.oci.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let line = words.join(" ");
+            self.add_command(&Command::Words { environment, words }, &line);
+        }
+        self.add_container_accounts();
+        Ok(())
+    }
+
+    /// A container runtime looks up names of users and groups in the files of the image, and starts nothing without.
+    fn add_container_accounts(&mut self) {
+        let Some(user) = &self.input.recipe.oci.user else { return };
+        let (user, group) = user.split_once(':').unwrap_or((user, ""));
+        for (name, file) in [(user, "/etc/passwd"), (group, "/etc/group")] {
+            if !name.bytes().all(|byte| byte.is_ascii_digit()) {
+                let reason = Reason::new(Evidence::Target, Kind::Startup, format!("the container's user {name}"));
+                self.need(None, &RootPath::new(file).expect("a constant"), reason, Priority::Required);
             }
         }
-        Ok(())
+    }
+
+    fn add_command(&mut self, command: &Command, line: &str) {
+        self.add_program(command, line);
+        for path in command.paths() {
+            if self.input.root.lookup(&path).is_ok() || self.graph.contains(&path) {
+                let reason = Reason::new(Evidence::Target, Kind::Startup, line);
+                self.need(None, &path, reason, Priority::Recommended);
+            }
+        }
+        if let Command::Shell { .. } = command {
+            self.unknown.insert(Omission {
+                from: None,
+                reason: Reason::new(Evidence::Suspected, Kind::Startup, line),
+                to: None,
+                why: "the line is run by a shell; programs it starts have to be targets of their own".into(),
+            });
+        }
     }
 
     /// The inittab and the script that start the recipe's commands in an image of illumos, unless the recipe brings

@@ -32,6 +32,7 @@ mod model_root;
 mod module_images;
 mod modules;
 mod node;
+mod oci;
 mod pack;
 mod pack_ufs;
 mod page;

@@ -144,7 +144,7 @@ impl Tree {
     }
 }
 
-pub fn plain() -> PackOptions {
+pub fn plain() -> PackOptions<'static> {
     PackOptions { compression: Compression::None, ..PackOptions::default() }
 }
 

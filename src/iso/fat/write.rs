@@ -3,9 +3,9 @@
 use super::geometry::{FatKind, Geometry};
 use super::names::{self, ShortName};
 use super::{ATTR_ARCHIVE, ATTR_DIRECTORY, ENTRY, SECTOR};
+use crate::calendar::Date;
 use crate::iso::Blob;
 use crate::iso::bytes::put;
-use crate::iso::calendar::Date;
 use crate::iso::output::Piece;
 use std::collections::{BTreeMap, HashSet};
 

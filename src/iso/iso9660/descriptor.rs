@@ -1,9 +1,9 @@
 //! The volume descriptors and path tables (ECMA-119 sections 8 and 9.4).
 
 use super::tree::Directory;
+use crate::calendar::Date;
 use crate::iso::CD_SECTOR;
 use crate::iso::bytes::{both16, both32, put};
-use crate::iso::calendar::Date;
 
 /// What the primary volume descriptor says.
 #[derive(Debug)]

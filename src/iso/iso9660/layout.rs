@@ -6,8 +6,8 @@
 use super::descriptor::{self, Primary};
 use super::tree::{Data, Directory, RECORD_HEADER, Record, directories};
 use super::{BootImage, ExtentContent, ExtentId, IsoError, Volume};
+use crate::calendar::Date;
 use crate::iso::bytes::{both16, both32, put};
-use crate::iso::calendar::Date;
 use crate::iso::eltorito::{self, CatalogEntry};
 use crate::iso::output::{Piece, write_image};
 use crate::iso::{Blob, CD_SECTOR};

@@ -1,4 +1,4 @@
-//! Seconds since 1970 as the calendar dates that ISO 9660 and FAT store, always in UTC.
+//! Seconds since 1970 as the calendar dates that file systems and documents hold, always in UTC.
 
 /// A date and time of the proleptic Gregorian calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,12 @@ impl Date {
         bytes
     }
 
+    /// `2023-11-14T22:13:20Z` (RFC 3339).
+    pub fn rfc3339(&self) -> String {
+        let Date { year, month, day, hour, minute, second } = self;
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// FAT's time and date words; its calendar begins in 1980, its seconds are even.
     pub fn fat(&self) -> (u16, u16) {
         if self.year < 1980 {
@@ -77,20 +83,18 @@ mod tests {
     use super::*;
 
     fn check(epoch: u64, expected: &str) {
-        let Date { year, month, day, hour, minute, second } = Date::from_epoch(epoch);
-        let text = format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
-        assert_eq!(text, expected);
+        assert_eq!(Date::from_epoch(epoch).rfc3339(), expected);
     }
 
     #[test]
     fn epochs_are_the_dates_that_date_prints() {
-        check(0, "1970-01-01 00:00:00");
-        check(951_782_399, "2000-02-28 23:59:59");
-        check(951_782_400, "2000-02-29 00:00:00");
-        check(1_700_000_000, "2023-11-14 22:13:20");
-        check(4_107_542_399, "2100-02-28 23:59:59");
-        check(4_107_542_400, "2100-03-01 00:00:00");
-        check(u64::MAX, "2107-12-31 23:59:59");
+        check(0, "1970-01-01T00:00:00Z");
+        check(951_782_399, "2000-02-28T23:59:59Z");
+        check(951_782_400, "2000-02-29T00:00:00Z");
+        check(1_700_000_000, "2023-11-14T22:13:20Z");
+        check(4_107_542_399, "2100-02-28T23:59:59Z");
+        check(4_107_542_400, "2100-03-01T00:00:00Z");
+        check(u64::MAX, "2107-12-31T23:59:59Z");
     }
 
     #[test]

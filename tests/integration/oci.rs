@@ -1,0 +1,183 @@
+//! Container images made by `pack`, judged by skopeo, which inspects and copies them, and umoci, which unpacks them.
+
+use crate::command::{minroot, output_of, succeed, text};
+use crate::pack::{Tree, is_root, names_in};
+use crate::support::{namespace, run, scratch, tool};
+use minroot::pack::compress::Compression;
+use minroot::pack::{Format, PackError};
+use serde_json::{Value, json};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// `oci:/path`, and what else skopeo calls images by.
+fn image(transport: &str, path: &Path) -> String {
+    format!("{transport}:{}", path.display())
+}
+
+fn skopeo(arguments: &[&str]) -> Option<Vec<u8>> {
+    let skopeo = tool("skopeo")?;
+    let arguments = ["--insecure-policy"].iter().chain(arguments).map(OsStr::new);
+    Some(run(&skopeo, &arguments.collect::<Vec<_>>()))
+}
+
+/// Unpacks a layout into a bundle: `rootfs`, and `config.json` for a runtime.
+fn unpack(layout: &Path, tag: &str, bundle: &Path) -> Option<()> {
+    let umoci = tool("umoci")?;
+    let image = format!("{}:{tag}", layout.display());
+    let mut arguments = vec![OsStr::new("unpack"), "--image".as_ref(), image.as_ref(), bundle.as_os_str()];
+    if !is_root() {
+        arguments.insert(1, "--rootless".as_ref());
+    }
+    run(&umoci, &arguments);
+    Some(())
+}
+
+fn json_of(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+/// What is odd about names, and what only pax records can say.
+fn odd_tree() -> Tree {
+    let mut tree = Tree::odd();
+    let attributes = tree.add_file(b"/attr", b"x", 0o644);
+    attributes.xattrs = vec![(b"user.minroot".to_vec(), b"a\0b\n=\xff".to_vec())];
+    if is_root() {
+        tree.add_file(b"/owned", b"x", 0o640).uid = 3_000_000;
+    }
+    tree
+}
+
+#[test]
+fn umoci_unpacks_the_tree_of_the_manifest_from_a_layout() {
+    let (tree, directory) = (odd_tree(), scratch());
+    for compression in [Compression::None, Compression::Gzip] {
+        let [layout, bundle] = ["layout", "bundle"].map(|name| directory.path().join(format!("{compression}-{name}")));
+        fs::create_dir(&layout).unwrap();
+        let report = tree.pack(Format::Oci, compression, &layout).unwrap();
+        assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+        let Some(()) = unpack(&layout, "latest", &bundle) else { return };
+        let rootfs = bundle.join("rootfs");
+        tree.compare(&rootfs, is_root());
+        if is_root() {
+            assert_eq!(fs::metadata(rootfs.join("owned")).unwrap().uid(), 3_000_000);
+        }
+        let mut value = [0; 64];
+        match rustix::fs::lgetxattr(rootfs.join("attr"), "user.minroot", &mut value) {
+            Ok(length) => assert_eq!(&value[..length], b"a\0b\n=\xff"),
+            Err(error) => eprintln!("skipped: the file system of the test has no attributes: {error}"),
+        }
+    }
+}
+
+#[test]
+fn skopeo_reads_one_file_as_the_archive_of_a_layout_and_of_docker() {
+    let (tree, directory) = (odd_tree(), scratch());
+    for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let [archive, copy] = ["image.tar", "copy"].map(|name| directory.path().join(format!("{compression}-{name}")));
+        let report = tree.pack(Format::Oci, compression, &archive).unwrap();
+        assert_eq!(report.packed, fs::metadata(&archive).unwrap().len());
+        let Some(inspected) = skopeo(&["inspect", &image("oci-archive", &archive)]) else { return };
+        let inspected = json_of(&inspected);
+        let digest = minroot::text::hex(&report.image.unwrap());
+        assert_eq!(
+            (&inspected["Digest"], &inspected["Architecture"]),
+            (&json!(format!("sha256:{digest}")), &json!("amd64"))
+        );
+        fs::create_dir(&copy).unwrap();
+        // Copying compares every digest, that of the layer before compression too.
+        for transport in ["oci-archive", "docker-archive"] {
+            let copy = copy.join(transport);
+            let destination = format!("{}:latest", image("oci", &copy));
+            skopeo(&["copy", "--dest-decompress", "-q", &image(transport, &archive), &destination]);
+            let config = |image: &str| json_of(&skopeo(&["inspect", "--config", image]).unwrap());
+            let [here, there] = [image(transport, &archive), destination].map(|image| config(&image));
+            assert_eq!(here["rootfs"], there["rootfs"], "{compression} {transport}");
+            assert_eq!(here["created"], "2023-11-14T22:13:20Z");
+        }
+        let Some(()) = unpack(&copy.join("oci-archive"), "latest", &copy.join("bundle")) else { return };
+        tree.compare(&copy.join("bundle/rootfs"), is_root());
+    }
+}
+
+#[test]
+fn a_layout_takes_the_place_of_no_files_and_leaves_none_behind() {
+    let (mut tree, directory) = (odd_tree(), scratch());
+    // Absent, the slash at the end asks for a directory.
+    let out = PathBuf::from(format!("{}/", directory.path().join("layout").display()));
+    tree.pack(Format::Oci, Compression::Gzip, &out).unwrap();
+    let files = |directory: &Path| {
+        let mut names: Vec<String> =
+            names_in(directory).iter().map(|p| p.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(files(&out), ["blobs", "index.json", "manifest.json", "oci-layout"]);
+    let index = fs::read(out.join("index.json")).unwrap();
+    let error = tree.pack(Format::Oci, Compression::None, &out).unwrap_err();
+    assert!(matches!(error, PackError::Write { .. }), "{error}");
+    assert_eq!(fs::read(out.join("index.json")).unwrap(), index);
+    tree.add_file(b"/.wh.passwd", b"", 0o644);
+    let other = directory.path().join("other/");
+    let error = tree.pack(Format::Oci, Compression::None, &other).unwrap_err();
+    assert!(error.to_string().starts_with("`/.wh.passwd` does not fit"), "{error}");
+    tree.entries.pop();
+    fs::write(tree.host.path().join("usr/large"), "changed").unwrap();
+    let error = tree.pack(Format::Oci, Compression::None, &other).unwrap_err();
+    assert!(matches!(error, PackError::Changed { .. }), "{error}");
+    assert_eq!(files(directory.path()), ["layout"]);
+}
+
+#[test]
+fn a_program_of_this_machine_runs_in_the_unpacked_image_as_the_recipe_says() {
+    let (Some(chroot), Some(unshare)) = (tool("chroot"), tool("unshare")) else { return };
+    let directory = scratch();
+    let [recipe, manifest, layout, bundle] =
+        ["recipe.toml", "manifest.json", "layout/", "bundle"].map(|name| directory.path().join(name));
+    let program = r#"
+        [source]
+        root = "/"
+        [[file]]
+        path = "/srv/words"
+        content = "three\nof\nthem\n"
+        [oci]
+        name = "example.org/words:1.0"
+        entrypoint = ["sort", "-r"]
+        cmd = ["/srv/words"]
+        env = { LC_ALL = "C", PATH = "/usr/bin" }
+        user = "65534:65534"
+        workdir = "/srv"
+        ports = ["53/udp", "80"]
+        labels = { "org.opencontainers.image.title" = "words" }
+        [boot]
+        compress = "zstd"
+        level = 19
+    "#;
+    fs::write(&recipe, program).unwrap();
+    succeed(minroot(["trace"]).arg(&recipe).arg("-o").arg(&manifest));
+    let mut pack = minroot(["pack", "--format", "oci", "--root", "/"]);
+    pack.arg("-m").arg(&manifest).arg("-o").arg(&layout).arg(&recipe);
+    let packed = output_of(&mut pack);
+    assert!(packed.status.success(), "{}", text(&packed.stderr));
+    assert!(text(&packed.stderr).contains("starts `sort -r /srv/words`"), "{}", text(&packed.stderr));
+    let Some(config) = skopeo(&["inspect", "--config", &image("oci", &layout)]) else { return };
+    let expected = json!({
+        "User": "65534:65534",
+        "ExposedPorts": { "53/udp": {}, "80/tcp": {} },
+        "Env": ["LC_ALL=C", "PATH=/usr/bin"],
+        "Entrypoint": ["sort", "-r"],
+        "Cmd": ["/srv/words"],
+        "WorkingDir": "/srv",
+        "Labels": { "org.opencontainers.image.title": "words" },
+    });
+    assert_eq!(json_of(&config)["config"], expected);
+    let Some(()) = unpack(&layout, "1.0", &bundle) else { return };
+    let process = json_of(&fs::read(bundle.join("config.json")).unwrap())["process"].take();
+    assert_eq!((&process["cwd"], &process["user"]["uid"]), (&json!("/srv"), &json!(65534)));
+    let words: Vec<&str> = process["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let mut command = Command::new(unshare);
+    command.args(namespace()).arg(chroot).arg(bundle.join("rootfs")).args(words);
+    assert_eq!(text(&succeed(command.env("PATH", "/usr/bin").env("LC_ALL", "C"))), "three\nthem\nof\n");
+}
