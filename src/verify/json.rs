@@ -12,6 +12,7 @@ impl Verdict {
                 Subject::Archive => "archive",
                 Subject::Directory => "directory",
                 Subject::NetworkTree => "network tree",
+                Subject::Container => "container",
             },
             starts: self.starts(),
             least_ram_mib: self.least_ram_mib,

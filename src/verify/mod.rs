@@ -27,6 +27,7 @@ mod json;
 mod members;
 mod modules;
 mod musl;
+mod oci;
 mod odc;
 mod pe;
 mod plan;
@@ -75,6 +76,8 @@ pub enum Subject {
     Directory,
     /// What a TFTP server gives to machines that start illumos from the network.
     NetworkTree,
+    /// A container image in an OCI layout, as a directory or as one tar of it.
+    Container,
 }
 
 /// Something that was looked at.
@@ -157,6 +160,8 @@ pub enum VerifyError {
     Unknown { path: PathBuf },
     #[error("cannot unpack the archive into `{}`", directory.display())]
     Unpack { directory: PathBuf, source: io::Error },
+    #[error("cannot verify a container image of {n_layers} layers, only one of a single layer")]
+    Layers { n_layers: usize },
     #[error("cannot trace what the image starts")]
     Trace(#[from] TraceError),
 }
@@ -195,6 +200,12 @@ pub fn verify_as(
             let directory = Root::open(path).map_err(failed)?;
             let start = illumos_iso::follow_tree(&directory, &mut report).map_err(failed)?;
             verify_illumos_start(start, manifest, rules, &mut report)?;
+            None
+        }
+        Subject::Container => {
+            if let Some(layout) = oci::Layout::open(path) {
+                verify_container(&layout, manifest, rules, &mut report)?;
+            }
             None
         }
         Subject::Directory => {
@@ -274,6 +285,26 @@ fn verify_illumos_start(
     let arguments = Arguments::parse("");
     let image = start::Image { root: &root, tree: &unpacked.tree, arguments: &arguments, kernel: None, rules };
     illumos::check(&image, manifest, report)
+}
+
+/// The files of a container, and the process that a runtime of Linux would start.
+fn verify_container(
+    layout: &oci::Layout,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let Some(container) = layout.follow(report)? else { return Ok(()) };
+    let Some(unpacked) = tar::unpack(&container.layer, manifest.is_some(), report)? else { return Ok(()) };
+    let root = unpacked.open(manifest, report)?;
+    if container.system != Some(System::Linux) {
+        return Ok(());
+    }
+    container.check_user(&root, report);
+    let Some(command) = container.command(report) else { return Ok(()) };
+    let arguments = Arguments::parse("");
+    let image = start::Image { root: &root, tree: &unpacked.tree, arguments: &arguments, kernel: None, rules };
+    start::check_container(&image, &command, report)
 }
 
 /// Gives the least memory in MiB.
@@ -366,7 +397,11 @@ impl Subject {
     /// knows or with zeros before one.
     fn of(path: &Path, system: Option<System>) -> Result<Subject, VerifyError> {
         let failed = |source| VerifyError::Read { path: path.to_owned(), source };
-        if std::fs::metadata(path).map_err(failed)?.is_dir() {
+        let is_directory = std::fs::metadata(path).map_err(failed)?.is_dir();
+        if oci::Layout::open(path).is_some() {
+            return Ok(Subject::Container);
+        }
+        if is_directory {
             let is_tree = system != Some(System::Linux) && illumos_iso::is_tree(&Root::open(path).map_err(failed)?);
             return Ok(if is_tree { Subject::NetworkTree } else { Subject::Directory });
         }
@@ -420,6 +455,7 @@ impl VerifyError {
             VerifyError::Unknown { .. } => {
                 Some("give an ISO, an initramfs (cpio), tar archive or UFS image, also compressed, or a directory")
             }
+            VerifyError::Layers { .. } => Some("unpack it with umoci, and verify the directory"),
             _ => None,
         }
     }

@@ -150,6 +150,35 @@ fn check_command(image: &Image<'_>, command: &Command, store: &mut Store<'_>, re
     }
 }
 
+/// Checks the process of a container; there is no init, and what is wrong is told as runc does.
+pub(super) fn check_container(image: &Image<'_>, command: &Command, report: &mut Report) -> Result<(), VerifyError> {
+    let scan = SymbolScan::default();
+    let mut store = Store::new(image.root, &scan);
+    let program = &command.words[0];
+    let (file, shown) = (find_program(image.root, command), escaped(program));
+    check_arguments(image, command, report);
+    match exec::check(image.root, &mut store, &file, image.machines()) {
+        Ok(startable) => {
+            report.saw(Component::Program, &shown, format_args!("is {}", startable.process));
+            closure::check(image, &[Program::new(&file, shown.to_string(), startable)], report)
+        }
+        Err(error) => {
+            let is_on_path = program.contains(&b'/') || file != *program;
+            let message = match is_on_path {
+                true => format!("exec {}: {}", escaped(&file), error.errno.words.to_lowercase()),
+                false => format!("exec: \"{shown}\": executable file not found in $PATH"),
+            };
+            let finding = Finding::new(Severity::PreventsStart, Component::Program, message).at(escaped(&file));
+            report.find(finding.hint(if is_on_path {
+                explain(&error)
+            } else {
+                format!("it is in none of {}", escaped(&command.path))
+            }));
+            Ok(())
+        }
+    }
+}
+
 /// The file of a program: as it is with a slash, else the first executable of that name in PATH.
 fn find_program(root: &Root, command: &Command) -> Vec<u8> {
     let program = &command.words[0];

@@ -39,6 +39,7 @@ fn conclusion(verdict: &Verdict) -> String {
         Subject::Archive => "the archive",
         Subject::Directory => "the directory",
         Subject::NetworkTree => "the tree for the network",
+        Subject::Container => "the container",
     };
     let problems = |severity, noun| match verdict.count(severity) {
         0 => None,

@@ -2,10 +2,12 @@
 
 use crate::command::{minroot, output_of, succeed, text};
 use crate::pack::{Tree, is_root, names_in};
-use crate::support::{namespace, run, scratch, tool};
+use crate::small_root;
+use crate::support::{hex, namespace, run, scratch, tool};
 use minroot::pack::compress::Compression;
 use minroot::pack::{Format, PackError};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -91,7 +93,7 @@ fn skopeo_reads_one_file_as_the_archive_of_a_layout_and_of_docker() {
         for transport in ["oci-archive", "docker-archive"] {
             let copy = copy.join(transport);
             let destination = format!("{}:latest", image("oci", &copy));
-            skopeo(&["copy", "--dest-decompress", "-q", &image(transport, &archive), &destination]);
+            skopeo(&["copy", "--dest-compress-format", "gzip", "-q", &image(transport, &archive), &destination]);
             let config = |image: &str| json_of(&skopeo(&["inspect", "--config", image]).unwrap());
             let [here, there] = [image(transport, &archive), destination].map(|image| config(&image));
             assert_eq!(here["rootfs"], there["rootfs"], "{compression} {transport}");
@@ -180,4 +182,133 @@ fn a_program_of_this_machine_runs_in_the_unpacked_image_as_the_recipe_says() {
     let mut command = Command::new(unshare);
     command.args(namespace()).arg(chroot).arg(bundle.join("rootfs")).args(words);
     assert_eq!(text(&succeed(command.env("PATH", "/usr/bin").env("LC_ALL", "C"))), "three\nthem\nof\n");
+}
+
+/// The small root with a manifest of its program, to be packed by several recipes.
+struct Small {
+    directory: tempfile::TempDir,
+}
+
+impl Small {
+    fn new() -> Small {
+        let small = Small { directory: scratch() };
+        small_root::make(&small.path("root"));
+        let mut trace = minroot(["trace", "/usr/bin/app", "--root"]);
+        succeed(trace.arg(small.path("root")).arg("-o").arg(small.path("app.json")));
+        small
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Packs by a recipe of this table.
+    fn pack(&self, table: &str, out: &str) -> PathBuf {
+        let (recipe, out) = (self.path("recipe.toml"), self.path(out));
+        fs::write(&recipe, format!("[oci]\n{table}")).unwrap();
+        let mut pack = minroot(["pack", "--format", "oci", "--root"]);
+        succeed(pack.arg(self.path("root")).arg("-m").arg(self.path("app.json")).arg("-o").arg(&out).arg(recipe));
+        out
+    }
+
+    /// The exit code of `verify`, and what it says.
+    fn verify(&self, image: &Path) -> (i32, String) {
+        let output = output_of(minroot(["verify"]).arg(image).arg("-m").arg(self.path("app.json")));
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    }
+}
+
+#[test]
+fn verify_follows_an_image_to_its_process_in_both_forms() {
+    let small = Small::new();
+    for out in ["image.tar", "layout/"] {
+        let (code, said) = small.verify(&small.pack("entrypoint = ['app']", out));
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains("the container would start"), "{said}");
+    }
+}
+
+#[test]
+fn verify_says_what_the_runtime_would() {
+    let small = Small::new();
+    for (table, code, expected) in [
+        ("entrypoint = ['gone']", 1, "exec: \"gone\": executable file not found in $PATH"),
+        ("entrypoint = ['app']\nenv = { PATH = '/opt' }", 1, "it is in none of /opt"),
+        ("entrypoint = ['/usr/bin/gone']", 1, "exec /usr/bin/gone: no such file or directory"),
+        ("entrypoint = ['/usr/lib']", 1, "exec /usr/lib: permission denied"),
+        ("entrypoint = ['app']\nuser = 'web:1'", 1, "unable to find user web: no matching entries in passwd file"),
+        ("entrypoint = ['app']\nuser = '1:web'", 1, "unable to find group web: no matching entries in group file"),
+        ("env = {}", 0, "no command specified"),
+    ] {
+        let (found, said) = small.verify(&small.pack(table, "image.tar"));
+        assert_eq!(found, code, "{table}: {said}");
+        assert!(said.contains(expected), "{table}: {said}");
+    }
+}
+
+#[test]
+fn verify_notices_whatever_was_changed_in_a_layout() {
+    let small = Small::new();
+    let layout = small.pack("entrypoint = ['app']", "layout/");
+    let blobs = layout.join("blobs/sha256");
+    for blob in names_in(&blobs) {
+        let whole = fs::read(&blob).unwrap();
+        let mut changed = whole.clone();
+        changed[whole.len() / 2] ^= 1;
+        for (bytes, expected) in [(&changed[..], "its digest is sha256:"), (&whole[1..], "its descriptor says")] {
+            fs::write(&blob, bytes).unwrap();
+            let (code, said) = small.verify(&layout);
+            assert!(code == 1 && said.contains(expected), "{}: {said}", blob.display());
+        }
+        fs::remove_file(&blob).unwrap();
+        let (code, said) = small.verify(&layout);
+        assert!(code == 1 && said.contains("no such file"), "{}: {said}", blob.display());
+        fs::write(&blob, whole).unwrap();
+    }
+    rewrite_manifest(&layout, &|manifest| manifest["config"]["digest"] = json!("sha256:../../../x"));
+    let (code, said) = small.verify(&layout);
+    assert!(code == 1 && said.contains("sha256:../../../x: it is no SHA-256"), "{said}");
+    fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion": "2"}"#).unwrap();
+    let (code, said) = small.verify(&layout);
+    assert!(code == 1 && said.contains("oci-layout: nobody knows version 2"), "{said}");
+}
+
+#[test]
+fn an_image_of_several_layers_is_not_judged() {
+    let small = Small::new();
+    let layout = small.pack("entrypoint = ['app']", "layout/");
+    rewrite_manifest(&layout, &|manifest| {
+        let layer = manifest["layers"][0].clone();
+        manifest["layers"] = json!([layer, layer]);
+    });
+    let (code, said) = small.verify(&layout);
+    assert!(code == 2 && said.contains("cannot verify a container image of 2 layers"), "{said}");
+}
+
+#[test]
+fn a_cut_image_is_no_reason_to_panic() {
+    let small = Small::new();
+    let whole = fs::read(small.pack("entrypoint = ['app']", "image.tar")).unwrap();
+    let cut = small.path("cut.tar");
+    // The last member is `oci-layout`: data, padding, and two blocks at the end.
+    for length in (0..whole.len() - 3 * 512).step_by(whole.len() / 12) {
+        fs::write(&cut, &whole[..length]).unwrap();
+        let (code, said) = small.verify(&cut);
+        assert!(matches!(code, 1 | 2), "{length}: {said}");
+    }
+}
+
+/// Changes the manifest of a layout's image, with its digest and size in the index.
+fn rewrite_manifest(layout: &Path, change: &dyn Fn(&mut Value)) {
+    let index = layout.join("index.json");
+    let mut document = json_of(&fs::read(&index).unwrap());
+    let digest = document["manifests"][0]["digest"].as_str().unwrap().replace("sha256:", "");
+    let mut manifest = json_of(&fs::read(layout.join("blobs/sha256").join(digest)).unwrap());
+    change(&mut manifest);
+    let bytes = serde_json::to_vec(&manifest).unwrap();
+    let digest = hex(&Sha256::digest(&bytes));
+    fs::write(layout.join("blobs/sha256").join(&digest), &bytes).unwrap();
+    document["manifests"][0]["digest"] = json!(format!("sha256:{digest}"));
+    document["manifests"][0]["size"] = json!(bytes.len());
+    fs::write(index, serde_json::to_vec(&document).unwrap()).unwrap();
 }
