@@ -4,7 +4,7 @@
 //! ```text
 //! root ─► objects ─► resolve ─► graph ◄── rules      trace repeats this until nothing new appears
 //!                                 ├──► manifest ─► pack ─► iso ─► boot
-//!                                 └──► explain · verify
+//!                                 └──► explain · sbom · verify
 //! ```
 //!
 //! The modules below are in the order of the data. Dependencies point one way: a module uses those above it.
@@ -57,6 +57,7 @@ pub mod iso;
 
 // Using the result.
 pub mod explain;
+pub mod sbom;
 pub mod verify;
 pub mod boot;
 

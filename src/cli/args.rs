@@ -83,7 +83,14 @@ pub enum Command {
     ///
     /// Example: `minroot pxe -m node.json --root ROOT -o tftpboot rules/recipes/tribblix-node.toml`
     Pxe(Pxe),
-    /// Read a finished ISO, archive or directory again: would it start?
+    /// Write a software bill of materials: packages, files, and what depends on what.
+    ///
+    /// A package depends on another when a file of it needs a file of the other. Versions, suppliers and licences are
+    /// those that the root says of its packages; what it does not say is not asserted.
+    ///
+    /// Example: `minroot sbom -m node.json --root / --format cyclonedx -o node.cdx.json`
+    Sbom(Sbom),
+    /// Read a finished ISO, archive, container image or directory again: would it start?
     ///
     /// Tells for each failure the line that the kernel or the runtime linker would print.
     ///
@@ -414,8 +421,35 @@ pub struct Pxe {
 }
 
 #[derive(Debug, Args)]
+pub struct Sbom {
+    /// The manifest.
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// The source root it was made from. SPDX cannot do without, as it wants the SHA-1 of every file.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Recipes whose own large files the manifest names.
+    pub recipes: Vec<PathBuf>,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: SbomFormat,
+    /// Where to; `-` is standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum SbomFormat {
+    /// SPDX 2.3 in JSON.
+    #[default]
+    Spdx,
+    /// CycloneDX 1.6 in JSON.
+    Cyclonedx,
+}
+
+#[derive(Debug, Args)]
 pub struct Verify {
-    /// An ISO, an archive, a directory, or what `pxe` wrote.
+    /// An ISO, an archive, a container image, a directory, or what `pxe` wrote.
     pub image: PathBuf,
     /// The manifest it was made from.
     #[arg(short, long, value_name = "FILE")]

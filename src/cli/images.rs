@@ -316,7 +316,7 @@ fn kernel(root: &Root, path: &RootPath) -> anyhow::Result<Blob> {
 }
 
 /// The content of entries, with the recipe's own files.
-fn contents<'r>(root: &'r Root, recipe: &Recipe) -> Contents<'r> {
+pub fn contents<'r>(root: &'r Root, recipe: &Recipe) -> Contents<'r> {
     let mut contents = Contents::new(root);
     for file in &recipe.file {
         if let (Ok(path), Some(from)) = (RootPath::new(&file.path), &file.from) {

@@ -12,6 +12,7 @@ mod images;
 mod progress;
 mod report;
 mod rules;
+mod sbom;
 mod setting;
 mod shell;
 mod size;
@@ -89,6 +90,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Pack(options) => images::pack(&options),
         Command::Iso(options) => images::iso(&options),
         Command::Pxe(options) => images::pxe(&options),
+        Command::Sbom(options) => sbom::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Boot(options) => boot::run(&options),
         Command::Build(options) => build::run(&options),

@@ -1,6 +1,7 @@
 //! Says which package delivered a file of a root, from the lists that its package system keeps: dpkg's, those of SVR4
 //! (pkgadd and Tribblix's zap), or the manifests of an IPS image.
 
+pub mod about;
 pub mod actions;
 pub mod contents;
 mod dpkg;

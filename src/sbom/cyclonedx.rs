@@ -1,0 +1,194 @@
+//! CycloneDX 1.6 in JSON (<https://cyclonedx.org/docs/1.6/json/>).
+//!
+//! The files of a package are components inside of it; those of no package stand beside the packages.
+
+use super::model::{File, Node, Package, Sbom};
+use crate::calendar::Date;
+use crate::packages::about::Supplier;
+use crate::path::escaped;
+use crate::text::hex;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+const IMAGE: &str = "image";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Bom<'s> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    bom_format: &'static str,
+    spec_version: &'static str,
+    serial_number: String,
+    version: u32,
+    metadata: Metadata<'s>,
+    components: Vec<Component<'s>>,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Serialize)]
+struct Metadata<'s> {
+    timestamp: String,
+    tools: Tools,
+    component: Component<'s>,
+}
+
+#[derive(Serialize)]
+struct Tools {
+    components: [Tool; 1],
+}
+
+#[derive(Serialize)]
+struct Tool {
+    r#type: &'static str,
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Component<'s> {
+    r#type: &'static str,
+    #[serde(rename = "bom-ref")]
+    bom_ref: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supplier: Option<SupplierText<'s>>,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'s str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hashes: Vec<Hash>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    licenses: Option<[LicenseChoice<'s>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copyright: Option<&'s str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purl: Option<&'s str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    components: Vec<Component<'s>>,
+}
+
+#[derive(Serialize)]
+struct SupplierText<'s> {
+    name: &'s str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<[Contact<'s>; 1]>,
+}
+
+#[derive(Serialize)]
+struct Contact<'s> {
+    email: &'s str,
+}
+
+#[derive(Serialize)]
+struct Hash {
+    alg: &'static str,
+    content: String,
+}
+
+#[derive(Serialize)]
+struct LicenseChoice<'s> {
+    expression: &'s str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Dependency {
+    r#ref: String,
+    depends_on: Vec<String>,
+}
+
+impl Sbom {
+    /// The bill as a CycloneDX 1.6 document.
+    pub fn cyclonedx(&self) -> impl Serialize {
+        let packages = self.packages.iter().enumerate().map(|(index, package)| self.component(index, package));
+        let image = Component {
+            r#type: "container",
+            bom_ref: IMAGE.to_owned(),
+            name: self.name.clone(),
+            ..Component::default()
+        };
+        Bom {
+            schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
+            bom_format: "CycloneDX",
+            spec_version: "1.6",
+            serial_number: format!("urn:uuid:{}", self.uuid()),
+            version: 1,
+            metadata: Metadata {
+                timestamp: Date::from_epoch(self.epoch.into()).rfc3339(),
+                tools: Tools {
+                    components: [Tool { r#type: "application", name: "minroot", version: env!("CARGO_PKG_VERSION") }],
+                },
+                component: image,
+            },
+            components: packages.chain(self.files_of(None).map(file)).collect(),
+            dependencies: self.dependency_texts(),
+        }
+    }
+
+    fn component<'s>(&'s self, index: usize, package: &'s Package) -> Component<'s> {
+        let about = &package.about;
+        Component {
+            r#type: "library",
+            bom_ref: self.bom_ref(Node::Package(index)),
+            supplier: about.supplier.as_ref().map(supplier),
+            name: package.name.clone(),
+            version: about.version.as_deref(),
+            licenses: about.license.as_ref().map(|license| [LicenseChoice { expression: &license.expression }]),
+            copyright: about.copyright.as_deref(),
+            purl: Some(&about.purl),
+            components: self.files_of(Some(index)).map(file).collect(),
+            ..Component::default()
+        }
+    }
+
+    /// One for each part, as the format asks for; one that needs nothing has an empty list.
+    fn dependency_texts(&self) -> Vec<Dependency> {
+        let files = self.files.iter().enumerate().filter(|(_, file)| file.package.is_none());
+        let nodes = (0..self.packages.len()).map(Node::Package).chain(files.map(|(index, _)| Node::File(index)));
+        let nothing = BTreeSet::new();
+        [Node::Image]
+            .into_iter()
+            .chain(nodes)
+            .map(|node| Dependency {
+                r#ref: self.bom_ref(node),
+                depends_on: self
+                    .dependencies
+                    .get(&node)
+                    .unwrap_or(&nothing)
+                    .iter()
+                    .map(|to| self.bom_ref(*to))
+                    .collect(),
+            })
+            .collect()
+    }
+
+    fn bom_ref(&self, node: Node) -> String {
+        match node {
+            Node::Image => IMAGE.to_owned(),
+            Node::Package(index) => self.packages[index].about.purl.clone(),
+            Node::File(index) => file_ref(&self.files[index]),
+        }
+    }
+}
+
+/// The path, which no purl and no other part has for a name.
+fn file_ref(file: &File) -> String {
+    escaped(file.path.as_bytes()).to_string()
+}
+
+fn file<'s>(file: &File) -> Component<'s> {
+    let sha1 = file.sha1.map(|digest| Hash { alg: "SHA-1", content: hex(&digest) });
+    let sha256 = Hash { alg: "SHA-256", content: hex(&file.sha256) };
+    Component {
+        r#type: "file",
+        bom_ref: file_ref(file),
+        name: file_ref(file),
+        hashes: sha1.into_iter().chain([sha256]).collect(),
+        ..Component::default()
+    }
+}
+
+fn supplier(supplier: &Supplier) -> SupplierText<'_> {
+    SupplierText { name: &supplier.name, contact: supplier.email.as_deref().map(|email| [Contact { email }]) }
+}
