@@ -101,7 +101,15 @@ struct Dependency {
 impl Sbom {
     /// The bill as a CycloneDX 1.6 document.
     pub fn cyclonedx(&self) -> impl Serialize {
-        let packages = self.packages.iter().enumerate().map(|(index, package)| self.component(index, package));
+        let mut by_package = self.files_by_package();
+        let mut files_of = |package| by_package.remove(&package).into_iter().flatten().map(file).collect::<Vec<_>>();
+        let mut components: Vec<Component<'_>> = self
+            .packages
+            .iter()
+            .enumerate()
+            .map(|(index, package)| component(package, files_of(Some(index))))
+            .collect();
+        components.extend(files_of(None));
         let image = Component {
             r#type: "container",
             bom_ref: IMAGE.to_owned(),
@@ -121,24 +129,8 @@ impl Sbom {
                 },
                 component: image,
             },
-            components: packages.chain(self.files_of(None).map(file)).collect(),
+            components,
             dependencies: self.dependency_texts(),
-        }
-    }
-
-    fn component<'s>(&'s self, index: usize, package: &'s Package) -> Component<'s> {
-        let about = &package.about;
-        Component {
-            r#type: "library",
-            bom_ref: self.bom_ref(Node::Package(index)),
-            supplier: about.supplier.as_ref().map(supplier),
-            name: package.name.clone(),
-            version: about.version.as_deref(),
-            licenses: about.license.as_ref().map(|license| [LicenseChoice { expression: &license.expression }]),
-            copyright: about.copyright.as_deref(),
-            purl: Some(&about.purl),
-            components: self.files_of(Some(index)).map(file).collect(),
-            ..Component::default()
         }
     }
 
@@ -177,6 +169,22 @@ fn file_ref(file: &File) -> String {
     escaped(file.path.as_bytes()).to_string()
 }
 
+fn component<'s>(package: &'s Package, files: Vec<Component<'s>>) -> Component<'s> {
+    let about = &package.about;
+    Component {
+        r#type: "library",
+        bom_ref: about.purl.clone(),
+        supplier: about.supplier.as_ref().map(supplier),
+        name: package.name.clone(),
+        version: about.version.as_deref(),
+        licenses: about.license.as_ref().map(|license| [LicenseChoice { expression: &license.expression }]),
+        copyright: about.copyright.as_deref(),
+        purl: Some(&about.purl),
+        components: files,
+        ..Component::default()
+    }
+}
+
 fn file<'s>(file: &File) -> Component<'s> {
     let sha1 = file.sha1.map(|digest| Hash { alg: "SHA-1", content: hex(&digest) });
     let sha256 = Hash { alg: "SHA-256", content: hex(&file.sha256) };
@@ -191,4 +199,38 @@ fn file<'s>(file: &File) -> Component<'s> {
 
 fn supplier(supplier: &Supplier) -> SupplierText<'_> {
     SupplierText { name: &supplier.name, contact: supplier.email.as_deref().map(|email| [Contact { email }]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sbom::model::tests::sample;
+    use serde_json::json;
+
+    #[test]
+    fn files_are_in_their_packages_and_every_part_says_what_it_needs() {
+        let sbom = Sbom::new(&sample(), None, "sample", 0).unwrap();
+        let document = serde_json::to_value(sbom.cyclonedx()).unwrap();
+        let component = |name: &str, content: &[u8]| {
+            let hash = json!({"alg": "SHA-256", "content": hex(&<sha2::Sha256 as sha2::Digest>::digest(content))});
+            json!({"type": "file", "bom-ref": name, "name": name, "hashes": [hash]})
+        };
+        let package = |name: &str, files: &[serde_json::Value]| {
+            let purl = format!("pkg:generic/{name}");
+            json!({"type": "library", "bom-ref": purl, "name": name, "purl": purl, "components": files})
+        };
+        let expected = json!([
+            package("a", &[component("/a", b"a"), component("/d", b"d")]),
+            package("b", &[component("/b", b"b")]),
+            component("/c", b"c"),
+        ]);
+        assert_eq!(document["components"], expected);
+        let expected = json!([
+            {"ref": "image", "dependsOn": ["pkg:generic/a"]},
+            {"ref": "pkg:generic/a", "dependsOn": ["pkg:generic/b"]},
+            {"ref": "pkg:generic/b", "dependsOn": ["/c"]},
+            {"ref": "/c", "dependsOn": ["pkg:generic/a", "pkg:generic/b"]},
+        ]);
+        assert_eq!(document["dependencies"], expected);
+    }
 }

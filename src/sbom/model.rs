@@ -86,9 +86,13 @@ impl Sbom {
         Ok(Sbom { name: name.to_owned(), epoch, manifest_sha256, packages, files, dependencies })
     }
 
-    /// The files of a package, or those of none.
-    pub fn files_of(&self, package: Option<usize>) -> impl Iterator<Item = &File> {
-        self.files.iter().filter(move |file| file.package == package)
+    /// The files of each package, and those of none.
+    pub(super) fn files_by_package(&self) -> BTreeMap<Option<usize>, Vec<&File>> {
+        let mut all: BTreeMap<Option<usize>, Vec<&File>> = BTreeMap::new();
+        for file in &self.files {
+            all.entry(file.package).or_default().push(file);
+        }
+        all
     }
 
     /// The digest of the manifest as a UUID (RFC 9562, version 8), for documents that have to have a name of their own.
@@ -245,7 +249,9 @@ pub(super) mod tests {
         let expected = [(Node::Image, vec![a]), (a, vec![b]), (b, vec![c]), (c, vec![a, b])];
         let expected = expected.map(|(from, to)| (from, to.into_iter().collect())).into();
         assert_eq!(sbom.dependencies, expected);
-        assert_eq!(sbom.files_of(None).map(|file| file.path.to_string()).collect::<Vec<_>>(), ["/c"]);
+        let by_package = sbom.files_by_package();
+        let names = |package| by_package[&package].iter().map(|file| file.path.to_string()).collect::<Vec<_>>();
+        assert_eq!((names(None), names(Some(0))), (vec!["/c".to_owned()], vec!["/a".to_owned(), "/d".to_owned()]));
         assert!(sbom.files.iter().all(|file| file.sha1.is_none()));
     }
 

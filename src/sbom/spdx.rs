@@ -115,7 +115,10 @@ impl Sbom {
     /// [`SbomError::NoSha1`], for a bill that was made without a root.
     pub fn spdx(&self) -> Result<impl Serialize, SbomError> {
         let files = self.files.iter().map(file).collect::<Option<Vec<_>>>().ok_or(SbomError::NoSha1)?;
-        let packages = self.packages.iter().enumerate().map(|(index, package)| self.package(index, package));
+        let by_package = self.files_by_package();
+        let code = |package| verification_code(by_package.get(&package).map_or(&[], |files| &files[..]));
+        let packages =
+            self.packages.iter().enumerate().map(|(index, package)| self.package(index, package, code(Some(index))));
         let references = self.packages.iter().filter_map(|package| package.about.license.as_ref());
         let texts: BTreeMap<&str, &Reference> =
             references.flat_map(|license| &license.references).map(|reference| (&*reference.id, reference)).collect();
@@ -129,7 +132,7 @@ impl Sbom {
                 created: Date::from_epoch(self.epoch.into()).rfc3339(),
                 creators: [format!("Tool: minroot-{}", env!("CARGO_PKG_VERSION"))],
             },
-            packages: [self.image()].into_iter().chain(packages).collect(),
+            packages: [self.image(code(None))].into_iter().chain(packages).collect(),
             files,
             has_extracted_licensing_infos: texts.into_values().map(license_text).collect(),
             relationships: self.relationships(),
@@ -137,8 +140,7 @@ impl Sbom {
     }
 
     /// The package that stands for the whole.
-    fn image(&self) -> PackageText<'_> {
-        let code = self.verification_code(None);
+    fn image(&self, code: Option<VerificationCode>) -> PackageText<'_> {
         PackageText {
             id: IMAGE.to_owned(),
             name: &self.name,
@@ -154,9 +156,8 @@ impl Sbom {
         }
     }
 
-    fn package<'s>(&'s self, index: usize, package: &'s Package) -> PackageText<'s> {
+    fn package<'s>(&'s self, index: usize, package: &'s Package, code: Option<VerificationCode>) -> PackageText<'s> {
         let about = &package.about;
-        let code = self.verification_code(Some(index));
         PackageText {
             id: self.id(Node::Package(index)),
             name: &package.name,
@@ -174,14 +175,6 @@ impl Sbom {
                 reference_locator: &about.purl,
             }],
         }
-    }
-
-    /// The SHA-1 of the sorted SHA-1s of the files ("Package verification code field"); `None` without files.
-    fn verification_code(&self, package: Option<usize>) -> Option<VerificationCode> {
-        let mut digests: Vec<String> = self.files_of(package).filter_map(|file| Some(hex(&file.sha1?))).collect();
-        digests.sort_unstable();
-        let package_verification_code_value = hex(&Sha1::digest(digests.concat()));
-        (!digests.is_empty()).then_some(VerificationCode { package_verification_code_value })
     }
 
     fn relationships(&self) -> Vec<Relationship> {
@@ -211,6 +204,14 @@ impl Sbom {
             Node::File(index) => file_id(&self.files[index]),
         }
     }
+}
+
+/// The SHA-1 of the sorted SHA-1s of the files ("Package verification code field"); `None` without files.
+fn verification_code(files: &[&File]) -> Option<VerificationCode> {
+    let mut digests: Vec<String> = files.iter().filter_map(|file| Some(hex(&file.sha1?))).collect();
+    digests.sort_unstable();
+    let package_verification_code_value = hex(&Sha1::digest(digests.concat()));
+    (!digests.is_empty()).then_some(VerificationCode { package_verification_code_value })
 }
 
 /// An id that stays the same when other elements come and go: a readable part, and one that makes it the only one.
@@ -243,5 +244,68 @@ fn supplier(supplier: &Supplier) -> String {
     match &supplier.email {
         Some(email) => format!("{kind}: {} ({email})", supplier.name),
         None => format!("{kind}: {}", supplier.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pack::Contents;
+    use crate::root::Root;
+    use crate::sbom::model::tests::sample;
+    use serde_json::{Value, json};
+
+    fn document() -> Value {
+        let host = tempfile::tempdir().unwrap();
+        let root = Root::open(host.path()).unwrap();
+        let sbom = Sbom::new(&sample(), Some((&root, &Contents::new(&root))), "sample", 1_700_000_000).unwrap();
+        serde_json::to_value(sbom.spdx().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn elements_are_related_as_the_parts_are() {
+        let document = document();
+        let relationships = document["relationships"].as_array().unwrap().iter().map(|relationship| {
+            let [from, to] = ["spdxElementId", "relatedSpdxElement"].map(|key| relationship[key].as_str().unwrap());
+            // Without the digits that make the ids unique.
+            let short = |id: &str| id.trim_start_matches("SPDXRef-").trim_end_matches(|c: char| c != '-').to_owned();
+            let [from, to] = [from, to]
+                .map(|id| if id.contains("age-") || id.contains("File-") { short(id) } else { id.to_owned() });
+            format!("{from} {} {to}", relationship["relationshipType"].as_str().unwrap())
+        });
+        let expected = [
+            "SPDXRef-DOCUMENT DESCRIBES SPDXRef-Image",
+            "SPDXRef-Image CONTAINS Package-a-",
+            "SPDXRef-Image CONTAINS Package-b-",
+            "Package-a- CONTAINS File-a-",
+            "Package-b- CONTAINS File-b-",
+            "SPDXRef-Image CONTAINS File-c-",
+            "Package-a- CONTAINS File-d-",
+            "SPDXRef-Image DEPENDS_ON Package-a-",
+            "Package-a- DEPENDS_ON Package-b-",
+            "Package-b- DEPENDS_ON File-c-",
+            "File-c- DEPENDS_ON Package-a-",
+            "File-c- DEPENDS_ON Package-b-",
+        ];
+        assert_eq!(relationships.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn files_have_both_digests_and_packages_the_code_of_theirs() {
+        let document = document();
+        // `printf a | sha1sum`, and `printf SORTED-SHA1s | sha1sum` of `a` and `d`.
+        let sha1 = "86f7e437faa5a7fce15d1ddcb9eaeaea377667b8";
+        assert_eq!(document["files"][0]["checksums"][0], json!({"algorithm": "SHA1", "checksumValue": sha1}));
+        assert_eq!(document["files"][0]["fileName"], "./a");
+        let code = &document["packages"][1]["packageVerificationCode"]["packageVerificationCodeValue"];
+        assert_eq!(code, "f7771462aa4e707ec77d99e107382bcab354e9d6");
+        assert_eq!(document["creationInfo"]["created"], "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn a_bill_without_a_root_is_no_spdx() {
+        let sbom = Sbom::new(&sample(), None, "sample", 0).unwrap();
+        let error = sbom.spdx().err().unwrap();
+        assert!(matches!(error, SbomError::NoSha1) && error.hint().is_some());
     }
 }

@@ -38,6 +38,7 @@ mod pack_ufs;
 mod page;
 mod readers;
 mod rules;
+mod sbom;
 mod small_root;
 mod support;
 mod verify;
