@@ -7,4 +7,5 @@ $sudo apt-get update
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
     qemu-system-x86 ovmf musl-tools xorriso genisoimage grub-common mtools dosfstools cpio bzip2 libarchive-tools \
     zstd xz-utils gzip kmod patchelf gcc libc6-dev binutils man-db python3-minimal perl-base \
-    ca-certificates util-linux fdisk grub-pc-bin git openssl ncurses-bin graphviz chromium skopeo umoci python3-venv
+    ca-certificates util-linux fdisk grub-pc-bin git openssl ncurses-bin graphviz chromium skopeo umoci python3-venv \
+    fish zsh

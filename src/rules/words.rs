@@ -51,24 +51,40 @@ impl Mechanism {
 
 impl Condition {
     fn words(&self) -> Vec<String> {
-        let reading = self.reading.as_ref().map(|reading| {
+        // Taken apart, so that a new condition cannot be forgotten here.
+        let Condition {
+            object,
+            soname,
+            needed,
+            interpreter,
+            imports,
+            strings,
+            environment,
+            reading,
+            exists,
+            included,
+            arch,
+            hardware,
+        } = self;
+        let reading = reading.as_ref().map(|reading| {
             let file = reading.file.as_ref().map_or_else(|| "it".to_owned(), |file| format!("`{file}`"));
             let filter: Vec<String> = reading.filter.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             let filter = if filter.is_empty() { String::new() } else { format!(" with {}", filter.join(", ")) };
             format!("{file}, read as {}, has something{filter}", reading.reader.name)
         });
         let lines = [
-            self.object.as_ref().map(|glob| format!("a path of the image matches `{glob}`")),
-            self.soname.as_ref().map(|glob| format!("its soname matches `{glob}`")),
-            self.needed.as_ref().map(|glob| format!("its NEEDED entries have `{glob}`")),
-            self.interpreter.as_ref().map(|glob| format!("its interpreter matches `{glob}`")),
-            self.imports.as_ref().map(|symbols| format!("it imports a symbol that matches `{symbols}`")),
-            self.strings.as_ref().map(|pattern| format!("a string in it matches `{}`", pattern.text())),
+            object.as_ref().map(|glob| format!("a path of the image matches `{glob}`")),
+            soname.as_ref().map(|glob| format!("its soname matches `{glob}`")),
+            needed.as_ref().map(|glob| format!("its NEEDED entries have `{glob}`")),
+            interpreter.as_ref().map(|glob| format!("its interpreter matches `{glob}`")),
+            imports.as_ref().map(|symbols| format!("it imports a symbol that matches `{symbols}`")),
+            strings.as_ref().map(|pattern| format!("a string in it matches `{}`", pattern.text())),
+            environment.as_ref().map(|pattern| format!("a variable of the startup is `{}`", pattern.text())),
             reading,
-            self.exists.as_ref().map(|glob| format!("the root has `{glob}`")),
-            self.included.as_ref().map(|glob| format!("`{glob}` is in the image")),
-            self.arch.as_ref().map(|arch| format!("the image is for {arch}")),
-            self.hardware.as_ref().map(|profile| format!("the image is for the hardware `{profile}`")),
+            exists.as_ref().map(|glob| format!("the root has `{glob}`")),
+            included.as_ref().map(|glob| format!("`{glob}` is in the image")),
+            arch.as_ref().map(|arch| format!("the image is for {arch}")),
+            hardware.as_ref().map(|profile| format!("the image is for the hardware `{profile}`")),
         ];
         let lines: Vec<String> = lines.into_iter().flatten().collect();
         if lines.is_empty() { vec!["always".to_owned()] } else { lines }
@@ -81,6 +97,20 @@ impl Effects {
     }
 
     fn words(&self) -> Vec<String> {
+        let Effects {
+            needs,
+            programs,
+            libraries,
+            modules,
+            generate,
+            first_of,
+            any_of,
+            directories,
+            files,
+            links,
+            never,
+            reason,
+        } = self;
         let named = |words: &'static str, templates: &[Template]| {
             templates.iter().map(|template| format!("{words}{}", template.text)).collect::<Vec<_>>()
         };
@@ -89,19 +119,19 @@ impl Effects {
             let texts: Vec<String> = lists.iter().map(list).collect();
             (!texts.is_empty()).then(|| format!("{words}{}", texts.join(", ")))
         };
-        let links = self.links.iter().map(|(link, target)| format!("link {} -> {}", link.text, target.text));
-        let mut lines = named("", &self.needs);
-        lines.extend(named("program ", &self.programs));
-        lines.extend(named("library ", &self.libraries));
-        lines.extend(named("kernel module ", &self.modules));
-        lines.extend(named("made by minroot: ", &self.generate));
-        lines.extend(lists("the first there is of: ", &self.first_of));
-        lines.extend(lists("the smallest of: ", &self.any_of));
-        lines.extend(named("directory ", &self.directories));
-        lines.extend(named("file ", &self.files));
+        let links = links.iter().map(|(link, target)| format!("link {} -> {}", link.text, target.text));
+        let mut lines = named("", needs);
+        lines.extend(named("program ", programs));
+        lines.extend(named("library ", libraries));
+        lines.extend(named("kernel module ", modules));
+        lines.extend(named("made by minroot: ", generate));
+        lines.extend(lists("the first there is of: ", first_of));
+        lines.extend(lists("the smallest of: ", any_of));
+        lines.extend(named("directory ", directories));
+        lines.extend(named("file ", files));
         lines.extend(links);
-        lines.extend(named("", &self.never));
-        lines.extend((!self.reason.is_empty()).then(|| format!("because {}", self.reason)));
+        lines.extend(named("", never));
+        lines.extend((!reason.is_empty()).then(|| format!("because {}", reason)));
         lines
     }
 }
@@ -151,7 +181,6 @@ mod tests {
         );
     }
 
-    /// A key that is added to rules and not to the words would be told here.
     #[test]
     fn every_built_in_rule_says_when_and_what() {
         for file in RuleSet::load(&[]).unwrap().files() {

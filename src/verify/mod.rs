@@ -304,7 +304,7 @@ fn verify_container(
     let Some(command) = container.command(report) else { return Ok(()) };
     let arguments = Arguments::parse("");
     let image = start::Image { root: &root, tree: &unpacked.tree, arguments: &arguments, kernel: None, rules };
-    start::check_container(&image, &command, report)
+    start::check_container(&image, &command, container.library_path(), report)
 }
 
 /// Gives the least memory in MiB.

@@ -10,7 +10,7 @@ use crate::iso::{Blob, BlobReader};
 use crate::path::{RootPath, escaped};
 use crate::recipe::System;
 use crate::root::Root;
-use crate::startup::PROGRAM_DIRECTORIES;
+use crate::startup::{LIBRARY_PATH, PROGRAM_DIRECTORIES};
 use crate::text::{count, hex, size};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -193,7 +193,7 @@ impl Layout {
 impl Container {
     /// What a runtime starts; `None`, with a word to the user, for an image that leaves it to who starts it.
     pub(super) fn command(&self, report: &mut Report) -> Option<Command> {
-        let Process { env, entrypoint, cmd, .. } = &self.process;
+        let Process { entrypoint, cmd, .. } = &self.process;
         let words: Vec<Vec<u8>> =
             entrypoint.iter().chain(cmd).flatten().map(|word| word.clone().into_bytes()).collect();
         if words.is_empty() {
@@ -203,9 +203,18 @@ impl Container {
             );
             return None;
         }
-        let path = env.iter().flatten().find_map(|variable| variable.strip_prefix("PATH="));
-        let path = path.map_or_else(|| PROGRAM_DIRECTORIES.join(":"), str::to_owned).into_bytes();
+        let path = self.variable("PATH").map_or_else(|| PROGRAM_DIRECTORIES.join(":"), str::to_owned).into_bytes();
         Some(Command { words, path })
+    }
+
+    /// The directories that the environment gives the runtime linker.
+    pub(super) fn library_path(&self) -> Vec<String> {
+        self.variable(LIBRARY_PATH).iter().flat_map(|list| list.split(':')).map(str::to_owned).collect()
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let mut variables = self.process.env.iter().flatten();
+        variables.find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// Names of users and groups are looked up in the image; without an entry there nothing is started.

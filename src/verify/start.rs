@@ -151,7 +151,12 @@ fn check_command(image: &Image<'_>, command: &Command, store: &mut Store<'_>, re
 }
 
 /// Checks the process of a container; there is no init, and what is wrong is told as runc does.
-pub(super) fn check_container(image: &Image<'_>, command: &Command, report: &mut Report) -> Result<(), VerifyError> {
+pub(super) fn check_container(
+    image: &Image<'_>,
+    command: &Command,
+    library_path: Vec<String>,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
     let scan = SymbolScan::default();
     let mut store = Store::new(image.root, &scan);
     let program = &command.words[0];
@@ -160,7 +165,7 @@ pub(super) fn check_container(image: &Image<'_>, command: &Command, report: &mut
     match exec::check(image.root, &mut store, &file, image.machines()) {
         Ok(startable) => {
             report.saw(Component::Program, &shown, format_args!("is {}", startable.process));
-            closure::check(image, &[Program::new(&file, shown.to_string(), startable)], report)
+            closure::check(image, &[Program::new(&file, shown.to_string(), startable)], library_path, report)
         }
         Err(error) => {
             let is_on_path = program.contains(&b'/') || file != *program;

@@ -60,10 +60,10 @@ fn a_choice_between_alternatives_is_told_from_the_manifest() {
 
     let why = |path: &str| output_of(minroot(["why", path, "-m"]).arg(&manifest));
     let (chosen, other) = (why("/boot/vmlinuz-1"), why("/etc/motd"));
-    let saves = "chosen among alternatives: saves 2 bytes against /etc/motd (rule greeting, for /usr/bin/hello)";
+    let saves = "chosen among alternatives: saves 2 bytes against /etc/motd (rule greeting:3, for /usr/bin/hello)";
     assert!(chosen.status.success() && text(&chosen.stdout).contains(saves), "{}", text(&chosen.stdout));
     let costs =
-        "alternative not chosen: would cost 2 bytes more than /boot/vmlinuz-1 (rule greeting, for /usr/bin/hello)";
+        "alternative not chosen: would cost 2 bytes more than /boot/vmlinuz-1 (rule greeting:3, for /usr/bin/hello)";
     assert_eq!(other.status.code(), Some(1));
     assert!(text(&other.stdout).contains(costs), "{}", text(&other.stdout));
 }
@@ -180,11 +180,26 @@ fn bash_accepts_the_completions() {
     let file = directory.path().join("minroot.bash");
     fs::write(&file, succeed(&mut minroot(["completions", "bash"]))).unwrap();
     let script = format!(
-        "source {} && complete -p minroot && COMP_WORDS=(minroot tr) COMP_CWORD=1 && _minroot minroot tr minroot && echo ${{COMPREPLY[@]}}",
+        "source {} && complete -p minroot && COMP_WORDS=(minroot tra) COMP_CWORD=1 && _minroot minroot tra minroot && echo ${{COMPREPLY[@]}}",
         file.display()
     );
     let printed = text(&succeed(Command::new(bash).args(["--norc", "-c", &script])));
     assert!(printed.ends_with("minroot\ntrace\n"), "{printed}");
+}
+
+#[test]
+fn zsh_and_fish_accept_their_completions() {
+    let directory = scratch();
+    for shell in ["zsh", "fish"] {
+        let Some(program) = tool(shell) else { continue };
+        let file = directory.path().join(shell);
+        fs::write(&file, succeed(&mut minroot(["completions", shell]))).unwrap();
+        succeed(Command::new(program).arg("-n").arg(&file));
+    }
+    let Some(fish) = tool("fish") else { return };
+    let script = format!("source {}; complete --do-complete 'minroot tra'", directory.path().join("fish").display());
+    let printed = text(&succeed(Command::new(fish).args(["--no-config", "-c", &script])));
+    assert!(printed.starts_with("trace\t"), "{printed}");
 }
 
 #[test]
