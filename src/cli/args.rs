@@ -315,7 +315,8 @@ pub struct Graph {
     /// Only edges with this class of evidence, and what they join.
     #[arg(long, value_enum, value_name = "CLASS")]
     pub evidence: Vec<Evidence>,
-    /// In dot and mermaid, draw which directory each entry is in too; json and graphml always have it.
+    /// In dot and mermaid, draw which directories and links to directories lead to each entry too; json and graphml
+    /// always have them.
     #[arg(long)]
     pub directories: bool,
 }

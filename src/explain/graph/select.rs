@@ -5,7 +5,7 @@
 
 use super::super::{locate::locate, nearest::nearest};
 use super::{Edge, Graph};
-use crate::manifest::{Content, Manifest};
+use crate::manifest::{Content, Entry, Manifest};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind};
 use crate::rules::path_glob;
@@ -23,7 +23,8 @@ pub struct Filter {
     pub depth: Option<usize>,
     /// Only edges of these classes, and what they join; all classes when empty.
     pub evidence: Vec<Evidence>,
-    /// Without the edges that only say which directory an entry is in, and without the directories that have no others.
+    /// Without the edges that only say where an entry is: in which directory, and by way of which link to a directory;
+    /// and without the directories that have no others. In a drawing they hide the rest: everything needs `/lib`.
     pub without_directories: bool,
 }
 
@@ -63,7 +64,13 @@ impl<'m> Graph<'m> {
     /// # Errors
     /// [`SelectError`]: the first name that nothing has.
     pub fn select(mut self, manifest: &Manifest, filter: &Filter) -> Result<Graph<'m>, SelectError> {
-        self.edges.retain(|edge| filter.takes(edge.reason.evidence) && !filter.is_containment(edge));
+        let is_place = self.places(manifest, filter);
+        self.edges.retain(|edge| {
+            filter.takes(edge.reason.evidence)
+                && !is_place[edge.from]
+                && !is_place[edge.to]
+                && !filter.is_containment(edge)
+        });
         let is_near = match (filter.nodes.is_empty(), filter.depth) {
             (true, None) => vec![true; self.nodes.len()],
             (true, Some(_)) => {
@@ -73,8 +80,18 @@ impl<'m> Graph<'m> {
             (false, depth) => self.reached(&self.named(manifest, &filter.nodes)?, filter.direction, depth),
         };
         self.edges.retain(|edge| is_near[edge.from] && is_near[edge.to]);
-        let is_kept = self.kept(filter, &is_near);
+        let is_kept = self.kept(filter, &is_near, &is_place);
         Ok(self.only(&is_kept))
+    }
+
+    /// The links that only lead to directories, if those are left out.
+    fn places(&self, manifest: &Manifest, filter: &Filter) -> Vec<bool> {
+        let is_place = |entry: &Entry| {
+            let inside = || locate(manifest, entry.path.join(b"inside").as_bytes()).path?.parent();
+            matches!(entry.content, Content::Symlink { .. })
+                && inside().and_then(|path| manifest.entry(&path)).is_some_and(is_directory)
+        };
+        self.nodes.iter().map(|node| filter.without_directories && node.entry().is_some_and(is_place)).collect()
     }
 
     /// The nodes that any of the names or patterns stands for.
@@ -159,14 +176,15 @@ impl<'m> Graph<'m> {
     }
 
     /// Of the nodes that are near, those that an edge joins, and others as far as the filter leaves them any meaning.
-    fn kept(&self, filter: &Filter, is_near: &[bool]) -> Vec<bool> {
-        let mut is_kept: Vec<bool> = (self.nodes.iter().zip(is_near))
-            .map(|(node, is_near)| {
+    fn kept(&self, filter: &Filter, is_near: &[bool], is_place: &[bool]) -> Vec<bool> {
+        let mut is_kept: Vec<bool> = (self.nodes.iter().zip(is_place))
+            .map(|(node, is_place)| {
                 let is_asked_for = node.asked_for.iter().any(|reason| filter.takes(reason.evidence));
-                let is_directory = node.entry().is_some_and(|entry| entry.content == Content::Directory);
-                let alone = filter.evidence.is_empty() && !(filter.without_directories && is_directory);
-                *is_near && (is_asked_for || alone)
+                let is_place = *is_place || (filter.without_directories && node.entry().is_some_and(is_directory));
+                is_asked_for || (filter.evidence.is_empty() && !is_place)
             })
+            .zip(is_near)
+            .map(|(has_meaning, is_near)| has_meaning && *is_near)
             .collect();
         for edge in &self.edges {
             is_kept[edge.from] = true;
@@ -200,4 +218,8 @@ impl Filter {
     fn is_containment(&self, edge: &Edge) -> bool {
         self.without_directories && edge.reason.kind == Kind::Directory
     }
+}
+
+fn is_directory(entry: &Entry) -> bool {
+    entry.content == Content::Directory
 }

@@ -84,6 +84,17 @@ fn directories_are_left_out_unless_something_else_is_said_of_them() {
 }
 
 #[test]
+fn a_link_to_a_directory_is_left_out_and_one_to_a_file_is_not() {
+    let manifest = read(include_bytes!("../../../testdata/manifest/small.json")).unwrap();
+    let filter = Filter { without_directories: true, ..around("/usr/bin/node", Direction::Down, Some(2)) };
+    let part = Graph::of(&manifest).select(&manifest, &filter).unwrap();
+    let links =
+        part.nodes.iter().filter_map(Node::entry).filter(|entry| matches!(entry.content, Content::Symlink { .. }));
+    let links: Vec<String> = links.map(|entry| entry.path.to_string()).collect();
+    assert_eq!(links, ["/usr/lib/x86_64-linux-gnu/libz.so.1"]);
+}
+
+#[test]
 fn a_name_that_nothing_has_is_told() {
     let manifest = programs();
     let error = |pattern: &str| Graph::of(&manifest).select(&manifest, &around(pattern, Direction::Both, None));
