@@ -4,7 +4,7 @@
 //! programs that need a library do not surround one of them.
 
 use super::super::{locate::locate, nearest::nearest};
-use super::{Edge, Graph};
+use super::{Edge, Graph, Node};
 use crate::manifest::{Content, Entry, Manifest};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind};
@@ -64,12 +64,14 @@ impl<'m> Graph<'m> {
     /// # Errors
     /// [`SelectError`]: the first name that nothing has.
     pub fn select(mut self, manifest: &Manifest, filter: &Filter) -> Result<Graph<'m>, SelectError> {
-        let is_place = self.places(manifest, filter);
+        let named = self.named(manifest, &filter.nodes)?;
+        let mut is_named = vec![false; self.nodes.len()];
+        named.iter().for_each(|node| is_named[*node] = true);
+        let is_place = self.places(manifest, filter, &is_named);
+        let is_containment = |edge: &Edge| filter.without_directories && edge.reason.kind == Kind::Directory;
         self.edges.retain(|edge| {
-            filter.takes(edge.reason.evidence)
-                && !is_place[edge.from]
-                && !is_place[edge.to]
-                && !filter.is_containment(edge)
+            let is_on_the_way = is_place[edge.from] || is_place[edge.to] || is_containment(edge);
+            filter.takes(edge.reason.evidence) && (!is_on_the_way || is_named[edge.to])
         });
         let is_near = match (filter.nodes.is_empty(), filter.depth) {
             (true, None) => vec![true; self.nodes.len()],
@@ -77,21 +79,25 @@ impl<'m> Graph<'m> {
                 let targets = (0..self.nodes.len()).filter(|node| !self.nodes[*node].asked_for.is_empty());
                 self.reached(&targets.collect::<Vec<_>>(), Direction::Down, filter.depth)
             }
-            (false, depth) => self.reached(&self.named(manifest, &filter.nodes)?, filter.direction, depth),
+            (false, depth) => self.reached(&named, filter.direction, depth),
         };
         self.edges.retain(|edge| is_near[edge.from] && is_near[edge.to]);
-        let is_kept = self.kept(filter, &is_near, &is_place);
+        let is_kept: Vec<bool> =
+            self.kept(filter, &is_near, &is_place).iter().zip(is_named).map(|(kept, named)| *kept || named).collect();
         Ok(self.only(&is_kept))
     }
 
-    /// The links that only lead to directories, if those are left out.
-    fn places(&self, manifest: &Manifest, filter: &Filter) -> Vec<bool> {
+    /// The links that lead to directories, if those are left out: all that nobody named.
+    fn places(&self, manifest: &Manifest, filter: &Filter, is_named: &[bool]) -> Vec<bool> {
         let is_place = |entry: &Entry| {
             let inside = || locate(manifest, entry.path.join(b"inside").as_bytes()).path?.parent();
             matches!(entry.content, Content::Symlink { .. })
                 && inside().and_then(|path| manifest.entry(&path)).is_some_and(is_directory)
         };
-        self.nodes.iter().map(|node| filter.without_directories && node.entry().is_some_and(is_place)).collect()
+        let is_left_out = |(node, is_named): (&Node, &bool)| {
+            filter.without_directories && !is_named && node.entry().is_some_and(is_place)
+        };
+        self.nodes.iter().zip(is_named).map(is_left_out).collect()
     }
 
     /// The nodes that any of the names or patterns stands for.
@@ -213,10 +219,6 @@ impl<'m> Graph<'m> {
 impl Filter {
     fn takes(&self, evidence: Evidence) -> bool {
         self.evidence.is_empty() || self.evidence.contains(&evidence)
-    }
-
-    fn is_containment(&self, edge: &Edge) -> bool {
-        self.without_directories && edge.reason.kind == Kind::Directory
     }
 }
 

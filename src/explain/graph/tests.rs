@@ -95,6 +95,17 @@ fn a_link_to_a_directory_is_left_out_and_one_to_a_file_is_not() {
 }
 
 #[test]
+fn a_directory_that_is_named_is_not_left_out() {
+    let manifest = read(include_bytes!("../../../testdata/manifest/small.json")).unwrap();
+    let arrows = |name| {
+        let filter = Filter { without_directories: true, ..around(name, Direction::Up, Some(1)) };
+        arrows(&Graph::of(&manifest).select(&manifest, &filter).unwrap())
+    };
+    assert_eq!(arrows("/dev"), ["/dev/console > /dev"]);
+    assert_eq!(arrows("/lib"), ["/usr/bin/node > /lib"]);
+}
+
+#[test]
 fn a_name_that_nothing_has_is_told() {
     let manifest = programs();
     let error = |pattern: &str| Graph::of(&manifest).select(&manifest, &around(pattern, Direction::Both, None));
