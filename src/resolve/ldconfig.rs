@@ -17,13 +17,23 @@ const INCLUDE_LIMIT: usize = 16;
 /// ldconfig. `hwcap` lines are obsolete and ignored.
 pub fn directories(root: &Root, configuration: &RootPath) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    read(root, configuration, INCLUDE_LIMIT, &mut found);
+    read(root, configuration, INCLUDE_LIMIT, &mut BTreeSet::new(), &mut found);
     let mut seen = BTreeSet::new();
     found.retain(|directory| seen.insert(directory.clone()));
     found
 }
 
-fn read(root: &Root, configuration: &RootPath, depth: usize, found: &mut Vec<Vec<u8>>) {
+/// What a file says, unless it is among `read_files`: once more it would say nothing new.
+fn read(
+    root: &Root,
+    configuration: &RootPath,
+    depth: usize,
+    read_files: &mut BTreeSet<RootPath>,
+    found: &mut Vec<Vec<u8>>,
+) {
+    if !read_files.insert(configuration.clone()) {
+        return;
+    }
     let Ok(Some(bytes)) = root.read_optional(configuration) else { return };
     for line in bytes.split(|&b| b == b'\n') {
         let line = line.split(|&b| b == b'#').next().unwrap_or_default().trim_ascii();
@@ -35,8 +45,8 @@ fn read(root: &Root, configuration: &RootPath, depth: usize, found: &mut Vec<Vec
                 for pattern in words.filter(|word| !word.is_empty()).map(String::from_utf8_lossy) {
                     let pattern =
                         if pattern.starts_with('/') { pattern.into_owned() } else { format!("{base}/{pattern}") };
-                    for file in root.glob(&pattern).iter().filter(|_| depth > 0) {
-                        read(root, file, depth - 1, found);
+                    for file in root.glob(&as_of_glob_3(pattern)).iter().filter(|_| depth > 0) {
+                        read(root, file, depth - 1, read_files, found);
                     }
                 }
             }
@@ -50,6 +60,14 @@ fn read(root: &Root, configuration: &RootPath, depth: usize, found: &mut Vec<Vec
             }
         }
     }
+}
+
+/// A pattern of glob(3), to which braces and a second star mean nothing.
+fn as_of_glob_3(mut pattern: String) -> String {
+    while pattern.contains("**") {
+        pattern = pattern.replace("**", "*");
+    }
+    pattern.replace('{', "[{]").replace('}', "[}]")
 }
 
 /// Whether ldconfig looks into a file of this name (glibc `elf/dl-is_dso.h` `_dl_is_dso`, `elf/ldconfig.c`
@@ -207,6 +225,23 @@ mod tests {
         let entries = [entry("liba.so.1", "/opt/liba.so.1"), entry("libb.so.10", "/x"), entry("libb.so.9", "/y")];
         let names: Vec<_> = read_cache(&write_cache(&entries)).unwrap().into_iter().map(|e| e.soname).collect();
         assert_eq!(names, [b"libb.so.10".to_vec(), b"libb.so.9".to_vec(), b"liba.so.1".to_vec()]);
+    }
+
+    #[test]
+    fn includes_that_multiply_are_read_once() {
+        let host = tempfile::tempdir().unwrap();
+        let etc = host.path().join("etc");
+        std::fs::create_dir(&etc).unwrap();
+        std::fs::create_dir(host.path().join("{a,b}")).unwrap();
+        std::fs::write(host.path().join("{a,b}/c.conf"), "/braces/").unwrap();
+        let again = "include /etc/*.conf\n".repeat(100);
+        let bomb = format!("include {}/*/**/x\n", "/{a,b}".repeat(40));
+        for (name, directory) in [("ld.so.conf", "/one"), ("other.conf", "/two")] {
+            std::fs::write(etc.join(name), format!("{again}{bomb}include /{{a,b}}/c.conf\n{directory}\n")).unwrap();
+        }
+        let root = Root::open(host.path()).unwrap();
+        let found = directories(&root, &RootPath::new("/etc/ld.so.conf").unwrap());
+        assert_eq!(found, ["/braces", "/two", "/one"].map(|directory| directory.as_bytes().to_vec()));
     }
 
     #[test]

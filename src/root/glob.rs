@@ -3,12 +3,25 @@
 use super::{FileKind, Root};
 use crate::path::RootPath;
 use globset::{GlobBuilder, GlobMatcher};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+/// The longest pattern that is looked at, in bytes: `PATH_MAX` of the kernel.
+const LONGEST_PATTERN: usize = 4096;
+
+/// How many patterns one may stand for: each pair of braces doubles them.
+const MOST_ALTERNATIVES: usize = 1000;
+
+/// How many paths may match a beginning of a pattern, and how many all of it. Directories are fewer, and so are files;
+/// links to directories above multiply them with each component.
+const MOST_BEGINNINGS: usize = 1 << 17;
+const MOST_MATCHES: usize = 1 << 20;
+
 impl Root {
     /// Every existing path that matches an absolute pattern, sorted. A path with symlinks in it is spelled as the
-    /// pattern spells it. Symlinks that lead nowhere match too; a pattern that is no glob matches nothing.
+    /// pattern spells it. Symlinks that lead nowhere match too; a pattern that is no glob, or matches without end,
+    /// matches nothing.
     pub fn glob(&self, pattern: &str) -> Vec<RootPath> {
         let mut matches: Vec<RootPath> =
             alternatives(pattern).iter().flat_map(|pattern| self.glob_one(pattern)).collect();
@@ -19,20 +32,32 @@ impl Root {
 
     fn glob_one(&self, pattern: &str) -> Vec<RootPath> {
         let mut matches = vec![RootPath::root()];
-        for component in pattern.split('/').filter(|c| !c.is_empty() && *c != ".") {
+        let mut components: Vec<&str> = pattern.split('/').filter(|c| !c.is_empty() && *c != ".").collect();
+        components.dedup_by(|next, before| *next == "**" && *before == "**");
+        let mut components = &components[..];
+        while let Some((&component, rest)) = components.split_first() {
+            components = rest;
+            let most = if rest.is_empty() { MOST_MATCHES } else { MOST_BEGINNINGS };
+            let before = matches.iter();
             matches = match component {
-                ".." => matches.iter().map(|path| path.parent().unwrap_or_else(RootPath::root)).collect(),
-                "**" => matches.iter().flat_map(|directory| self.below(directory)).collect(),
-                name if !is_pattern(name) => matches
-                    .iter()
+                ".." => before.map(|path| path.parent().unwrap_or_else(RootPath::root)).collect(),
+                "**" => {
+                    // What is below one of them may be below another as well.
+                    let below: BTreeSet<RootPath> = before.flat_map(|directory| self.below(directory)).collect();
+                    below.into_iter().collect()
+                }
+                name if !is_pattern(name) => before
                     .map(|directory| directory.join(name.as_bytes()))
                     .filter(|path| self.lookup_nofollow(path).is_ok())
                     .collect(),
                 wild => {
                     let Some(matcher) = matcher(wild) else { return Vec::new() };
-                    matches.iter().flat_map(|directory| self.matching(directory, &matcher)).collect()
+                    before.flat_map(|directory| self.matching(directory, &matcher)).take(most + 1).collect()
                 }
             };
+            if matches.len() > most {
+                return Vec::new();
+            }
         }
         matches
     }
@@ -60,27 +85,66 @@ pub fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '[', '{'])
 }
 
-/// The patterns that `{a,b}` stands for, which may have slashes in them.
+/// The patterns that `{a,b}` stands for, which may have slashes in them. None where a brace lacks its partner, for no file
+/// can match that, and where there are more than anybody would write.
 pub fn alternatives(pattern: &str) -> Vec<String> {
-    let Some(open) = pattern.find('{') else { return vec![pattern.to_owned()] };
-    let mut depth = 0;
-    let mut cuts = vec![open];
-    for (at, character) in pattern.char_indices().skip_while(|(at, _)| *at < open) {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 1 => cuts.push(at),
-            _ => {}
+    if pattern.len() > LONGEST_PATTERN {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    // The next one is the last.
+    let mut waiting = vec![pattern.to_owned()];
+    while let Some(pattern) = waiting.pop() {
+        match first_choice(&pattern) {
+            None => found.push(pattern),
+            Some(cuts) => {
+                let [open, .., close] = cuts[..] else { return Vec::new() };
+                let (head, tail) = (&pattern[..open], &pattern[close + 1..]);
+                let choices = cuts.windows(2).rev().map(|cut| &pattern[cut[0] + 1..cut[1]]);
+                waiting.extend(choices.map(|choice| format!("{head}{choice}{tail}")));
+            }
         }
-        if depth == 0 {
-            cuts.push(at);
-            let tail = &pattern[at + 1..];
-            let choices = cuts.windows(2).map(|cut| &pattern[cut[0] + 1..cut[1]]);
-            return choices.flat_map(|choice| alternatives(&format!("{}{choice}{tail}", &pattern[..open]))).collect();
+        if found.len() + waiting.len() > MOST_ALTERNATIVES {
+            return Vec::new();
         }
     }
-    // A brace without its partner is an ordinary character to nobody: no file can match.
-    Vec::new()
+    found
+}
+
+/// Where the first brace of a pattern opens, its commas are and it closes; nothing of that for one that does not close, and
+/// `None` without any. What is in brackets stands for itself.
+fn first_choice(pattern: &str) -> Option<Vec<usize>> {
+    let bytes = pattern.as_bytes();
+    let (mut at, mut depth, mut cuts) = (0, 0, Vec::new());
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'[' => at += bracket_length(&bytes[at + 1..]),
+            b'{' => {
+                depth += 1;
+                if depth == 1 {
+                    cuts.push(at);
+                }
+            }
+            b'}' if depth > 0 => {
+                depth -= 1;
+                if depth == 0 {
+                    cuts.push(at);
+                    return Some(cuts);
+                }
+            }
+            b',' if depth == 1 => cuts.push(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    (depth > 0).then(Vec::new)
+}
+
+/// How far it is from behind a `[` to the end of its `]`; 0 when there is none. One that comes first is a member.
+fn bracket_length(rest: &[u8]) -> usize {
+    let negation = usize::from(matches!(rest.first(), Some(b'!' | b'^')));
+    let members = rest.get(negation + 1..).unwrap_or_default();
+    memchr::memchr(b']', members).map_or(0, |end| negation + 1 + end + 1)
 }
 
 fn matcher(pattern: &str) -> Option<GlobMatcher> {
@@ -96,6 +160,23 @@ mod tests {
         assert_eq!(alternatives("/{usr/,}lib{,64}/x"), ["/usr/lib/x", "/usr/lib64/x", "/lib/x", "/lib64/x"]);
         assert_eq!(alternatives("/a{b,c{d,e}}"), ["/ab", "/acd", "/ace"]);
         assert!(alternatives("/a{b").is_empty());
+        assert_eq!(alternatives("/[{]{a,b}[},][]{]/["), ["/[{]a[},][]{]/[", "/[{]b[},][]{]/["]);
+    }
+
+    #[test]
+    fn patterns_without_end_are_given_up() {
+        assert!(alternatives(&"{a,b}".repeat(40)).is_empty());
+        assert!(alternatives(&"{".repeat(100_000)).is_empty());
+        let deep = ["{".repeat(1000), "a".to_owned(), "}".repeat(1000)].concat();
+        assert_eq!(alternatives(&deep), ["a"]);
+        let directory = tempfile::tempdir().unwrap();
+        for link in 0..400 {
+            std::os::unix::fs::symlink(".", directory.path().join(format!("{link:03}"))).unwrap();
+        }
+        let root = Root::open(directory.path()).unwrap();
+        assert_eq!(root.glob("/*/?00").len(), 1600);
+        assert!(root.glob(&"/*".repeat(30)).is_empty());
+        assert_eq!(root.glob(&"/**".repeat(1000)), [RootPath::root()]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ const MENU: &str = "/boot/forth/menu.rc";
 const MAX_DEPTH: usize = 16;
 /// Configuration files read; those of a directory count each time.
 const MAX_CONF_FILES: usize = 1000;
+/// Scripts read, each as often as it is included.
+const MAX_INCLUDES: usize = 1000;
 
 /// The machine that the loader runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +81,10 @@ struct Loader<'f, 'i> {
     /// `loader_conf_files` as last set and not yet read.
     conf_files: Option<String>,
     n_conf_files: usize,
+    n_includes: usize,
     is_configured: bool,
+    /// The configuration is being read; one that asks for itself is not read again.
+    is_configuring: bool,
     loaded: Loaded,
 }
 
@@ -103,7 +108,9 @@ impl<'f, 'i> Loader<'f, 'i> {
             modules: Vec::new(),
             conf_files: None,
             n_conf_files: 0,
+            n_includes: 0,
             is_configured: false,
+            is_configuring: false,
             loaded: Loaded::default(),
         }
     }
@@ -116,6 +123,10 @@ impl<'f, 'i> Loader<'f, 'i> {
     /// everything that is missing is told at once.
     fn include(&mut self, path: &str, from: &str, optional: bool, depth: usize) {
         let path = self.environment.expand(&Value::new(path));
+        self.n_includes += 1;
+        if self.n_includes > MAX_INCLUDES {
+            return;
+        }
         if depth > MAX_DEPTH {
             self.find(prevents(format!("`{path}` includes itself without end")).at(from));
             return;
@@ -172,7 +183,10 @@ impl<'f, 'i> Loader<'f, 'i> {
 
     /// `initialize` of loader.4th.
     fn configure(&mut self) {
-        self.is_configured = true;
+        if self.is_configuring {
+            return;
+        }
+        (self.is_configured, self.is_configuring) = (true, true);
         self.conf_files = Some(DEFAULTS.to_owned());
         if !self.files.has(DEFAULTS) {
             let what = if self.machine.efi {
@@ -184,6 +198,7 @@ impl<'f, 'i> Loader<'f, 'i> {
         }
         self.read_conf_files(0);
         self.read_conf(TRANSIENT);
+        self.is_configuring = false;
     }
 
     /// `include_conf_files` of support.4th: the files that were named last, then all of the directory, each followed by

@@ -51,16 +51,23 @@ impl Value {
     }
 }
 
-/// Replaces `$name` and `${name}` by what `lookup` gives, or by nothing.
+/// How many bytes replaced variables may come to. No loader has as much room for a line, and a variable that is set to
+/// itself twice doubles each time.
+const MOST: usize = 4096;
+
+/// Replaces `$name` and `${name}` by what `lookup` gives, or by nothing; also by nothing what would be too much.
 pub(super) fn expand<'v>(text: &str, lookup: impl Fn(&str) -> Option<&'v str>) -> String {
     let mut expanded = String::with_capacity(text.len());
+    let most = text.len() + MOST;
+    let value =
+        |name: &str, length: usize| lookup(name).filter(|value| length + value.len() <= most).unwrap_or_default();
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
         expanded.push_str(&rest[..dollar]);
         rest = &rest[dollar + 1..];
         let braced = rest.strip_prefix('{').and_then(|inside| inside.split_once('}'));
         if let Some((name, after)) = braced {
-            expanded.push_str(lookup(name).unwrap_or_default());
+            expanded.push_str(value(name, expanded.len()));
             rest = after;
             continue;
         }
@@ -68,7 +75,7 @@ pub(super) fn expand<'v>(text: &str, lookup: impl Fn(&str) -> Option<&'v str>) -
         if end == 0 {
             expanded.push('$');
         } else {
-            expanded.push_str(lookup(&rest[..end]).unwrap_or_default());
+            expanded.push_str(value(&rest[..end], expanded.len()));
             rest = &rest[end..];
         }
     }
@@ -96,6 +103,10 @@ mod tests {
         check("$", "$");
         check("${kernel", "${kernel");
         check("a$ b", "a$ b");
+        for _ in 0..64 {
+            environment.set("twice", &Value::new("x$twice$twice"));
+        }
+        assert!((2000..=4200).contains(&environment.get("twice").unwrap().len()));
         let literal = Value { text: "${kernel}".to_owned(), literal: true };
         assert_eq!(environment.expand(&literal), "${kernel}");
     }

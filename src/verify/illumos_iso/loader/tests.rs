@@ -145,3 +145,17 @@ fn files_that_name_themselves_are_told() {
     let loaded = run_with(&[("/boot/loader.conf", Some(conf))], BIOS);
     assert!(lines(&loaded.findings)[0].contains("name each other without end"), "{:?}", loaded.findings);
 }
+
+#[test]
+fn scripts_and_configurations_that_multiply_come_to_an_end() {
+    let again = "include /boot/loader.rc\n".repeat(100);
+    let loaded = run_with(&[("/boot/loader.rc", Some(&again))], BIOS);
+    assert!(
+        lines(&loaded.findings)
+            .contains(&"P `/boot/loader.rc` includes itself without end [/boot/loader.rc]".to_owned())
+    );
+    // What `exec` includes starts the whole configuration, of which it is part.
+    let exec = "exec=\"include /boot/again.4th\"\n";
+    let changes = [("/boot/transient.conf", Some(exec)), ("/boot/again.4th", Some("start\n"))];
+    assert_eq!(run_with(&changes, BIOS).kernel.as_deref(), Some("/platform/i86pc/kernel/amd64/unix"));
+}
