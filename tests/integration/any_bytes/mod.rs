@@ -9,7 +9,7 @@ mod mutate;
 mod readers;
 mod seeds;
 
-use mutate::{Random, damaged};
+use mutate::{Random, damaged, repeated};
 use readers::Reader;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// No input of these sizes takes more than a fraction of it, even on a machine with much else to do.
 const TOO_LONG: Duration = Duration::from_secs(20);
+
+/// Inputs of each reader with something in them over and over.
+const N_REPEATED: u64 = 8;
 
 /// Gives a reader its seeds, then damaged variants of them.
 fn check(name: &str, n_inputs: u64) {
@@ -33,6 +36,9 @@ fn check(name: &str, n_inputs: u64) {
     let mut random = Random::new(factor);
     for _ in 0..n_inputs * factor {
         check_input(reader, &damaged(&mut random, &seeds));
+    }
+    for _ in 0..N_REPEATED * factor {
+        check_input(reader, &repeated(&mut random, &seeds));
     }
 }
 

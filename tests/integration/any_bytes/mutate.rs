@@ -34,6 +34,50 @@ pub fn damaged(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
+/// What nests or goes on in some format.
+const OPENINGS: [&[u8]; 24] = [
+    b"(",
+    b"$(",
+    b"$((",
+    b"`",
+    b"\"$(",
+    b"${",
+    b"{",
+    b"[",
+    b"[[",
+    b"{a,",
+    b"{a,b}",
+    b"<a>",
+    b"<<E\n",
+    b"'",
+    b"\\\n",
+    b"if a; then ",
+    b"case a in b) ",
+    b"a=$a$a\n",
+    b"[a]\n",
+    b"[[a]]\n",
+    b"a.",
+    b"include *\n",
+    b"\x1b",
+    b"#!/a\n",
+];
+
+/// A seed with many times the same in the place of some of it: what is nested deeper than a stack is, and what takes time
+/// by the square of its length.
+pub fn repeated(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+    const LENGTH: usize = 40_000;
+    let seed = random.pick(seeds);
+    let at = place(random, seed);
+    let mut piece = match random.below(2) {
+        0 => random.pick(&OPENINGS).to_vec(),
+        _ => piece(random, seeds),
+    };
+    piece.resize(piece.len().max(1), b'(');
+    let rest = at + random.below((seed.len() - at).min(64));
+    let many = piece.iter().copied().cycle().take(LENGTH);
+    seed[..at].iter().copied().chain(many).chain(seed[rest..].iter().copied()).collect()
+}
+
 fn change(random: &mut Random, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
     let at = place(random, bytes);
     match random.below(8) {
