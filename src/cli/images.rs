@@ -12,7 +12,7 @@ use crate::pack::oci::ImageConfig;
 use crate::pack::{
     Compression, Contents, Format, PackError, PackOptions, PackReport, ufs, write_archive, write_stream,
 };
-use crate::path::RootPath;
+use crate::path::{RootPath, escaped};
 use crate::recipe::{BootOptions, Recipe, System};
 use crate::resolve::krtld::{UNIX_32, UNIX_64};
 use crate::root::Root;
@@ -359,7 +359,11 @@ fn tell_packed(packed: &PackReport) {
 
 fn tell_image(image: &ImageConfig, sha256: &[u8; 32]) {
     let command: Vec<&str> = image.entrypoint.iter().chain(&image.cmd).map(String::as_str).collect();
-    let starts = if command.is_empty() { String::new() } else { format!(", starts `{}`", command.join(" ")) };
+    let starts = if command.is_empty() {
+        String::new()
+    } else {
+        format!(", starts `{}`", escaped(command.join(" ").as_bytes()))
+    };
     report::step("oci", format_args!("sha256:{}{starts}", hex(sha256)));
 }
 

@@ -2,7 +2,7 @@
 
 use super::compress::{Encoder, Expected};
 use super::contents::BUFFER;
-use super::{Compression, Contents, Format, PackError, PackOptions, Warning, cpio, oci, plan, tar, ufs};
+use super::{Compression, Contents, Format, PackError, PackOptions, Warning, cpio, plan, tar, ufs};
 use crate::manifest::Manifest;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
@@ -40,9 +40,6 @@ impl<'m> Archive<'m> {
         let is_boot_archive = matches!(options.format, Format::Ufs | Format::Odc);
         if is_boot_archive && !matches!(options.compression, Compression::None | Compression::Gzip) {
             return Err(PackError::CompressedBootArchive(options.compression));
-        }
-        if options.format == Format::Oci && oci::layer_type(options.compression).is_none() {
-            return Err(PackError::CompressedLayer(options.compression));
         }
         Ok(match options.format {
             Format::Cpio | Format::Dir => (Archive::Cpio(manifest), plan(manifest, options.format)?),

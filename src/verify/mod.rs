@@ -1,4 +1,5 @@
-//! A finished ISO, archive or directory is read back, and the way that the machine will go through it is walked.
+//! A finished ISO, archive, container image or directory is read back, and the way that the machine will go through it
+//! is walked.
 //!
 //! ```text
 //! boot catalog ─► isolinux.cfg ────┐

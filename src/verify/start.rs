@@ -168,17 +168,14 @@ pub(super) fn check_container(
             closure::check(image, &[Program::new(&file, shown.to_string(), startable)], library_path, report)
         }
         Err(error) => {
-            let is_on_path = program.contains(&b'/') || file != *program;
-            let message = match is_on_path {
-                true => format!("exec {}: {}", escaped(&file), error.errno.words.to_lowercase()),
-                false => format!("exec: \"{shown}\": executable file not found in $PATH"),
-            };
-            let finding = Finding::new(Severity::PreventsStart, Component::Program, message).at(escaped(&file));
-            report.find(finding.hint(if is_on_path {
-                explain(&error)
+            let prevents = |message| Finding::new(Severity::PreventsStart, Component::Program, message);
+            report.find(if program.contains(&b'/') || file != *program {
+                let message = format!("exec {}: {}", escaped(&file), error.errno.words.to_lowercase());
+                prevents(message).at(escaped(&file)).hint(explain(&error))
             } else {
-                format!("it is in none of {}", escaped(&command.path))
-            }));
+                let message = format!("exec: \"{shown}\": executable file not found in $PATH");
+                prevents(message).hint(format!("it is in none of {}", escaped(&command.path)))
+            });
             Ok(())
         }
     }

@@ -128,6 +128,7 @@ fn odd_names_and_licences_are_valid_too() {
     let directory = scratch();
     let root = directory.path().join("root");
     small_root::make(&root);
+    fs::remove_file(root.join("usr/bin/broken")).unwrap();
     let write = |path: &str, text: &str| {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -146,17 +147,23 @@ fn odd_names_and_licences_are_valid_too() {
     write("var/sadm/install/contents", "/usr/bin/sh f none 0555 root bin 1 2 3 SUNWsh\n");
     write("var/sadm/pkg/SUNWsh/pkginfo", "PKG=SUNWsh\nVERSION=11.11,REV=2\nVENDOR=\"Some & one\"\n");
     write("var/sadm/pkg/SUNWsh/install/copyright", "(C) \u{a9} <some> & one\n");
+    let actions = "license aa license=\"lic_CDDL (x)\"\nfile bb path=usr/bin/hello\n";
+    write("var/pkg/publisher/omnios.org/pkg/system%2Flibrary/1%2C5.11-1%3A20250101T000000Z", actions);
     fs::write(root.join(OsStr::from_bytes(b"usr/bin/caf\xe9")), "#!/bin/sh\n").unwrap();
     let manifest = directory.path().join("odd name.json");
     let mut trace = minroot(["trace", "/usr/bin/app", "/usr/bin/hello", "--root"]);
     let recipe = directory.path().join("all.toml");
-    fs::write(&recipe, "[trace]\ninclude = ['/usr/bin']\nexclude = ['/usr/bin/broken']\n").unwrap();
+    fs::write(&recipe, "[trace]\ninclude = ['/usr/bin']\n").unwrap();
     succeed(trace.arg(&root).arg(recipe).arg("-o").arg(&manifest));
     for form in ["spdx", "cyclonedx"] {
-        let document = directory.path().join(form);
+        let document = directory.path().join(format!("{form}.json"));
         succeed(&mut sbom(&manifest, Some(&root), form, &document));
         let said = fs::read_to_string(&document).unwrap();
-        assert!(said.contains("caf\\\\xe9") && said.contains("pkg:generic/SUNWsh@11.11%2CREV%3D2"), "{said}");
+        for expected in
+            ["caf\\\\xe9", "generic/SUNWsh@11.11%2CREV%3D2", "generic/omnios.org/system/library@1%2C5.11-1:2025"]
+        {
+            assert!(said.contains(expected), "{expected} in {said}");
+        }
         let Some(complaints) = complaints(form, &document) else { return };
         assert_eq!(complaints, "", "{form}");
     }

@@ -1,5 +1,5 @@
-//! The JSON documents of an image: configuration, manifest, index (OCI image specification 1.0), and the `manifest.json`
-//! of `docker save`.
+//! The JSON documents of an image: configuration, manifest, index (OCI image specification 1.1, the first that
+//! has zstd), and the `manifest.json` of `docker save`.
 
 use super::config::ImageConfig;
 use super::{Layer, PackError};
@@ -35,7 +35,7 @@ pub(super) struct Documents {
 
 /// A system and a processor as Go calls them, in whose words the specification speaks.
 #[derive(Serialize, Clone, Copy)]
-struct Platform {
+pub(super) struct Platform {
     architecture: &'static str,
     os: &'static str,
 }
@@ -125,19 +125,10 @@ struct Saved {
 }
 
 impl Documents {
-    /// # Errors
-    /// The manifest is for a processor that no container can be for.
-    pub fn new(
-        manifest: &Manifest,
-        image: &ImageConfig,
-        layer: &Layer,
-        compression: Compression,
-        epoch: u32,
-    ) -> Result<Documents, PackError> {
-        let platform = Platform::of(manifest)?;
+    /// `epoch` is the time of the image, in seconds since 1970.
+    pub fn new(platform: Platform, image: &ImageConfig, layer: &Layer, epoch: u32) -> Documents {
         let config = json(&configuration(image, platform, layer, epoch));
-        let media_type = layer_type(compression).ok_or(PackError::CompressedLayer(compression))?;
-        let layers = [Descriptor { size: layer.size, ..Descriptor::new(media_type, layer.sha256) }];
+        let layers = [Descriptor { size: layer.size, ..Descriptor::new(layer.media_type, layer.sha256) }];
         let manifest = json(&ImageManifest {
             schema_version: 2,
             media_type: MANIFEST,
@@ -150,7 +141,7 @@ impl Documents {
         let repo_tags = image.reference().map(|(repository, tag)| [format!("{repository}:{tag}")]);
         let [config_name, layer_name] = [Sha256::digest(&config).into(), layer.sha256].map(|sha256| blob_name(&sha256));
         let docker = json(&[Saved { config: config_name, repo_tags, layers: [layer_name] }]);
-        Ok(Documents { config, manifest, index, docker })
+        Documents { config, manifest, index, docker }
     }
 }
 
@@ -165,7 +156,7 @@ fn digest_text(sha256: &[u8; 32]) -> String {
 }
 
 /// `None` for a compression that no reader of images has to know.
-pub(in crate::pack) fn layer_type(compression: Compression) -> Option<&'static str> {
+pub(super) fn layer_type(compression: Compression) -> Option<&'static str> {
     match compression {
         Compression::None => Some("application/vnd.oci.image.layer.v1.tar"),
         Compression::Gzip => Some("application/vnd.oci.image.layer.v1.tar+gzip"),
@@ -211,7 +202,9 @@ fn with_host(repository: &str) -> String {
 }
 
 impl Platform {
-    fn of(manifest: &Manifest) -> Result<Platform, PackError> {
+    /// # Errors
+    /// The manifest is for a processor that no container can be for.
+    pub fn of(manifest: &Manifest) -> Result<Platform, PackError> {
         let architecture = match &*manifest.arch {
             "x86_64" | "amd64" => "amd64",
             "i686" | "i386" => "386",
@@ -254,8 +247,9 @@ mod tests {
     fn documents(arch: &str, system: System, image: &ImageConfig) -> Result<Documents, PackError> {
         let manifest = Manifest { arch: arch.to_owned(), system, ..testing::manifest(Vec::new()) };
         let file = tempfile::NamedTempFile::new().unwrap();
-        let layer = Layer { file, size: 7, sha256: [1; 32], diff_id: [2; 32] };
-        Documents::new(&manifest, image, &layer, Compression::Zstd, 1_700_000_000)
+        let media_type = layer_type(Compression::Zstd).unwrap();
+        let layer = Layer { file, media_type, size: 7, sha256: [1; 32], diff_id: [2; 32] };
+        Ok(Documents::new(Platform::of(&manifest)?, image, &layer, 1_700_000_000))
     }
 
     fn value(document: &[u8]) -> serde_json::Value {

@@ -12,14 +12,13 @@ mod config;
 mod documents;
 
 pub use config::ImageConfig;
-pub(super) use documents::layer_type;
 
 use super::archive::Digested;
 use super::{Contents, PackError, PackOptions, PackReport, dir, tar, write_packed};
 use crate::manifest::{Content, Entry, Manifest};
 use crate::output::{self, directory_of};
 use crate::path::RootPath;
-use documents::{Documents, LAYOUT, blob_name};
+use documents::{Documents, LAYOUT, Platform, blob_name, layer_type};
 use sha2::{Digest, Sha256};
 use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -29,6 +28,7 @@ use tempfile::NamedTempFile;
 /// The packed layer.
 struct Layer {
     file: NamedTempFile,
+    media_type: &'static str,
     /// Bytes of the blob.
     size: u64,
     /// Of the blob.
@@ -52,8 +52,12 @@ pub(super) fn write_layout(
     options: &PackOptions<'_>,
     out: &Path,
 ) -> Result<PackReport, PackError> {
+    let failed = |source| PackError::Write { file: out.to_owned(), source };
+    // Better to fail before the work than after it.
+    output::begin_directory(out).map_err(failed)?;
+    let platform = Platform::of(manifest)?;
     let (layer, mut report) = pack_layer(manifest, contents, options, directory_of(out), out)?;
-    let layout = Layout::new(manifest, contents, options, &layer)?;
+    let layout = Layout::new(platform, contents, options, &layer);
     // Nobody cares whose files these are: what an ordinary user could not set is not worth a word.
     dir::write(&layout.entries, &layout.contents, options.epoch, out)?;
     report.image = Some(layout.sha256);
@@ -73,8 +77,9 @@ pub(super) fn write_tar(
     scratch: &Path,
     name: &Path,
 ) -> Result<PackReport, PackError> {
+    let platform = Platform::of(manifest)?;
     let (layer, mut report) = pack_layer(manifest, contents, options, scratch, name)?;
-    let layout = Layout::new(manifest, contents, options, &layer)?;
+    let layout = Layout::new(platform, contents, options, &layer);
     let mut out = BufWriter::new(out);
     let written = tar::write(&layout.entries, &layout.contents, options.epoch, &mut out);
     let written = written.and_then(|n_bytes| out.flush().map(|()| n_bytes));
@@ -93,12 +98,13 @@ fn pack_layer(
     name: &Path,
 ) -> Result<(Layer, PackReport), PackError> {
     let failed = |source| PackError::Write { file: name.to_owned(), source };
+    let media_type = layer_type(options.compression).ok_or(PackError::CompressedLayer(options.compression))?;
     let file = output::begin(&scratch.join("layer")).map_err(failed)?;
     let mut digested = Digested { out: file.as_file(), digest: Some(Sha256::new()) };
     let (report, diff_id) = write_packed(manifest, contents, options, &mut digested, name)?;
     let sha256 = digested.digest.unwrap_or_default().finalize().into();
     let diff_id = diff_id.expect("layers are digested");
-    Ok((Layer { file, size: report.packed, sha256, diff_id }, report))
+    Ok((Layer { file, media_type, size: report.packed, sha256, diff_id }, report))
 }
 
 /// An image as a tree of files.
@@ -111,15 +117,10 @@ struct Layout<'r> {
 }
 
 impl<'r> Layout<'r> {
-    fn new(
-        manifest: &Manifest,
-        contents: &Contents<'r>,
-        options: &PackOptions<'_>,
-        layer: &Layer,
-    ) -> Result<Layout<'r>, PackError> {
+    fn new(platform: Platform, contents: &Contents<'r>, options: &PackOptions<'_>, layer: &Layer) -> Layout<'r> {
         let nothing = ImageConfig::default();
         let image = options.image.unwrap_or(&nothing);
-        let documents = Documents::new(manifest, image, layer, options.compression, options.epoch)?;
+        let documents = Documents::new(platform, image, layer, options.epoch);
         let sha256 = Sha256::digest(&documents.manifest).into();
         let blob = path(&blob_name(&layer.sha256));
         let mut contents = contents.clone();
@@ -137,7 +138,7 @@ impl<'r> Layout<'r> {
         }));
         entries.push(entry(blob, Content::Generated { size: layer.size, sha256: layer.sha256, bytes: None }, 0o644));
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Layout { entries, contents, sha256 })
+        Layout { entries, contents, sha256 }
     }
 }
 
