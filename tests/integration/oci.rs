@@ -226,6 +226,34 @@ fn verify_follows_an_image_to_its_process_in_both_forms() {
         assert_eq!(code, 0, "{said}");
         assert!(said.contains("the container would start"), "{said}");
     }
+    // What another program writes is read as well.
+    let [from, to] = [image("oci", &small.path("layout")), image("oci-archive", &small.path("copy.tar"))];
+    let Some(_) = skopeo(&["copy", "-q", &from, &to]) else { return };
+    let (code, said) = small.verify(&small.path("copy.tar"));
+    assert!(code == 0 && said.contains("the container would start"), "{said}");
+}
+
+#[test]
+fn a_user_by_name_needs_the_accounts_of_the_root() {
+    let small = Small::new();
+    let recipe = small.path("recipe.toml");
+    fs::write(&recipe, "[oci]\nentrypoint = ['app']\nuser = 'web:web'\n").unwrap();
+    let traced = || {
+        let mut trace = minroot(["trace", "--format", "paths", "--root"]);
+        let output = output_of(trace.arg(small.path("root")).arg(&recipe));
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, _, said) = traced();
+    assert_eq!(code, Some(1));
+    assert!(said.contains("missing: `/etc/passwd`") && said.contains("missing: `/etc/group`"), "{said}");
+    for file in ["passwd", "group"] {
+        fs::write(small.path("root/etc").join(file), "web:x:1:1::/:\n").unwrap();
+    }
+    let (code, paths, said) = traced();
+    assert_eq!(code, Some(0), "{said}");
+    for path in ["/etc/group", "/etc/passwd", "/usr/bin/app"] {
+        assert!(paths.lines().any(|line| line == path), "{path} in {paths}");
+    }
 }
 
 #[test]
