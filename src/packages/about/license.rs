@@ -1,6 +1,6 @@
 //! What packages call their licences, in SPDX licence expressions (SPDX 2.3, annex D).
 //!
-//! Nothing is guessed: a name that the SPDX list has, or that Debian's copyright format defines by a version of one
+//! Nothing is guessed: a name that the SPDX list has, or that Debian's copyright format defines as the name of the same
 //! licence, becomes that identifier; every other name becomes a `LicenseRef-` with the text that the package has for it.
 
 use std::collections::BTreeMap;
@@ -97,8 +97,14 @@ fn is_enclosed(term: &str) -> bool {
     term.starts_with('(') && term.find(')') == Some(term.len() - 1)
 }
 
-/// The SPDX identifier of a short name of Debian's copyright format (7.1 "Short syntax", where `2` is `2.0` and `+` is
-/// "or any later version"), or of a name that is one already.
+/// Families that Debian's copyright format defines (7.1 "Short name") and that are the list's own: only of these it is
+/// certain that `2` is `2.0`. `OPL-1` is the Open Publication License there, and the Open Public License here.
+const FAMILIES: [&str; 8] = ["Apache", "Artistic", "CDDL", "CPL", "EFL", "LPPL", "MPL", "QPL"];
+
+/// The families in whose names `+` is "or any later version", and `GPL-2` is that version only.
+const GNU_FAMILIES: [&str; 4] = ["AGPL", "GFDL", "GPL", "LGPL"];
+
+/// The SPDX identifier of a short name of Debian's copyright format, or of a name that is one already.
 fn identifier(name: &str) -> Option<String> {
     match name {
         "Expat" => return Some("MIT".to_owned()),
@@ -106,21 +112,24 @@ fn identifier(name: &str) -> Option<String> {
         _ => {}
     }
     let (base, or_later) = name.strip_suffix('+').map_or((name, false), |base| (base, true));
-    let versioned = [base.to_owned(), format!("{base}.0")];
-    // `GPL-2.0` itself is deprecated in the list: it does not say whether later versions are meant.
-    let is_gnu = ["GPL-", "LGPL-", "AGPL-", "GFDL-"].iter().any(|family| base.starts_with(family));
-    if is_gnu {
+    let (family, version) = base.split_once('-').unwrap_or((base, ""));
+    let versions = [version.to_owned(), format!("{version}.0")];
+    if GNU_FAMILIES.contains(&family) {
         let suffix = if or_later { "or-later" } else { "only" };
-        let spelled = |base: &String| match base.strip_prefix("GFDL-NIV-") {
-            Some(version) => format!("GFDL-{version}-no-invariants-{suffix}"),
-            None => format!("{base}-{suffix}"),
+        let spelled = |version: &String| match version.strip_prefix("NIV-") {
+            Some(version) => format!("{family}-{version}-no-invariants-{suffix}"),
+            None => format!("{family}-{version}-{suffix}"),
         };
-        if let Some(found) = versioned.iter().map(spelled).find_map(|id| listed(&id)) {
+        if let Some(found) = versions.iter().map(spelled).find_map(|id| listed(&id)) {
             return Some(found.to_owned());
         }
     }
-    let found = versioned.iter().find_map(|id| listed(id))?;
-    Some(if or_later { format!("{found}+") } else { found.to_owned() })
+    // What tools make of `+` behind other names differs.
+    if or_later {
+        return None;
+    }
+    let known = FAMILIES.contains(&family).then(|| format!("{family}-{}", versions[1]));
+    listed(name).or_else(|| listed(&known?)).map(str::to_owned)
 }
 
 /// The identifier as the list spells it; identifiers have no case.
@@ -149,7 +158,7 @@ mod tests {
             ("LGPL-2.1+", "LGPL-2.1-or-later"),
             ("GFDL-NIV-1.3+", "GFDL-1.3-no-invariants-or-later"),
             ("Apache-2", "Apache-2.0"),
-            ("MPL-1.1+", "MPL-1.1+"),
+            ("Artistic-2", "Artistic-2.0"),
             ("BSD-3-clause", "BSD-3-Clause"),
             ("Expat", "MIT"),
             ("ISC", "ISC"),
@@ -158,6 +167,11 @@ mod tests {
             ("Artistic", "LicenseRef-pkg-1-Artistic"),
             ("public-domain", "LicenseRef-pkg-1-public-domain"),
             ("GPL-9+", "LicenseRef-pkg-1-GPL-9-"),
+            ("GPL-2.0+", "GPL-2.0-or-later"),
+            ("GPL-2.0", "GPL-2.0-only"),
+            ("MPL-1.1+", "LicenseRef-pkg-1-MPL-1.1-"),
+            // The list's is another.
+            ("OPL-1", "LicenseRef-pkg-1-OPL-1"),
             ("GPL-2+ with OpenSSL exception", "LicenseRef-pkg-1-GPL-2--with-OpenSSL-exception"),
         ] {
             assert_eq!(expression(&[name]), expected);

@@ -76,10 +76,12 @@ impl Supplier {
     /// Reads `NAME <EMAIL>`. Debian says of nobody whether it is a person: teams are known by the word.
     fn of(maintainer: &str) -> Supplier {
         const TEAMS: [&str; 6] = ["maintainers", "team", "developers", "group", "project", "packagers"];
-        let (name, email) = match maintainer.split_once('<') {
-            Some((name, email)) => (name.trim(), Some(email.trim_end_matches('>').trim().to_owned())),
-            None => (maintainer, None),
-        };
+        let (name, address) = maintainer.split_once('<').unwrap_or((maintainer, ""));
+        let (name, address) = (name.trim(), address.trim_end_matches('>').trim());
+        // Some packages have the address of a page there.
+        let is_email =
+            address.split_once('@').is_some_and(|(user, host)| !user.contains(['/', ':']) && !host.is_empty());
+        let email = is_email.then(|| address.to_owned());
         let lower = name.to_lowercase();
         let is_person = !lower.split(|c: char| !c.is_alphanumeric()).any(|word| TEAMS.contains(&word));
         Supplier { name: name.trim_matches('"').to_owned(), email, is_person }
@@ -167,6 +169,7 @@ mod tests {
             ("Michael Stone <mstone@debian.org>", "Michael Stone", Some("mstone@debian.org"), true),
             ("GNU Libc Maintainers <l@example.org>", "GNU Libc Maintainers", Some("l@example.org"), false),
             ("Somebody", "Somebody", None, true),
+            ("Some Group <https://example.org/@x>", "Some Group", None, false),
         ] {
             let expected = Supplier { name: name.into(), email: email.map(str::to_owned), is_person };
             assert_eq!(Supplier::of(text), expected);
