@@ -593,7 +593,7 @@ mod tests {
             let help = command.get_long_about().map(ToString::to_string).unwrap_or_default();
             let example = help.split_once("Example: `").and_then(|(_, rest)| rest.split_once('`'));
             let (example, _) = example.unwrap_or_else(|| panic!("no example: {}", command.get_name()));
-            let words = example.split([" > ", " | "]).next().unwrap_or_default().split(' ');
+            let words = example.split(['>', '|']).next().unwrap_or_default().trim_end().split(' ');
             let parsed = Arguments::try_parse_from(words).map(|arguments| format!("{:?}", arguments.command));
             assert!(parsed.is_ok(), "{example}: {parsed:?}");
             assert_eq!(example.split(' ').nth(1), Some(command.get_name()), "{example}");
