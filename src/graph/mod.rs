@@ -17,8 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Graph {
     graph: DiGraph<RootPath, Reason>,
     nodes: HashMap<RootPath, NodeIndex>,
-    /// The first edge between two nodes: few pairs have a second, and some nodes have edges to thousands.
+    /// The first edge between two nodes: few pairs have a second.
     first_edges: HashMap<(NodeIndex, NodeIndex), EdgeIndex>,
+    /// The reasons of the others: those of an object for a link of its library directory are as many as its needs.
+    further_reasons: HashMap<(NodeIndex, NodeIndex), HashSet<Reason>>,
     /// What the user asked for, with how.
     roots: BTreeMap<NodeIndex, BTreeSet<Reason>>,
 }
@@ -60,7 +62,8 @@ impl Graph {
                     }
                     Entry::Occupied(first) => {
                         let is_first = self.graph[*first.get()] == reason;
-                        if !is_first && self.graph.edges_connecting(from, to).all(|edge| *edge.weight() != reason) {
+                        let mut is_new = || self.further_reasons.entry((from, to)).or_default().insert(reason.clone());
+                        if !is_first && is_new() {
                             self.graph.add_edge(from, to, reason);
                         }
                     }
@@ -143,8 +146,11 @@ mod tests {
     #[test]
     fn an_edge_is_there_once_for_each_reason() {
         let mut graph = graph(&[("/a", "/b"), ("/a", "/b")]);
-        graph.connect(Some(&path("/a")), &path("/b"), reason("y"));
-        assert_eq!(graph.reasons(&path("/b")).len(), 2);
+        for detail in ["y", "z", "y", "x", "z"] {
+            graph.connect(Some(&path("/a")), &path("/b"), reason(detail));
+        }
+        let details: Vec<_> = graph.reasons(&path("/b")).into_iter().map(|(_, reason)| reason.detail).collect();
+        assert_eq!(details.iter().map(|detail| &**detail).collect::<Vec<_>>(), ["x", "y", "z"]);
     }
 
     #[test]

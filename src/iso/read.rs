@@ -128,10 +128,15 @@ impl IsoImage {
         let mut found = Vec::new();
         let mut seen = HashSet::new();
         let mut waiting = vec![(self.root.clone(), 0)];
+        // Directories of one image do not share sectors, so that together they are no longer than it is.
+        let mut left = self.image.len();
         while let Some((directory, depth)) = waiting.pop() {
             if depth > MAX_DEPTH || !seen.insert(directory.sector) {
                 return Err(ReadError::damaged(RECORD, format!("`{}` contains itself", directory.path)));
             }
+            left = left.checked_sub(directory.size).ok_or_else(|| {
+                ReadError::damaged(RECORD, format!("`{}` shares sectors with other directories", directory.path))
+            })?;
             let children = self.children(&directory)?;
             let below = children.iter().filter(|child| child.kind == IsoKind::Directory);
             waiting.extend(below.map(|child| (child.clone(), depth + 1)));

@@ -225,7 +225,7 @@ fn iso9660(bytes: &[u8]) {
     }
     for entry in image.walk().iter().flatten().filter(|entry| entry.kind == IsoKind::File) {
         let _ = image.content(entry);
-        image.find(&entry.path).expect("it has just been listed");
+        let _ = image.find(&entry.path);
     }
 }
 

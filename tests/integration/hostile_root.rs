@@ -76,7 +76,7 @@ impl Trap {
             Trap::Directory => fs::create_dir(place).unwrap(),
             Trap::Unreadable => {
                 fs::write(place, "").unwrap();
-                fs::set_permissions(place, fs::Permissions::from_mode(0)).unwrap();
+                fs::set_permissions(place, fs::Permissions::from_mode(0o0)).unwrap();
             }
         }
         true

@@ -429,3 +429,35 @@ fn a_directory_inside_itself_is_an_error() {
     let error = IsoImage::new(Blob::from_bytes(bytes)).unwrap().walk().unwrap_err();
     assert!(error.to_string().contains("contains itself"), "{error}");
 }
+
+/// Forty lie in a long one, each a sector behind the one before, so that its records would be read forty times.
+#[test]
+fn directories_that_share_sectors_are_an_error() {
+    let mut volume = Volume::new("SHARED", 0).unwrap();
+    let attributes = Attributes { mode: 0o755, uid: 0, gid: 0 };
+    for n in 0..40 {
+        volume.add(&path(format!("/d{n:02}")), attributes, Node::Directory).unwrap();
+    }
+    for n in 0..800 {
+        let name = path(format!("/long/a name of which a sector of a directory holds few {n:03}"));
+        volume.add(&name, attributes, Node::Fifo).unwrap();
+    }
+    let directory = scratch();
+    let file = directory.path().join("shared.iso");
+    volume.layout().unwrap().write(&file).unwrap();
+    let mut bytes = std::fs::read(file).unwrap();
+    let iso = IsoImage::new(Blob::from_bytes(&bytes[..])).unwrap();
+    let long = iso.find(&path("/long")).unwrap();
+    let sectors: Vec<u32> = (0..40).map(|n| iso.find(&path(format!("/d{n:02}"))).unwrap().sector).collect();
+    // Where the root is, its own record in the volume descriptor says.
+    let root = u32::from_le_bytes(bytes[16 * 2048 + 158..][..4].try_into().unwrap()) as usize * 2048;
+    for (n, sector) in sectors.into_iter().enumerate() {
+        let record = memchr::memmem::find(&bytes[root..], &sector.to_le_bytes()).unwrap() + root;
+        let behind = n as u32 + 1;
+        bytes[record..record + 4].copy_from_slice(&(long.sector + behind).to_le_bytes());
+        let rest = long.size as u32 - behind * 2048;
+        bytes[record + 8..record + 12].copy_from_slice(&rest.to_le_bytes());
+    }
+    let error = IsoImage::new(Blob::from_bytes(bytes)).unwrap().walk().unwrap_err();
+    assert!(error.to_string().contains("shares sectors"), "{error}");
+}

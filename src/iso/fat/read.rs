@@ -122,12 +122,18 @@ impl FatVolume {
         let mut found = Vec::new();
         let mut seen = HashSet::new();
         let mut waiting = vec![(FatEntry { path: String::new(), is_directory: true, size: 0, cluster: 0 }, 0)];
+        // Directories of one volume do not share clusters, so that together they are no longer than it is.
+        let mut left = self.blob.len();
         while let Some((directory, depth)) = waiting.pop() {
             if depth > MAX_DEPTH || !seen.insert(directory.cluster) {
                 let problem = format!("`{}` contains itself", directory.path);
                 return Err(ReadError::damaged(DIRECTORY, problem));
             }
-            let mut children = self.directory(&directory)?;
+            let bytes = self.directory_bytes(&directory)?;
+            left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+                ReadError::damaged(DIRECTORY, format!("`{}` shares clusters with other directories", directory.path))
+            })?;
+            let mut children = parse_directory(&bytes, &directory.path);
             if depth > 0 {
                 found.push(directory);
             }
@@ -153,7 +159,10 @@ impl FatVolume {
                 let name = entry.path.rsplit('/').next().unwrap_or_default();
                 name.to_uppercase() == component.to_uppercase()
             };
-            here = self.directory(&here)?.into_iter().find(same).ok_or_else(missing)?;
+            here = parse_directory(&self.directory_bytes(&here)?, &here.path)
+                .into_iter()
+                .find(same)
+                .ok_or_else(missing)?;
         }
         Ok(here)
     }
@@ -197,15 +206,14 @@ impl FatVolume {
         Ok(extents)
     }
 
-    fn directory(&self, directory: &FatEntry) -> Result<Vec<FatEntry>, ReadError> {
-        let bytes = match self.root {
+    fn directory_bytes(&self, directory: &FatEntry) -> Result<Vec<u8>, ReadError> {
+        match self.root {
             RootDirectory::Fixed { offset, length } if directory.cluster == 0 => {
-                self.blob.vector(offset, length, DIRECTORY)?
+                self.blob.vector(offset, length, DIRECTORY)
             }
-            RootDirectory::Chain { cluster } if directory.cluster == 0 => self.clusters_of(cluster)?,
-            _ => self.clusters_of(directory.cluster)?,
-        };
-        Ok(parse_directory(&bytes, &directory.path))
+            RootDirectory::Chain { cluster } if directory.cluster == 0 => self.clusters_of(cluster),
+            _ => self.clusters_of(directory.cluster),
+        }
     }
 
     fn clusters_of(&self, first: u32) -> Result<Vec<u8>, ReadError> {
@@ -456,6 +464,25 @@ mod tests {
         let entry = volume.find("vmlinuz").unwrap();
         let error = FatVolume::open(Blob::from_bytes(bytes)).unwrap().read(&entry).unwrap_err();
         assert!(error.to_string().contains("loop"), "{error}");
+    }
+
+    /// Each of sixty goes on with the clusters of the next, so that they would be read two thousand times.
+    #[test]
+    fn directories_that_share_clusters_are_an_error() {
+        let names: Vec<String> = (0..60).map(|n| format!("D{n:02}")).collect();
+        let image = FatImage::plan(names.iter().map(|name| file(&format!("{name}/F"), "x")).collect(), 0).unwrap();
+        let mut bytes = bytes(&image);
+        let volume = FatVolume::open(Blob::from_bytes(bytes.clone())).unwrap();
+        let table = usize::from(u16_at(&bytes, 14)) * 512;
+        let clusters: Vec<u32> = names.iter().map(|name| volume.find(name).unwrap().cluster).collect();
+        for pair in clusters.windows(2) {
+            let (at, next) = (table + pair[0] as usize * 3 / 2, pair[1] as u16);
+            let old = u16_at(&bytes, at);
+            let new = if pair[0].is_multiple_of(2) { old & 0xf000 | next } else { old & 0xf | next << 4 };
+            bytes[at..at + 2].copy_from_slice(&new.to_le_bytes());
+        }
+        let error = FatVolume::open(Blob::from_bytes(bytes)).unwrap().walk().unwrap_err();
+        assert!(error.to_string().contains("shares clusters"), "{error}");
     }
 
     #[test]
