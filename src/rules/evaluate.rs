@@ -58,7 +58,7 @@ impl Evaluation<'_> {
                 None => nothing_bound(),
             };
             let from_environment = match &rule.when.environment {
-                Some(pattern) => self.environment(pattern),
+                Some(pattern) => pattern.groups(self.facts.environment()),
                 None => nothing_bound(),
             };
             let combined = from_strings.iter().flat_map(|strings| from_file.iter().map(move |file| [strings, file]));
@@ -76,13 +76,6 @@ impl Evaluation<'_> {
         }
         fired.dedup();
         (fired, firings)
-    }
-
-    /// What a pattern binds in the variables that commands are started with: its groups, for `match` is of `strings`.
-    fn environment(&self, pattern: &StringPattern) -> Vec<Bindings> {
-        let mut found = pattern.matches(self.facts.environment());
-        found.iter_mut().for_each(|bindings| drop(bindings.remove("match")));
-        found
     }
 
     /// What the string patterns of the rules find in the object, in their order.

@@ -60,8 +60,6 @@ const SEVERITIES: &[(&str, Severity)] =
     &[("panic", Severity::Panic), ("hang", Severity::Hang), ("warning", Severity::Warning), ("loss", Severity::Loss)];
 /// Bound by every condition on an object: the directory it is in, its name there, and that without its last suffix.
 const OBJECT_BINDINGS: &[&str] = &["object_directory", "object_name", "object_stem"];
-/// Bound by `strings`.
-const WHOLE_MATCH: &str = "match";
 /// How `adds` spells effects other than a path.
 const ADDED_WORDS: &[&str] = &["library", "module", "generate", "never", "directory", "file", "link", "unresolved"];
 /// Directories below `rules/` whose files have another format.
@@ -348,19 +346,14 @@ fn read_path_template(source: &Source<'_>, text: Text<'_>) -> Template {
 
 /// Every `{name}` must be bound by the rule's conditions, by one of them only.
 fn check_bindings(source: &Source<'_>, table: &Table<'_>, when: &Condition, effects: &Effects) {
-    let of_pattern = |pattern: &Option<StringPattern>, whole: bool| {
-        let names = pattern.as_ref().map(StringPattern::binding_names).unwrap_or_default();
-        names.into_iter().filter(|name| whole || *name != WHOLE_MATCH).map(str::to_owned).collect()
-    };
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let binders: [(&str, Vec<String>); 4] = [
-        ("`strings`", of_pattern(&when.strings, true)),
-        ("`environment`", of_pattern(&when.environment, false)),
-        ("the reader", owned(when.reading.as_ref().map_or(&[][..], |reading| reading.reader.bindings))),
-        ("the object", owned(if when.has_object() { OBJECT_BINDINGS } else { &[] })),
-    ];
+    let strings = when.strings.as_ref().map(StringPattern::binding_names).unwrap_or_default();
+    let environment = when.environment.as_ref().map(StringPattern::group_names).unwrap_or_default();
+    let reader = when.reading.as_ref().map_or(&[][..], |reading| reading.reader.bindings);
+    let object = if when.has_object() { OBJECT_BINDINGS } else { &[] };
+    let binders =
+        [("`strings`", &strings[..]), ("`environment`", &environment), ("the reader", reader), ("the object", object)];
     let mut known: BTreeMap<&str, &str> = BTreeMap::new();
-    for (binder, names) in &binders {
+    for (binder, names) in binders {
         for name in names {
             if let Some(other) = known.insert(name, binder) {
                 let message = format!("`{name}` is bound by {other} and by {binder}");

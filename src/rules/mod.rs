@@ -312,11 +312,6 @@ impl RuleSet {
 }
 
 impl Mechanism {
-    /// Whether what a rule of it needs may be started, as opposed to read or mapped.
-    fn starts(self) -> bool {
-        matches!(self, Mechanism::Exec | Mechanism::Service)
-    }
-
     pub(crate) const WORDS: &[(&str, Mechanism)] = &[
         ("dlopen", Mechanism::Dlopen),
         ("exec", Mechanism::Exec),
@@ -325,6 +320,11 @@ impl Mechanism {
         ("service", Mechanism::Service),
         ("driver", Mechanism::Driver),
     ];
+
+    /// Whether what a rule of it needs may be started, as opposed to read or mapped.
+    fn starts(self) -> bool {
+        matches!(self, Mechanism::Exec | Mechanism::Service)
+    }
 
     /// The word in rule files.
     pub fn word(self) -> &'static str {

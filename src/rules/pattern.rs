@@ -74,6 +74,9 @@ fn symbol_regex(text: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&format!("^(?:{text})$")).unicode(false).build()
 }
 
+/// What the whole of a match is bound to.
+const WHOLE: &str = "match";
+
 /// A regular expression over the NUL-terminated strings of a file; `^` and `$` are the ends of a string.
 #[derive(Debug, Clone)]
 pub struct StringPattern {
@@ -109,8 +112,19 @@ impl StringPattern {
 
     /// `match` and the named groups.
     pub(super) fn binding_names(&self) -> Vec<&str> {
-        let groups = self.regex().capture_names().flatten();
-        ["match"].into_iter().chain(groups).collect()
+        [WHOLE].into_iter().chain(self.group_names()).collect()
+    }
+
+    /// The named groups.
+    pub(super) fn group_names(&self) -> Vec<&str> {
+        self.regex().capture_names().flatten().collect()
+    }
+
+    /// [`StringPattern::matches`] with the named groups alone.
+    pub(super) fn groups(&self, content: &[u8]) -> Vec<Bindings> {
+        let mut found = self.matches(content);
+        found.iter_mut().for_each(|bindings| drop(bindings.remove(WHOLE)));
+        found
     }
 
     /// The bindings of every match in the content of a file, sorted, each once.
@@ -146,7 +160,7 @@ impl StringPattern {
 fn bindings_of(regex: &Regex, captures: &Captures<'_>) -> Bindings {
     let named = regex.capture_names().flatten();
     let groups = named.filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_bytes().to_vec())));
-    let whole = ("match".to_owned(), captures[0].to_vec());
+    let whole = (WHOLE.to_owned(), captures[0].to_vec());
     groups.chain([whole]).collect()
 }
 

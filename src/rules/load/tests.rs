@@ -131,6 +131,17 @@ fn bindings_must_be_bound() {
 }
 
 #[test]
+fn names_that_are_bound_twice_are_told() {
+    check(
+        "[[rule]]\nwhen = { object = '/a', strings = '(?<object_name>x)', environment = '^(?<match>A)=' }\nneeds = ['/a']",
+        &[
+            "t.toml:4:8: `match` is bound by `strings` and by `environment`",
+            "t.toml:4:8: `object_name` is bound by `strings` and by the object",
+        ],
+    );
+}
+
+#[test]
 fn conditions_and_effects_that_need_each_other_are_told() {
     let object = "add one of object, soname, needed, interpreter, imports";
     check(
