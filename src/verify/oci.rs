@@ -3,7 +3,7 @@
 //! Every blob is called by its digest, so that what was cut or changed on the way is noticed wherever it is. What a
 //! runtime would not start is told in the words of runc, or of Docker before it comes to that.
 
-use super::archive::Archive;
+use super::archive::{Archive, MAX_UNPACKED};
 use super::plan::Command;
 use super::{Component, Finding, Report, Severity, VerifyError};
 use crate::iso::{Blob, BlobReader};
@@ -176,7 +176,7 @@ impl Layout {
         };
         let (layer_name, blob) = self.blob(layer)?;
         let layer = Archive::new(vec![blob]);
-        let unpacked = layer.decompressed().and_then(|(_, bytes)| sha256_of(bytes));
+        let unpacked = layer.decompressed().and_then(|(_, bytes)| sha256_of(bytes.take(MAX_UNPACKED)));
         let found = unpacked.map_err(|error| damaged(&layer_name, error))?;
         if diff_id.strip_prefix("sha256:") != Some(&found) {
             return Err(damaged(&name, format!("its diff_id is {diff_id}, that of the layer sha256:{found}")));

@@ -99,7 +99,7 @@ fn pack_layer(
 ) -> Result<(Layer, PackReport), PackError> {
     let failed = |source| PackError::Write { file: name.to_owned(), source };
     let media_type = layer_type(options.compression).ok_or(PackError::CompressedLayer(options.compression))?;
-    let file = output::begin(&scratch.join("layer")).map_err(failed)?;
+    let file = output::begin(&scratch.join(".minroot-layer")).map_err(failed)?;
     let mut digested = Digested { out: file.as_file(), digest: Some(Sha256::new()) };
     let (report, diff_id) = write_packed(manifest, contents, options, &mut digested, name)?;
     let sha256 = digested.digest.unwrap_or_default().finalize().into();
