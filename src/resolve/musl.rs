@@ -6,9 +6,10 @@
 //! 1. A name of the C library, or the very path of `PT_INTERP`, is the loader: no search.
 //! 2. A name with a slash is a path.
 //! 3. A name that a library was *found* by is that library. Its `DT_SONAME` counts for nothing.
-//! 4. Else the directories of: `LD_LIBRARY_PATH`, where the user asks for it; the object, its loader, the loader's loader …, the executable, where `DT_RUNPATH` is as
-//!    good as `DT_RPATH` and both are inherited; then of the path file `/etc/ld-musl-ARCH.path`, or
-//!    `/lib:/usr/local/lib:/usr/lib` where there is none. No cache, no hwcaps, no `ld.so.preload`.
+//! 4. Else the directories of: `LD_LIBRARY_PATH`, where the user asks for it; the object, its loader, the loader's
+//!    loader …, the executable, where `DT_RUNPATH` is as good as `DT_RPATH` and both are inherited; then of the path file
+//!    `/etc/ld-musl-ARCH.path`, or `/lib:/usr/local/lib:/usr/lib` where there is none. No cache, no hwcaps, no
+//!    `ld.so.preload`.
 //! 5. The first file that can be opened is the one. If it is of another class it is not passed over: it ends the
 //!    search, and the process.
 //! 6. Two names of one inode are one library; a file that is a C library under another name is the loader.

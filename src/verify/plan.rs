@@ -11,7 +11,7 @@ pub(super) struct Plan {
     /// Paths as written.
     pub modules: Vec<Vec<u8>>,
     pub commands: Vec<Command>,
-    /// The directories of `LD_LIBRARY_PATH`.
+    /// The absolute directories of `LD_LIBRARY_PATH`.
     pub library_path: Vec<String>,
     /// Line number from 1 and what is wrong there, in the words of `/init`, which passes over such a line.
     pub problems: Vec<(u32, &'static str)>,
@@ -40,7 +40,8 @@ impl Plan {
                         path = value_in(&variables, PATH).unwrap_or(path.clone());
                         if let Some(list) = value_in(&variables, LIBRARY_PATH) {
                             let list = String::from_utf8_lossy(&list).into_owned();
-                            plan.library_path = list.split(':').map(str::to_owned).collect();
+                            let is_absolute = |directory: &&str| directory.starts_with('/');
+                            plan.library_path = list.split(':').filter(is_absolute).map(str::to_owned).collect();
                         }
                     }
                     Directive::With(words) => next_path = value_in(&collect(words)?, PATH).or(next_path.take()),
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn each_command_has_the_path_of_its_line() {
-        let text = "environment PATH=/a A=1 LD_LIBRARY_PATH=/l:/m\nrun x\nwith PATH=/b\nbackground y z\\x20z\nrun /x\nbad\nmodule /m.ko\n";
+        let text = "environment PATH=/a A=1 LD_LIBRARY_PATH=/l::m:/m\nrun x\nwith PATH=/b\nbackground y z\\x20z\nrun /x\nbad\nmodule /m.ko\n";
         let plan = Plan::parse(text.as_bytes().to_vec());
         let commands: Vec<_> = plan.commands.iter().map(|c| (c.words.len(), &c.path[..])).collect();
         assert_eq!(commands, [(1, &b"/a"[..]), (2, b"/b"), (1, b"/a")]);

@@ -10,7 +10,7 @@ mod readers;
 mod seeds;
 
 use mutate::{Random, damaged, repeated};
-use readers::Reader;
+use readers::{READERS, Reader};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -59,6 +59,14 @@ fn write_corpus(directory: &Path, seeds: &[Vec<u8>]) {
     for (number, seed) in seeds.iter().enumerate() {
         fs::write(directory.join(format!("seed-{number:03}")), seed).unwrap();
     }
+}
+
+#[test]
+fn every_reader_has_its_fuzz_target() {
+    let package: toml::Table = toml::from_str(include_str!("../../fuzz/Cargo.toml")).unwrap();
+    let targets: Vec<_> = package["bin"].as_array().unwrap().iter().map(|target| &target["name"]).collect();
+    let readers: Vec<_> = READERS.iter().map(|reader| toml::Value::from(reader.name)).collect();
+    assert_eq!(targets, readers.iter().collect::<Vec<_>>());
 }
 
 #[test]
