@@ -89,13 +89,19 @@ fn quoted(text: &[u8]) -> Option<&[u8]> {
 
 /// The lines without their ends, and without a backslash line end where a line goes on on the next.
 fn joined_lines(text: &[u8]) -> Vec<Vec<u8>> {
+    join(text.split(|&byte| byte == b'\n'), b"")
+}
+
+/// Joins each line that ends in a backslash with the next; what stands for the backslash is `between` them.
+fn join<'t>(text: impl Iterator<Item = &'t [u8]>, between: &[u8]) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
     let mut open: Option<Vec<u8>> = None;
-    for line in text.split(|&byte| byte == b'\n') {
+    for line in text {
         let mut whole = open.take().unwrap_or_default();
         match line.strip_suffix(b"\\") {
             Some(start) => {
                 whole.extend_from_slice(start);
+                whole.extend_from_slice(between);
                 open = Some(whole);
             }
             None => {

@@ -4,7 +4,7 @@
 //! The surprise: a unit does not know its own name here, so that a word with a specifier such as `%i` says nothing, nor
 //! does one with a variable. An empty assignment takes back what the same file said before, not what other files say.
 
-use super::{bind, shell};
+use super::{bind, join, shell};
 use crate::rules::pattern::Bindings;
 use foldhash::HashMap;
 
@@ -47,28 +47,9 @@ fn assignments(text: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 
 /// Lines that are no comment, those that end in a backslash with the next; a comment between two such is left out.
 fn lines(text: &[u8]) -> Vec<Vec<u8>> {
-    let mut lines = Vec::new();
-    let mut open: Option<Vec<u8>> = None;
-    for line in text.split(|&byte| byte == b'\n') {
-        let line = line.trim_ascii_end();
-        if matches!(line.trim_ascii_start().first(), Some(b'#' | b';')) {
-            continue;
-        }
-        let mut whole = open.take().unwrap_or_default();
-        match line.strip_suffix(b"\\") {
-            Some(start) => {
-                whole.extend_from_slice(start);
-                whole.push(b' ');
-                open = Some(whole);
-            }
-            None => {
-                whole.extend_from_slice(line);
-                lines.push(whole);
-            }
-        }
-    }
-    lines.extend(open);
-    lines
+    let is_comment = |line: &&[u8]| matches!(line.trim_ascii_start().first(), Some(b'#' | b';'));
+    let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
+    join(lines.filter(|line| !is_comment(line)), b" ")
 }
 
 /// What takes a role, a strength and a word.
