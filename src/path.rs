@@ -15,6 +15,7 @@ pub struct RootPath(Arc<[u8]>);
 
 /// Why some bytes are not a [`RootPath`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum PathError {
     #[error("the path is not absolute")]
     NotAbsolute,
@@ -62,10 +63,12 @@ impl RootPath {
         RootPath(Arc::from(&b"/"[..]))
     }
 
+    /// The path as the target's kernel takes it: a slash first, no NUL, not always UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
+    /// Whether this is `/`.
     pub fn is_root(&self) -> bool {
         self.0.len() == 1
     }

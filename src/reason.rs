@@ -85,8 +85,11 @@ impl fmt::Display for RuleId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
+    /// It may be of use.
     Suggested,
+    /// The referrer works without it, with less than it could do.
     Recommended,
+    /// The referrer does not work without it.
     #[default]
     Required,
 }
@@ -108,6 +111,7 @@ pub enum Severity {
 /// What a machine does without a file: of a missing reference the part that a user will see.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Consequence {
+    /// How bad it is, which decides the priority of the reference.
     pub severity: Severity,
     /// In the words of the component that fails, where it has any: ``Can't load specfs``.
     pub words: Arc<str>,
@@ -128,7 +132,9 @@ impl Severity {
 /// Why a file is in: one edge of the graph, without its two ends.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason {
+    /// How sure it is.
     pub evidence: Evidence,
+    /// Which kind of reference it was.
     pub kind: Kind,
     /// The words the referrer used: a soname, the text of a `#!` line, a rule's id, a module alias. May be empty.
     /// Shared, because one reference leaves many edges: to the file, its links and the directories on its way.
@@ -136,6 +142,7 @@ pub struct Reason {
 }
 
 impl Reason {
+    /// A reason in the referrer's own words; see [`Reason::detail`].
     pub fn new(evidence: Evidence, kind: Kind, detail: impl Into<Arc<str>>) -> Reason {
         Reason { evidence, kind, detail: detail.into() }
     }

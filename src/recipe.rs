@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum System {
+    /// A Linux kernel, with glibc or musl.
     #[default]
     Linux,
+    /// illumos, or a distribution of it such as Tribblix, OmniOS and SmartOS.
     Illumos,
 }
 
@@ -25,8 +27,11 @@ pub enum System {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
+    /// What the root holds; told from its files when absent.
     pub system: Option<System>,
+    /// Where the root comes from.
     pub source: Source,
+    /// What is kept of it.
     pub trace: TraceOptions,
     /// What cannot be known and is accepted, for `--strict`.
     pub accept: Accept,
@@ -34,9 +39,13 @@ pub struct Recipe {
     pub file: Vec<RecipeFile>,
     /// What runs at boot, in order.
     pub startup: Vec<Startup>,
+    /// A static address that the startup sets; absent for none.
     pub network: Option<Network>,
+    /// How the image starts.
     pub boot: BootOptions,
+    /// What a container of it runs.
     pub oci: Oci,
+    /// What shows that it works.
     pub check: Check,
 }
 
@@ -59,6 +68,7 @@ pub struct Source {
     pub smallest: BTreeMap<String, String>,
 }
 
+/// `[trace]`: what is wanted of the root, and how doubts are settled.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TraceOptions {
@@ -113,7 +123,9 @@ pub enum LazyPolicy {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecipeFile {
+    /// Where it is in the image, absolute.
     pub path: String,
+    /// Text of the file; binary files take `from`.
     pub content: Option<String>,
     /// A file of this machine, relative to the recipe.
     pub from: Option<PathBuf>,
@@ -121,6 +133,7 @@ pub struct RecipeFile {
     pub mode: Option<String>,
 }
 
+/// `[[startup]]`: a command that runs when the image starts.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Startup {
@@ -138,12 +151,15 @@ pub struct Startup {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
+    /// Name of the interface in the image: `eth0`, `vioif0`.
     pub interface: String,
     /// With prefix length: `10.0.2.15/24`.
     pub address: String,
+    /// Address of the router; without it only the own network is reached.
     pub gateway: Option<String>,
 }
 
+/// `[boot]`: the kernel, its command line and the archive that it unpacks.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BootOptions {
@@ -155,6 +171,7 @@ pub struct BootOptions {
     pub memory: Option<u32>,
     /// `zstd`, `gzip`, `xz` or `none`.
     pub compress: Option<String>,
+    /// Level of `compress`; the default of that when absent.
     pub level: Option<i32>,
     /// Which Forth files of the illumos loader go onto the ISO.
     pub forth: Option<ForthFiles>,
@@ -176,6 +193,7 @@ pub enum ForthFiles {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Check {
+    /// A request that the image must answer.
     pub http: Option<HttpCheck>,
     /// Text that must appear on the console.
     pub console: Option<String>,
@@ -183,11 +201,13 @@ pub struct Check {
     pub timeout: Option<u32>,
 }
 
+/// `[check.http]`: a request that is sent from this machine to the guest.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpCheck {
     /// The guest's port; it is forwarded from 127.0.0.1.
     pub port: u16,
+    /// The path that is asked for; `/` when absent.
     #[serde(default = "slash")]
     pub path: String,
     /// What the reply's body must contain.
@@ -201,6 +221,7 @@ fn slash() -> String {
 
 /// Why a recipe cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum RecipeError {
     #[error("cannot read the recipe `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 /// Whether the output may have colour; the command line decides, nobody else looks at the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
+    /// No escape sequences: for pipes, files and `NO_COLOR`.
     #[default]
     Plain,
     /// ANSI colours (ECMA-48 SGR).

@@ -38,15 +38,20 @@ pub struct Explanation<'m> {
     pub asked: Vec<u8>,
     /// The symlinks of the manifest between `asked` and the path that the answer is about, in order.
     pub links: Vec<&'m Entry>,
+    /// What the manifest says of it.
     pub answer: Answer<'m>,
 }
 
+/// Whether a path is in, and if not, which kind of "no" it is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer<'m> {
+    /// It is in the image.
     Included(Box<Included<'m>>),
     /// Some reference led there and was left out on purpose. One of the lists has something.
     Excluded {
+        /// Where the reference would have led.
         path: RootPath,
+        /// The references that were left out, each with its reason.
         omissions: Vec<&'m Omission>,
         /// Of which it was an alternative, and not the one that was chosen.
         choices: Vec<&'m Choice>,
@@ -63,6 +68,7 @@ pub enum Answer<'m> {
 /// Why an entry is in, and what it holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Included<'m> {
+    /// What the path leads to, after the symlinks of [`Explanation::links`].
     pub entry: &'m Entry,
     /// Where the chain begins instead of at a target, as [`Options::from`] has it.
     pub from: Option<RootPath>,
@@ -75,6 +81,7 @@ pub struct Included<'m> {
     pub gate: Option<&'m Entry>,
     /// Of which it is the alternative that was chosen.
     pub choices: Vec<&'m Choice>,
+    /// What would go with it.
     pub retained: Retained,
 }
 
@@ -87,6 +94,7 @@ pub struct Retained {
     pub bytes: u64,
     /// Regular files, generated ones included.
     pub files: u64,
+    /// Directories, which have no bytes of their own.
     pub directories: u64,
     /// Symlinks and hard links.
     pub links: u64,
@@ -109,6 +117,7 @@ pub enum Exclusion {
 }
 
 impl Exclusion {
+    /// Reads from the record of a reference how it came to be left out.
     pub fn of(omission: &Omission) -> Exclusion {
         match (Take::of(&omission.why), omission.reason.evidence, omission.reason.kind) {
             (Some(Take::Suggested), ..) => Exclusion::Suggested,

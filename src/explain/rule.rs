@@ -34,6 +34,7 @@ pub fn brought<'m>(manifest: &'m Manifest, rule: &str) -> Brought<'m> {
 const LISTED: usize = 20;
 
 impl Brought<'_> {
+    /// The listing of `minroot explain-rule`: the first entries, then how many more, then what they come to.
     pub fn text(&self, style: Style) -> impl Display + '_ {
         written(move |f| {
             if self.entries.is_empty() {

@@ -20,6 +20,7 @@ pub struct Alternative {
     pub name: String,
     /// The files it leads to, sorted; none when a process has the library already.
     pub paths: Vec<RootPath>,
+    /// Whether it was taken, and if not, what spoke against it.
     pub verdict: Verdict,
 }
 
@@ -27,6 +28,7 @@ pub struct Alternative {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
+    /// It is in.
     Chosen,
     /// The image would be larger by so many bytes, with the best of all other choices.
     More(u64),

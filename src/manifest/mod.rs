@@ -2,10 +2,12 @@
 //!
 //! The types here say what an image holds; [`json`] is their stable text form (format 1).
 
+#[doc(hidden)]
 pub mod check;
 mod choice;
 pub mod json;
 pub mod lists;
+#[doc(hidden)]
 pub mod needs;
 pub mod totals;
 pub mod tree;
@@ -19,6 +21,7 @@ use crate::recipe::System;
 /// Everything an image is to hold, and what was decided on the way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
+    /// Which system's runtime linker and kernel the files are for.
     pub system: System,
     /// The processor architecture, in the kernel's word: `x86_64`, `aarch64`; empty when no object told.
     pub arch: String,
@@ -49,13 +52,18 @@ pub struct Boot {
     pub kernel_args: String,
 }
 
+/// One path of the image: what is there, whose it is, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Where it is in the image.
     pub path: RootPath,
+    /// What is there.
     pub content: Content,
     /// Permission bits with setuid, setgid and sticky (`0o7777`).
     pub mode: u32,
+    /// Owner, as a number: the names are those of the image's own `/etc/passwd`.
     pub uid: u32,
+    /// Group, as a number.
     pub gid: u32,
     /// Extended attributes, sorted by name.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
@@ -70,6 +78,7 @@ pub struct Entry {
 pub struct Because {
     /// The entry that needs this one; `None` when the user asked for it.
     pub from: Option<RootPath>,
+    /// How it needs it.
     pub reason: Reason,
 }
 
@@ -78,41 +87,58 @@ pub struct Because {
 pub enum Content {
     /// A regular file of the root.
     File {
+        /// Bytes, holes included.
         size: u64,
+        /// Digest of the content as it is in the image.
         sha256: [u8; 32],
         /// The bytes come from this path of the root, decompressed: a kernel module `x.ko` from `x.ko.xz`.
         unpacked_from: Option<RootPath>,
     },
     /// A regular file that minroot or the recipe made.
     Generated {
+        /// Bytes.
         size: u64,
+        /// Digest of the content.
         sha256: [u8; 32],
         /// The bytes; absent for a large file of the recipe, which has to be given again to pack it.
         bytes: Option<Vec<u8>>,
     },
+    /// A directory; what is in it are entries of their own.
     Directory,
+    /// A symlink.
     Symlink {
+        /// The text of the link: never empty, no NUL byte; it may lead nowhere.
         target: Vec<u8>,
     },
     /// A further name of the file at `to`, which sorts before this entry.
     Hardlink {
+        /// The path of the file.
         to: RootPath,
     },
+    /// A character device.
     Char {
+        /// Major number as the target's kernel counts it.
         major: u32,
+        /// Minor number.
         minor: u32,
     },
+    /// A block device.
     Block {
+        /// Major number as the target's kernel counts it.
         major: u32,
+        /// Minor number.
         minor: u32,
     },
+    /// A named pipe.
     Fifo,
 }
 
 /// A reference that did not become an entry, with the reason it might have been one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Omission {
+    /// The entry that refers; `None` when the user or the recipe does.
     pub from: Option<RootPath>,
+    /// The reason it would have been in for.
     pub reason: Reason,
     /// Where the reference would have led, when that is known.
     pub to: Option<RootPath>,
@@ -123,7 +149,9 @@ pub struct Omission {
 /// A reference that leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Missing {
+    /// The entry that refers; `None` when the user or the recipe does.
     pub from: Option<RootPath>,
+    /// The reason it was looked for.
     pub reason: Reason,
     /// What was asked for: a soname, a path, a module name.
     pub name: String,
@@ -138,6 +166,7 @@ pub struct Missing {
 /// A place that was tried, in words.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Probed {
+    /// The place, a path of the root; in a message only, so bytes that are not UTF-8 are escaped.
     pub path: String,
     /// Why this place was tried: `runpath of /usr/bin/x`, `default directory`.
     pub step: String,

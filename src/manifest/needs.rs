@@ -35,6 +35,7 @@ pub struct Edge {
 /// One entry of a chain, with the reason that leads to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step<'m> {
+    /// The entry that the chain has come to.
     pub entry: &'m Entry,
     /// `None` for the start of a chain that does not begin at a target.
     pub because: Option<&'m Because>,
@@ -51,6 +52,7 @@ pub struct Chains<'n, 'm> {
 const UNREACHED: usize = usize::MAX;
 
 impl<'m> Needs<'m> {
+    /// Reads the reasons of all entries once; the answers borrow from the manifest.
     pub fn of(manifest: &'m Manifest) -> Needs<'m> {
         let entries = &manifest.entries[..];
         let positions: HashMap<&[u8], usize, RandomState> =
@@ -77,6 +79,7 @@ impl<'m> Needs<'m> {
         Needs { entries, positions, starts, edges }
     }
 
+    /// The number by which [`Edge`] knows the entry; `None` when the path is not in.
     pub fn position(&self, path: &RootPath) -> Option<usize> {
         self.positions.get(path.as_bytes()).copied()
     }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Totals {
+    /// Regular files, generated ones included; a hard link is no file of its own.
     pub files: u64,
     /// Apparent size; saturates at the largest `u64`.
     pub bytes: u64,
@@ -19,10 +20,13 @@ pub struct Totals {
     pub by_evidence: BTreeMap<Evidence, Tally>,
 }
 
+/// Files that are counted together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tally {
+    /// Regular files, each inode once.
     pub files: u64,
+    /// Apparent size of them all; saturates at the largest `u64`.
     pub bytes: u64,
 }
 
@@ -31,6 +35,7 @@ pub(crate) const CLASSES: [Evidence; 6] =
     [Evidence::Target, Evidence::Proven, Evidence::Declared, Evidence::Rule, Evidence::Observed, Evidence::Suspected];
 
 impl Totals {
+    /// Counts the files of a manifest, each under its strongest evidence.
     pub fn of(manifest: &Manifest) -> Totals {
         let mut by_evidence: BTreeMap<_, _> = CLASSES.iter().map(|class| (*class, Tally::default())).collect();
         let mut whole = Tally::default();

@@ -24,6 +24,7 @@ use std::io::{self, Write};
 /// Which part of the tree is written, and how.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct View<'m> {
+    /// Whether there is colour.
     pub style: Style,
     /// The entry at the top; else all targets, and what nobody but the user asked for and is missing.
     pub top: Option<&'m Entry>,

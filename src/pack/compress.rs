@@ -16,10 +16,14 @@ use zstd::zstd_safe::CParameter;
 /// How an archive is compressed as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Compression {
+    /// As it is.
     None,
+    /// gzip: every kernel and loader reads it.
     Gzip,
+    /// zstd, which Linux unpacks since 5.9: as small as gzip 9 in a fraction of the time.
     #[default]
     Zstd,
+    /// xz: the smallest, and the slowest to unpack.
     Xz,
 }
 
@@ -27,8 +31,11 @@ pub enum Compression {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{compression} has no level {level}: it takes {} to {}", levels.start(), levels.end())]
 pub struct LevelError {
+    /// The one that was asked for.
     pub compression: Compression,
+    /// The level that was asked for.
     pub level: i32,
+    /// Those that it has.
     pub levels: RangeInclusive<i32>,
 }
 
@@ -55,6 +62,7 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 const XZ_DECODER_MEMORY: u64 = 256 << 20;
 
 impl Compression {
+    /// All of them, in the order in which they are offered.
     pub const ALL: [Compression; 4] = [Compression::None, Compression::Gzip, Compression::Zstd, Compression::Xz];
 
     /// The level used when none is asked for: the last one before time grows much faster than size shrinks.

@@ -64,6 +64,7 @@ pub struct CheckedReader<'e> {
 
 /// How content differs from what was traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum Change {
     #[error("it is longer")]
     Longer,

@@ -8,6 +8,7 @@
 mod archive;
 pub mod compress;
 mod contents;
+#[doc(hidden)]
 pub mod cpio;
 mod dir;
 mod gzip;
@@ -53,7 +54,9 @@ pub enum Format {
 /// How to write an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PackOptions<'c> {
+    /// What is written.
     pub format: Format,
+    /// How all of it is compressed; a directory cannot be, and a boot archive only with gzip.
     pub compression: Compression,
     /// [`Compression::default_level`] when absent.
     pub level: Option<i32>,
@@ -70,6 +73,7 @@ pub struct PackOptions<'c> {
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackReport {
+    /// Entries of the manifest, and so members of the archive.
     pub n_entries: usize,
     /// Bytes before compression; for a directory, of all files.
     pub unpacked: u64,
@@ -83,11 +87,13 @@ pub struct PackReport {
     pub sha1: Option<[u8; 20]>,
     /// For [`Format::Oci`]: the SHA-256 of the image's manifest, by which registries know it.
     pub image: Option<[u8; 32]>,
+    /// What the manifest says and the result does not have.
     pub warnings: Vec<Warning>,
 }
 
 /// Why an archive was not written. Nothing is left under its name then.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum PackError {
     #[error("`{path}` does not fit into the archive: {reason}")]
     DoesNotFit { path: RootPath, reason: String },
@@ -282,6 +288,7 @@ impl PackError {
 }
 
 impl Format {
+    /// All of them, in the order in which they are offered.
     pub const ALL: [Format; 6] = [Format::Cpio, Format::Odc, Format::Tar, Format::Oci, Format::Ufs, Format::Dir];
 }
 

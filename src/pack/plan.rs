@@ -25,13 +25,33 @@ const UFS_MAX_TARGET: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// The format has no place for extended attributes.
-    XattrsLost { path: RootPath, names: Vec<Vec<u8>>, format: Format },
+    XattrsLost {
+        /// The entry.
+        path: RootPath,
+        /// Names of all its attributes, sorted.
+        names: Vec<Vec<u8>>,
+        /// The format that has no place for them.
+        format: Format,
+    },
     /// An attribute could not be set: most need privileges.
-    XattrNotSet { path: RootPath, name: Vec<u8>, error: String },
+    XattrNotSet {
+        /// The entry.
+        path: RootPath,
+        /// Name of the attribute.
+        name: Vec<u8>,
+        /// What the operating system says.
+        error: String,
+    },
     /// Owners need privileges; so many entries belong to somebody else than the manifest says.
-    OwnersNotSet { n_entries: usize },
+    OwnersNotSet {
+        /// How many entries.
+        n_entries: usize,
+    },
     /// A device node needs privileges and is left out.
-    DeviceLeftOut { path: RootPath },
+    DeviceLeftOut {
+        /// Where it would be.
+        path: RootPath,
+    },
 }
 
 /// Checks that `manifest` fits into `format`, and tells what it will lose there.

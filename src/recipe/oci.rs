@@ -15,6 +15,7 @@ pub struct Oci {
     pub entrypoint: Option<Vec<String>>,
     /// Further arguments, which those of `docker run` take the place of.
     pub cmd: Option<Vec<String>>,
+    /// Variables the process starts with, beside those of the startup line.
     pub env: BTreeMap<String, String>,
     /// `USER` or `USER:GROUP`, names or numbers.
     pub user: Option<String>,
@@ -22,6 +23,7 @@ pub struct Oci {
     pub workdir: Option<String>,
     /// `8000`, `53/udp`; the port of the recipe's HTTP check when there are none.
     pub ports: Vec<String>,
+    /// Labels, such as `org.opencontainers.image.source`.
     pub labels: BTreeMap<String, String>,
 }
 

@@ -34,8 +34,11 @@ const HEADER: &str = "minroot-metadata 1";
 pub struct Override {
     /// Only devices and fifos take effect; for anything else the disk knows best.
     pub kind: FileKind,
+    /// Permission bits with setuid, setgid and sticky (`0o7777`).
     pub mode: u32,
+    /// Owner.
     pub uid: u32,
+    /// Group.
     pub gid: u32,
 }
 
@@ -48,6 +51,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Says what the path is; an earlier word about it is forgotten.
     pub fn insert(&mut self, path: RootPath, value: Override) {
         self.overrides.insert(path, value);
     }

@@ -73,27 +73,49 @@ pub struct Found {
     pub links: Vec<Link>,
     /// Directories that the way enters and leaves again by `..`: they have to exist as well.
     pub through: Vec<RootPath>,
+    /// What is there.
     pub info: FileInfo,
 }
 
+/// What kind of file a path is, as `lstat` tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
+    /// A regular file.
     File,
+    /// A directory.
     Directory,
+    /// A symlink.
     Symlink,
-    Char { major: u32, minor: u32 },
-    Block { major: u32, minor: u32 },
+    /// A character device.
+    Char {
+        /// Major number; a fetched root has that of its package.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A block device.
+    Block {
+        /// Major number; a fetched root has that of its package.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A named pipe.
     Fifo,
+    /// A socket, which no image keeps: whoever listens makes it anew.
     Socket,
 }
 
 /// `lstat` facts, with what the metadata of a fetched root overrides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileInfo {
+    /// What it is.
     pub kind: FileKind,
     /// Permission bits with setuid, setgid and sticky (`0o7777`).
     pub mode: u32,
+    /// Owner.
     pub uid: u32,
+    /// Group.
     pub gid: u32,
     /// Bytes; 0 for anything but a regular file.
     pub size: u64,
@@ -105,6 +127,7 @@ pub struct FileInfo {
 
 /// Why a path leads nowhere inside the root.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum LookupError {
     #[error("no such file or directory: `{0}`")]
     NotFound(RootPath),

@@ -29,6 +29,7 @@ enum Run {
 }
 
 impl SparseFile {
+    /// Reads from the beginning of the file, wherever its position is.
     pub fn new(file: File) -> SparseFile {
         SparseFile { file, position: 0, run: Run::Data, end: 0 }
     }

@@ -22,6 +22,7 @@ pub trait Facts: Sync {
     fn glob(&self, pattern: &str) -> Vec<RootPath>;
     /// The hardware profiles the image is for.
     fn hardware(&self) -> &[String];
+    /// The system that the root holds: rules for another do not fire.
     fn system(&self) -> System;
     /// The processor architecture, in the kernel's word; empty when not known.
     fn arch(&self) -> &str;
@@ -32,7 +33,9 @@ pub trait Facts: Sync {
 /// What conditions compare with.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectFacts<'a> {
+    /// `DT_SONAME` (gABI, "Dynamic Section"); `None` when the object has none, as most programs.
     pub soname: Option<&'a [u8]>,
+    /// `DT_NEEDED`, in the order of the object.
     pub needed: Vec<&'a [u8]>,
     /// Of a script, what its `#!` line names.
     pub interpreter: Option<&'a [u8]>,

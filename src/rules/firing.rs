@@ -9,6 +9,7 @@ use crate::reason::{Consequence, Priority, RuleId};
 /// The order is that of the rule ids, then of the lines, so that sorted firings do not depend on the run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Firing {
+    /// Its id, which becomes the reason's detail.
     pub rule: RuleId,
     /// Line of the `[[rule]]` header in the rule's file.
     pub line: usize,
@@ -17,9 +18,11 @@ pub struct Firing {
     pub from: Option<RootPath>,
     /// The object that made the rule fire.
     pub object: Option<RootPath>,
+    /// What is to be done.
     pub effect: Effect,
     /// What is needed may be started; else it is only opened.
     pub starts: bool,
+    /// How badly it is wanted.
     pub priority: Priority,
     /// What happens without it.
     pub consequence: Option<Consequence>,
@@ -30,7 +33,9 @@ pub struct Firing {
     pub detail: String,
 }
 
+/// What follows for the image when a rule fires.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each variant is one word of a rule file, see rules/README.md")]
 pub enum Effect {
     /// A path to keep. One that the rule spells out may not exist: that is for the caller to find, who looks it up.
     Need(Need),
@@ -59,7 +64,9 @@ pub enum Made {
     Directory,
     /// An empty file.
     File,
+    /// A symlink.
     Link {
+        /// The text of the link.
         target: Vec<u8>,
     },
 }
@@ -78,6 +85,7 @@ impl Made {
 /// A path to keep.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Need {
+    /// The path that is wanted.
     pub path: RootPath,
     /// Everything below the directory as well.
     pub below: bool,

@@ -22,16 +22,23 @@ mod load;
 mod nearest;
 mod pattern;
 mod problem;
+#[doc(hidden)]
 pub mod readers;
 mod readings;
 mod table;
 mod words;
 
+#[doc(hidden)]
 pub use apply::RuleState;
+#[doc(hidden)]
 pub use example::{Given, GivenObject};
+#[doc(hidden)]
 pub use facts::{Facts, ObjectFacts};
+#[doc(hidden)]
 pub use firing::{Effect, Firing, Made, Need, first_existing};
+#[doc(hidden)]
 pub use nearest::nearest_existing;
+#[doc(hidden)]
 pub use pattern::{Bindings, StringPattern, SymbolPattern, Template, path_glob};
 pub use problem::{Problem, RulesError};
 
@@ -59,6 +66,7 @@ pub struct RuleSet {
 /// One file of `rules/`: one mechanism, explained, with examples.
 #[derive(Debug, Clone)]
 pub struct RuleFile {
+    /// Its path below `rules/` without the suffix.
     pub id: RuleId,
     /// The file's name for messages.
     pub file: String,
@@ -68,12 +76,15 @@ pub struct RuleFile {
     pub built_in: bool,
     /// The line that explanations print.
     pub summary: String,
+    /// How the dependency comes about; `None` when the file does not say.
     pub mechanism: Option<Mechanism>,
+    /// The systems it is for; all when empty.
     pub systems: Vec<System>,
     /// How the dependency stays hidden from the object file.
     pub why: String,
     /// Source files, manual pages and recorded traces that another person can check.
     pub evidence: Vec<String>,
+    /// In the order of the file.
     pub rules: Vec<Rule>,
 }
 
@@ -99,7 +110,9 @@ pub enum Mechanism {
 pub struct Rule {
     /// Line of its `[[rule]]` header, from 1.
     pub line: usize,
+    /// What has to hold.
     pub when: Condition,
+    /// What follows.
     pub effects: Effects,
     /// Given as such, or as the severity of the consequence has it.
     pub priority: Priority,
@@ -130,6 +143,7 @@ pub struct Condition {
     pub exists: Option<String>,
     /// A path of the image other than the object; it may join later than the object.
     pub included: Option<Glob>,
+    /// The architecture that the image is for, in the kernel's word.
     pub arch: Option<String>,
     /// The name of a hardware profile the image is for.
     pub hardware: Option<String>,
@@ -142,6 +156,7 @@ pub struct Condition {
 pub struct Reading {
     /// The file in the source root; the object itself when absent.
     pub file: Option<RootPath>,
+    /// What understands the format of the file.
     pub reader: &'static Reader,
     /// Bindings that must have exactly this value, such as `database` = `hosts`.
     pub filter: BTreeMap<String, String>,
@@ -186,7 +201,9 @@ pub struct Example {
     pub given: BTreeMap<RootPath, Given>,
     /// What is in the root only.
     pub exists: BTreeSet<RootPath>,
+    /// The architecture of the image that is given, in the kernel's word.
     pub arch: String,
+    /// The hardware profiles that it is for.
     pub hardware: Vec<String>,
     /// `NAME=value` of each variable, with a NUL behind it.
     pub environment: Vec<u8>,
@@ -199,6 +216,7 @@ pub struct Example {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no rule `{id}`")]
 pub struct UnknownRule {
+    /// As it was asked for.
     pub id: String,
     /// What to type instead.
     pub hint: String,

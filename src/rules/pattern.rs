@@ -171,6 +171,7 @@ pub struct Template {
     pub text: String,
     /// Where it is written, from 1.
     pub line: usize,
+    /// In characters, from 1.
     pub column: usize,
     parts: Vec<Part>,
 }

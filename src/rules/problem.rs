@@ -13,6 +13,7 @@ pub struct Problem {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
+    /// What is wrong, in words.
     pub message: String,
     /// What to type instead.
     pub hint: Option<String>,
@@ -20,6 +21,7 @@ pub struct Problem {
 
 /// Why rules cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum RulesError {
     #[error("cannot read the rules in `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },

@@ -7,7 +7,7 @@ mod cyclonedx;
 mod model;
 mod spdx;
 
-pub use model::{File, Node, Package, Sbom};
+pub use model::Sbom;
 
 use crate::pack::PackError;
 use std::io;

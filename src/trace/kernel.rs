@@ -16,6 +16,7 @@ const IMAGES: [&str; 2] = ["/boot/vmlinuz-", "/boot/vmlinux-"];
 
 /// Why there is no kernel to start, though the recipe wants one.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum KernelError {
     #[error("the root has several kernels: {}", list(.0))]
     Several(Vec<RootPath>),

@@ -44,7 +44,8 @@ use crate::path::RootPath;
 use crate::reason::Consequence;
 use crate::recipe::{Recipe, System};
 use crate::resolve::cpu::{Cpu, UnknownCpu};
-use crate::resolve::glibc::{Cache, Glibc, Request};
+pub use crate::resolve::glibc::Cache;
+use crate::resolve::glibc::{Glibc, Request};
 use crate::resolve::illumos::Illumos;
 use crate::resolve::krtld::ModulePath;
 use crate::resolve::musl::Musl;
@@ -59,8 +60,11 @@ use std::path::PathBuf;
 /// What a trace is made from.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
+    /// Where everything is read from.
     pub root: &'a Root,
+    /// The rules in force, for the system of the root.
     pub rules: &'a RuleSet,
+    /// What is wanted.
     pub recipe: &'a Recipe,
     /// The user's own directories of rules, which may hold hardware profiles too.
     pub rule_directories: &'a [PathBuf],
@@ -83,17 +87,25 @@ impl Input<'_> {
 /// What a trace found: the graph, and what its nodes are where that is not simply what the root has there.
 #[derive(Debug)]
 pub struct Trace {
+    /// Who needs whom; forbidden paths are still in it.
     pub graph: Graph,
+    /// What the root holds, as the recipe or its files say.
     pub system: System,
     /// In the kernel's word; empty when no object told.
     pub arch: String,
+    /// What the user asked for, sorted.
     pub targets: Vec<RootPath>,
+    /// How the image starts; `None` for a plain file set.
     pub boot: Option<Boot>,
+    /// Nodes of the graph that are not simply what the root has at their path.
     pub items: HashMap<RootPath, Item>,
     /// Paths that rules or the recipe hold back, with the reason.
     pub forbidden: BTreeMap<RootPath, String>,
+    /// References that were left out on purpose.
     pub dropped: BTreeSet<Omission>,
+    /// References that were seen but not understood.
     pub unknown: BTreeSet<Omission>,
+    /// References that lead nowhere; with a required one the answer of `trace` is no.
     pub missing: BTreeSet<Missing>,
     /// What was chosen among alternatives, sorted.
     pub choices: Vec<Choice>,
@@ -111,11 +123,15 @@ pub enum Item {
     /// A directory of the image that the root does not have.
     Directory,
     /// A symlink of the image that the root does not have.
-    Link { target: Vec<u8> },
+    Link {
+        /// The text of the link.
+        target: Vec<u8>,
+    },
 }
 
 /// Why a trace could not be made at all. A reference that leads nowhere is no such reason: it is told as missing.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum TraceError {
     #[error(transparent)]
     Cpu(#[from] UnknownCpu),

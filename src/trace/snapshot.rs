@@ -23,6 +23,7 @@ const CHUNK: usize = 256 << 10;
 
 /// Why a kept file cannot be described.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum SnapshotError {
     #[error("cannot read `{path}`")]
     Read { path: RootPath, source: io::Error },

@@ -58,6 +58,7 @@ use tree::Tree;
 /// What was looked at in an image, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
+    /// What the image turned out to be.
     pub subject: Subject,
     /// In the order of the walk.
     pub checks: Vec<Check>,
@@ -70,10 +71,12 @@ pub struct Verdict {
 /// What an image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
+    /// An ISO image, for CDs and disks.
     Iso,
     /// An initramfs, which is cpio archives one behind the other, a tar archive, or a boot archive of illumos, which is a
     /// UFS image or cpio in its old form; compressed or not.
     Archive,
+    /// A directory, as `pack --format dir` writes it.
     Directory,
     /// What a TFTP server gives to machines that start illumos from the network.
     NetworkTree,
@@ -84,6 +87,7 @@ pub enum Subject {
 /// Something that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
+    /// Who reads this part of the image.
     pub component: Component,
     /// `boot catalog`, `/isolinux/isolinux.cfg`.
     pub what: String,
@@ -94,6 +98,7 @@ pub struct Check {
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// How bad it is.
     pub severity: Severity,
     /// Who fails.
     pub component: Component,
@@ -122,9 +127,13 @@ pub enum Severity {
 /// Who reads a part of the image, and would complain about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Component {
+    /// The firmware of a PC, which reads the boot catalog or the MBR.
     Bios,
+    /// UEFI firmware, which reads a FAT file system.
     Uefi,
+    /// ISOLINUX of the SYSLINUX project.
     Isolinux,
+    /// systemd-boot.
     SystemdBoot,
     /// The boot program of an illumos CD.
     Cdboot,
@@ -138,9 +147,11 @@ pub enum Component {
     Grub,
     /// The part of the illumos kernel that runs first.
     Dboot,
+    /// The Linux or illumos kernel.
     Kernel,
     /// `/init`.
     Init,
+    /// The runtime linker of the programs: glibc's, musl's or illumos' `ld.so.1`.
     RuntimeLinker,
     /// A program that the startup runs.
     Program,
@@ -154,6 +165,7 @@ pub enum Component {
 
 /// Why nothing can be said about an image. Damage is no such reason as long as it is known what the image is.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum VerifyError {
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -463,6 +475,7 @@ impl VerifyError {
 }
 
 impl Severity {
+    /// All of them, the worst first.
     pub const ALL: [Severity; 4] =
         [Severity::PreventsStart, Severity::Harmful, Severity::Warning, Severity::Suggestion];
 

@@ -8,7 +8,9 @@ use crate::text::hex;
 /// An entry that is in both manifests and differs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change<'m> {
+    /// As the old manifest has it.
     pub old: &'m Entry,
+    /// As the new manifest has it.
     pub new: &'m Entry,
     /// Never empty.
     pub fields: Vec<Field>,
@@ -19,7 +21,9 @@ pub struct Change<'m> {
 pub struct Field {
     /// `size`, `mode`, `owner`, `target`: what people call it.
     pub name: &'static str,
+    /// The old value as the text form prints it; empty when only the new entry has one.
     pub old: String,
+    /// The new value; empty when only the old entry has one.
     pub new: String,
 }
 

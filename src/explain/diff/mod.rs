@@ -21,6 +21,7 @@ use cause::by_cause;
 pub struct Difference<'m> {
     /// Bytes of content.
     pub old_bytes: u64,
+    /// Bytes of content in the new manifest.
     pub new_bytes: u64,
     /// What is only in the new manifest, the most bytes first.
     pub added: Vec<Group<'m>>,

@@ -18,7 +18,9 @@ const MAX_CHARACTERS: usize = 50_000;
     grouped(*edges as u64), grouped(*characters as u64), grouped(MAX_EDGES as u64), grouped(MAX_CHARACTERS as u64)
 )]
 pub struct TooLarge {
+    /// Edges of the graph.
     pub edges: usize,
+    /// Characters of the chart that would be written.
     pub characters: usize,
 }
 

@@ -36,8 +36,10 @@ pub struct Graph<'m> {
     pub edges: Vec<Edge<'m>>,
 }
 
+/// An entry of the manifest, or something that its references name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node<'m> {
+    /// What it stands for; the filters and formats look at this.
     pub thing: Thing<'m>,
     /// By which words the user asked for it; mostly empty.
     pub asked_for: Vec<&'m Reason>,
@@ -46,24 +48,42 @@ pub struct Node<'m> {
 /// What a node stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Thing<'m> {
+    /// Kept in the image.
     Entry {
+        /// As the manifest has it.
         entry: &'m Entry,
         /// Bytes that would go without it.
         retained: u64,
     },
     /// What was looked for and not found, by the name that was asked for.
-    Missing { name: &'m str, priority: Priority },
+    Missing {
+        /// As the manifest has it: a soname, a path, a module name.
+        name: &'m str,
+        /// The highest among those who refer to it.
+        priority: Priority,
+    },
     /// What cannot be known; one node for all who refer to it in the same words.
-    Unknown { name: &'m [u8], why: &'m str },
+    Unknown {
+        /// Where the reference would lead, or its words.
+        name: &'m [u8],
+        /// Why it cannot be known.
+        why: &'m str,
+    },
     /// A path that a reason names and that is no entry itself.
-    Outside { path: &'m RootPath },
+    Outside {
+        /// As the reason spells it.
+        path: &'m RootPath,
+    },
 }
 
 /// A reason: the node at `from` refers to the one at `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge<'m> {
+    /// Position of the referrer in [`Graph::nodes`].
     pub from: usize,
+    /// Position of what is needed in [`Graph::nodes`].
     pub to: usize,
+    /// As the manifest has it.
     pub reason: &'m Reason,
 }
 
@@ -117,6 +137,7 @@ impl<'m> Node<'m> {
         }
     }
 
+    /// The entry it stands for; `None` for what is missing, unknown or outside the manifest.
     pub fn entry(&self) -> Option<&'m Entry> {
         match self.thing {
             Thing::Entry { entry, .. } => Some(entry),

@@ -18,6 +18,7 @@ pub struct Filter {
     /// What it is about, and what surrounds that: paths, file names, names of missing things, or globs over them.
     /// Everything when empty.
     pub nodes: Vec<Vec<u8>>,
+    /// Which way `depth` is counted, and edges are followed.
     pub direction: Direction,
     /// How many edges away from `nodes`, or from the targets when there are none.
     pub depth: Option<usize>,
@@ -31,6 +32,7 @@ pub struct Filter {
 /// Which way from the nodes that a filter names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Direction {
+    /// To what needs them, and to what they need.
     #[default]
     Both,
     /// To what needs them.
@@ -41,6 +43,7 @@ pub enum Direction {
 
 /// Why there is no such part.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum SelectError {
     #[error("nothing in the manifest is called `{}`", escaped(name))]
     NoSuchNode { name: Vec<u8>, nearest: Option<RootPath> },

@@ -20,6 +20,7 @@ pub struct Drop {
     pub paths: Vec<Vec<u8>>,
     /// Ids of rules, such as `linux/nsswitch`.
     pub rules: Vec<String>,
+    /// Names of packages, as [`Entry::package`] has them.
     pub packages: Vec<String>,
 }
 
@@ -39,7 +40,9 @@ pub struct WhatIf<'m> {
 /// An entry that stays refers to one that is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken<'m> {
+    /// The entry that stays.
     pub referrer: &'m Entry,
+    /// The entry that it would look for in vain.
     pub dropped: &'m Entry,
     /// Of the dropped entry, from the referrer.
     pub because: &'m Because,
@@ -47,6 +50,7 @@ pub struct Broken<'m> {
 
 /// Something that cannot be dropped because it is not in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum DropError {
     #[error("`{}` is not in the manifest", escaped(path))]
     Path { path: Vec<u8>, nearest: Option<RootPath> },

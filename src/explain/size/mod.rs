@@ -39,12 +39,14 @@ pub enum By {
 }
 
 impl By {
+    /// All divisions, in the order in which `minroot size` prints them.
     pub const ALL: [By; 5] = [By::Package, By::Directory, By::Evidence, By::Target, By::File];
 }
 
 /// The bytes of a manifest in one division.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table<'m> {
+    /// What its rows are.
     pub by: By,
     /// The largest first.
     pub rows: Vec<Row<'m>>,
@@ -54,8 +56,10 @@ pub struct Table<'m> {
     pub total: Tally,
 }
 
+/// Files that are counted together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row<'m> {
+    /// What they have in common.
     pub label: Label<'m>,
     /// Of the files that are attributed to this row and to no other.
     pub sum: Tally,
@@ -68,7 +72,9 @@ pub struct Row<'m> {
 pub enum Label<'m> {
     /// `None` for what no package delivered.
     Package(Option<&'m str>),
+    /// A directory, a target or a file, as the table has it.
     Path(RootPath),
+    /// The strongest evidence of its files.
     Evidence(Evidence),
     /// Needed by several targets.
     Shared,
@@ -79,7 +85,9 @@ pub enum Label<'m> {
 /// The rows that a table leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {
+    /// How many there are.
     pub rows: u64,
+    /// What they come to.
     pub sum: Tally,
 }
 

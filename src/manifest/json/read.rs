@@ -23,6 +23,7 @@ use std::marker::PhantomData;
 
 /// Why some bytes are not a manifest.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum ManifestError {
     #[error("the manifest is not UTF-8 text")]
     NotText(#[from] std::str::Utf8Error),

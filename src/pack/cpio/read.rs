@@ -15,6 +15,7 @@ use std::io::{self, BufRead, BufReader, Read};
 pub struct Member {
     /// Without a leading slash, as stored.
     pub name: Vec<u8>,
+    /// Number that names of one file share.
     pub inode: u32,
     /// `st_mode`: file type and permissions.
     pub mode: u32,

@@ -16,6 +16,7 @@ pub struct ImageConfig {
     pub entrypoint: Vec<String>,
     /// Arguments that a user of the image may replace.
     pub cmd: Vec<String>,
+    /// Variables the process starts with; `PATH` is always among them.
     pub env: BTreeMap<String, String>,
     /// `USER` or `USER:GROUP`; root when absent.
     pub user: Option<String>,
@@ -23,6 +24,7 @@ pub struct ImageConfig {
     pub workdir: Option<String>,
     /// `8000/tcp`.
     pub ports: BTreeSet<String>,
+    /// Labels of the image, as annotations for whoever runs it.
     pub labels: BTreeMap<String, String>,
 }
 

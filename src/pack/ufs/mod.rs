@@ -34,6 +34,7 @@ use std::io::{self, Write};
 pub struct Reserve {
     /// Bytes.
     pub free: u64,
+    /// Inodes to leave free at least; the file system may have more.
     pub free_inodes: u32,
 }
 
@@ -48,7 +49,9 @@ pub struct Usage {
     pub free: u64,
     /// Bytes that a read-write mount takes for its log, unless it is mounted with `nologging`.
     pub log: u64,
+    /// Inodes of the entries, and those that UFS keeps for itself.
     pub used_inodes: u32,
+    /// Inodes that new files can have.
     pub free_inodes: u32,
 }
 
@@ -107,6 +110,7 @@ impl<'m> Plan<'m> {
         &self.warnings
     }
 
+    /// How full the file system is.
     pub fn usage(&self) -> Usage {
         let total = self.groups.total();
         let bytes = |n_fragments: u32| u64::from(n_fragments) * u64::from(FRAGMENT_SIZE);
