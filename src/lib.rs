@@ -39,7 +39,7 @@
 //! let manifest = found.manifest(&root, &rules)?;
 //!
 //! let paths: Vec<String> = manifest.entries.iter().map(|entry| entry.path.to_string()).collect();
-//! assert_eq!(paths, ["/", "/usr", "/usr/bin", "/usr/bin/busybox", "/usr/bin/hello", "/usr/bin/sh"]);
+//! assert_eq!(paths, ["/usr", "/usr/bin", "/usr/bin/busybox", "/usr/bin/hello", "/usr/bin/sh"]);
 //! # Ok(())
 //! # }
 //! ```

@@ -15,12 +15,14 @@ pub struct RootPath(Arc<[u8]>);
 
 /// Why some bytes are not a [`RootPath`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum PathError {
+    /// It has no slash at its beginning.
     #[error("the path is not absolute")]
     NotAbsolute,
+    /// Where `..` leads depends on symlinks, which a path alone does not know.
     #[error("the path has a `..` component")]
     DotDot,
+    /// System calls end a path at its first NUL byte.
     #[error("the path has a NUL byte")]
     Nul,
 }

@@ -221,14 +221,32 @@ fn slash() -> String {
 
 /// Why a recipe cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum RecipeError {
+    /// The file cannot be read.
     #[error("cannot read the recipe `{}`", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        /// On this machine.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// It is no TOML, or has a key that recipes do not have.
     #[error("cannot understand the recipe `{}`{}", path.display(), instead(source))]
-    Syntax { path: PathBuf, source: Box<toml::de::Error> },
+    Syntax {
+        /// On this machine.
+        path: PathBuf,
+        /// With line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// A value cannot be meant: a path that is not absolute, a source given twice.
     #[error("the recipe `{}` is wrong: {problem}", path.display())]
-    Content { path: PathBuf, problem: String },
+    Content {
+        /// On this machine.
+        path: PathBuf,
+        /// In words, with the key.
+        problem: String,
+    },
+    /// Two recipes say different things where only one can hold; in words, with the key.
     #[error("the recipes do not fit together: {0}")]
     Conflict(String),
 }

@@ -20,7 +20,7 @@ pub enum Compression {
     None,
     /// gzip: every kernel and loader reads it.
     Gzip,
-    /// zstd, which Linux unpacks since 5.9: as small as gzip 9 in a fraction of the time.
+    /// zstd, which Linux unpacks since 5.9.
     #[default]
     Zstd,
     /// xz: the smallest, and the slowest to unpack.

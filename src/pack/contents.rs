@@ -64,12 +64,14 @@ pub struct CheckedReader<'e> {
 
 /// How content differs from what was traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum Change {
+    /// It has more bytes than the manifest says.
     #[error("it is longer")]
     Longer,
+    /// It has fewer bytes than the manifest says.
     #[error("it is shorter")]
     Shorter,
+    /// It has as many bytes, and others.
     #[error("its digest differs")]
     Digest,
 }

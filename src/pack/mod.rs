@@ -73,7 +73,7 @@ pub struct PackOptions<'c> {
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackReport {
-    /// Entries of the manifest, and so members of the archive.
+    /// Entries of the manifest that are in it.
     pub n_entries: usize,
     /// Bytes before compression; for a directory, of all files.
     pub unpacked: u64,
@@ -93,43 +93,107 @@ pub struct PackReport {
 
 /// Why an archive was not written. Nothing is left under its name then.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum PackError {
+    /// The format has no way to say what the manifest says.
     #[error("`{path}` does not fit into the archive: {reason}")]
-    DoesNotFit { path: RootPath, reason: String },
+    DoesNotFit {
+        /// The entry.
+        path: RootPath,
+        /// In words, with the limit.
+        reason: String,
+    },
+    /// newc has 32 bits for a size.
     #[error("`{path}` does not fit into a cpio archive: it has {size} bytes, the limit is 4 GiB - 1")]
-    TooLarge { path: RootPath, size: u64 },
+    TooLarge {
+        /// The entry.
+        path: RootPath,
+        /// Its bytes.
+        size: u64,
+    },
+    /// A boot archive of illumos would be too large.
     #[error("the image would be larger than 4 GiB, below which a boot loader has to place it{}", of_that(largest))]
     ImageTooLarge {
         /// The largest file; absent when the reserve alone is too large.
         largest: Option<RootPath>,
     },
+    /// UFS has 32 bits with a sign for a time.
     #[error("the time {epoch} does not fit into a UFS, which ends in January 2038")]
-    TooLate { epoch: u32 },
+    TooLate {
+        /// [`PackOptions::epoch`].
+        epoch: u32,
+    },
+    /// Files of a directory are written as they are.
     #[error("a directory cannot be compressed with {0}")]
     CompressedDirectory(Compression),
+    /// It unpacks gzip only.
     #[error("the loader of illumos cannot unpack {0}")]
     CompressedBootArchive(Compression),
+    /// Layers are plain, gzip or zstd (OCI image specification, "Image Layer Filesystem Changeset").
     #[error("no layer of a container is compressed with {0}")]
     CompressedLayer(Compression),
+    /// The image has to name a processor that container engines know.
     #[error("no container is for {}", if arch.is_empty() { "files alone: nothing in them tells a processor" } else { arch })]
-    NoPlatform { arch: String },
+    NoPlatform {
+        /// [`Manifest::arch`].
+        arch: String,
+    },
+    /// [`PackOptions::level`] is none of the compression's.
     #[error(transparent)]
     Level(#[from] LevelError),
+    /// A large file of the recipe has to be given again.
     #[error("cannot pack `{path}`: the manifest does not hold its content, and no recipe gives it")]
-    NotGiven { path: RootPath },
+    NotGiven {
+        /// The entry.
+        path: RootPath,
+    },
+    /// A file that was given cannot be opened.
     #[error("cannot read `{}`", file.display())]
-    OpenGiven { file: PathBuf, source: io::Error },
+    OpenGiven {
+        /// On this machine.
+        file: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The content of an entry cannot be read.
     #[error("cannot read `{path}` in the root")]
-    Read { path: RootPath, source: io::Error },
+    Read {
+        /// The entry.
+        path: RootPath,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// What the entry is unpacked from is damaged.
     #[error("cannot decompress `{path}` of the root")]
-    Unpack { path: RootPath, source: io::Error },
+    Unpack {
+        /// The entry.
+        path: RootPath,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The root is no longer what was traced.
     #[error("`{path}` has changed since it was traced: {change}")]
-    Changed { path: RootPath, change: Change },
+    Changed {
+        /// The entry.
+        path: RootPath,
+        /// What differs.
+        change: Change,
+    },
+    /// The file system of the directory refuses an entry.
     #[error("cannot make `{path}` in the directory")]
-    MakeEntry { path: RootPath, source: io::Error },
+    MakeEntry {
+        /// The entry.
+        path: RootPath,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The archive cannot be written.
     #[error("cannot write `{}`", file.display())]
-    Write { file: PathBuf, source: io::Error },
+    Write {
+        /// On this machine.
+        file: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
 }
 
 fn of_that(largest: &Option<RootPath>) -> String {

@@ -102,7 +102,7 @@ pub enum FileKind {
     },
     /// A named pipe.
     Fifo,
-    /// A socket, which no image keeps: whoever listens makes it anew.
+    /// A socket, which cannot be put into an image: whoever listens makes it anew.
     Socket,
 }
 
@@ -127,18 +127,32 @@ pub struct FileInfo {
 
 /// Why a path leads nowhere inside the root.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum LookupError {
+    /// Nothing has this name.
     #[error("no such file or directory: `{0}`")]
     NotFound(RootPath),
+    /// A symlink on the way, or at its end, leads nowhere.
     #[error("`{link}` is a symlink to `{}`, which does not exist", crate::path::escaped(.target))]
-    Dangling { link: RootPath, target: Vec<u8> },
+    Dangling {
+        /// The symlink.
+        link: RootPath,
+        /// Its text.
+        target: Vec<u8>,
+    },
+    /// The path goes on behind something that is no directory.
     #[error("`{0}` is not a directory")]
     NotADirectory(RootPath),
+    /// Symlinks lead to each other, or there are more of them than a kernel follows; in the order met.
     #[error("too many levels of symbolic links: {}", chain(.0))]
     Loop(Vec<Link>),
+    /// The operating system refuses.
     #[error("cannot read `{path}`: {error}")]
-    Io { path: RootPath, error: Errno },
+    Io {
+        /// Where.
+        path: RootPath,
+        /// Its error number.
+        error: Errno,
+    },
 }
 
 impl LookupError {

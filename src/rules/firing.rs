@@ -9,7 +9,7 @@ use crate::reason::{Consequence, Priority, RuleId};
 /// The order is that of the rule ids, then of the lines, so that sorted firings do not depend on the run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Firing {
-    /// Its id, which becomes the reason's detail.
+    /// The id of the rule's file.
     pub rule: RuleId,
     /// Line of the `[[rule]]` header in the rule's file.
     pub line: usize,
@@ -35,7 +35,7 @@ pub struct Firing {
 
 /// What follows for the image when a rule fires.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "each variant is one word of a rule file, see rules/README.md")]
+#[allow(missing_docs, reason = "hidden; each variant says what its fields are")]
 pub enum Effect {
     /// A path to keep. One that the rule spells out may not exist: that is for the caller to find, who looks it up.
     Need(Need),

@@ -78,7 +78,7 @@ pub struct RuleFile {
     pub summary: String,
     /// How the dependency comes about; `None` when the file does not say.
     pub mechanism: Option<Mechanism>,
-    /// The systems it is for; all when empty.
+    /// The systems it is for; on others it does not fire.
     pub systems: Vec<System>,
     /// How the dependency stays hidden from the object file.
     pub why: String,

@@ -21,10 +21,15 @@ pub struct Problem {
 
 /// Why rules cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum RulesError {
+    /// A directory or a file of rules cannot be read.
     #[error("cannot read the rules in `{}`", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        /// On this machine.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
     /// Sorted by place; never empty.
     #[error("cannot use the rules:{}", Lines(.0))]
     Wrong(Vec<Problem>),

@@ -16,18 +16,23 @@ const IMAGES: [&str; 2] = ["/boot/vmlinuz-", "/boot/vmlinux-"];
 
 /// Why there is no kernel to start, though the recipe wants one.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum KernelError {
+    /// The recipe does not say which of these.
     #[error("the root has several kernels: {}", list(.0))]
     Several(Vec<RootPath>),
+    /// The recipe names a kernel that the root does not have.
     #[error("the kernel image `{0}` is not in the root")]
     NotThere(RootPath),
+    /// Modules are wanted, and the root has none for the kernel.
     #[error("the recipe wants kernel modules, but no directory below /lib/modules is for the kernel `{0}`")]
     NoModules(RootPath),
+    /// Modules are wanted, and nothing tells for which kernel.
     #[error("the recipe wants kernel modules, but the root has no kernel")]
     NoKernel,
+    /// The list of the kernel's modules cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// `modules.dep` and its kin cannot be made for the modules that are kept.
     #[error("cannot write the indexes of the kernel modules")]
     Depmod(#[from] crate::modules::depmod::DepmodError),
 }

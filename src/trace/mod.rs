@@ -131,18 +131,30 @@ pub enum Item {
 
 /// Why a trace could not be made at all. A reference that leads nowhere is no such reason: it is told as missing.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum TraceError {
+    /// The recipe names a processor that glibc-hwcaps do not know.
     #[error(transparent)]
     Cpu(#[from] UnknownCpu),
+    /// A hardware profile of the recipe does not exist, or cannot be read.
     #[error(transparent)]
     Hardware(#[from] HardwareError),
+    /// A command of the recipe's startup cannot be taken apart or written down.
     #[error(transparent)]
     Startup(#[from] StartupError),
+    /// There is no kernel to start, though the recipe wants one.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// A file that the recipe brings cannot be read.
     #[error("cannot read `{}`, which the recipe wants as `{path}`", from.display())]
-    RecipeFile { path: String, from: PathBuf, source: std::io::Error },
+    RecipeFile {
+        /// Where it would be in the image.
+        path: String,
+        /// On this machine.
+        from: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// A pattern that was accepted when the rules were read does not compile: a bug of minroot.
     #[error("internal error: a rule's symbol pattern is no regular expression")]
     Pattern(#[from] regex::Error),
 }

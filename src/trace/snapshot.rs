@@ -23,14 +23,27 @@ const CHUNK: usize = 256 << 10;
 
 /// Why a kept file cannot be described.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum SnapshotError {
+    /// The content of a kept file cannot be read, or is of a kind that no image has.
     #[error("cannot read `{path}`")]
-    Read { path: RootPath, source: io::Error },
+    Read {
+        /// The file of the root.
+        path: RootPath,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A kept file is there no longer, or cannot be looked at.
     #[error("cannot look at a kept file")]
     Lookup(#[from] LookupError),
+    /// A kernel module that the image is to have unpacked is damaged.
     #[error("cannot decompress `{path}`")]
-    Decompress { path: RootPath, source: crate::modules::ModinfoError },
+    Decompress {
+        /// The compressed file of the root.
+        path: RootPath,
+        /// What is wrong with it.
+        source: crate::modules::ModinfoError,
+    },
+    /// Which package delivered which file cannot be read.
     #[error("cannot read the package lists of the root")]
     Packages(#[source] io::Error),
 }

@@ -165,16 +165,36 @@ pub enum Component {
 
 /// Why nothing can be said about an image. Damage is no such reason as long as it is known what the image is.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum VerifyError {
+    /// The image cannot be read.
     #[error("cannot read `{}`", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    Read {
+        /// On this machine.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Its first bytes are those of nothing that can be verified.
     #[error("`{}` is neither an ISO image nor an archive nor a directory", path.display())]
-    Unknown { path: PathBuf },
+    Unknown {
+        /// On this machine.
+        path: PathBuf,
+    },
+    /// There is no room, or no directory for temporary files.
     #[error("cannot unpack the archive into `{}`", directory.display())]
-    Unpack { directory: PathBuf, source: io::Error },
+    Unpack {
+        /// The private temporary directory.
+        directory: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Several layers, which hide files of each other.
     #[error("cannot verify a container image of {n_layers} layers, only one of a single layer")]
-    Layers { n_layers: usize },
+    Layers {
+        /// As the manifest of the image lists them.
+        n_layers: usize,
+    },
+    /// What the startup runs cannot be traced again in the unpacked archive.
     #[error("cannot trace what the image starts")]
     Trace(#[from] TraceError),
 }

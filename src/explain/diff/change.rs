@@ -21,9 +21,9 @@ pub struct Change<'m> {
 pub struct Field {
     /// `size`, `mode`, `owner`, `target`: what people call it.
     pub name: &'static str,
-    /// The old value as the text form prints it; empty when only the new entry has one.
+    /// The old value, as the report prints it; empty for an entry without extended attributes.
     pub old: String,
-    /// The new value; empty when only the old entry has one.
+    /// The new value.
     pub new: String,
 }
 

@@ -43,12 +43,23 @@ pub enum Direction {
 
 /// Why there is no such part.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum SelectError {
+    /// A node that the filter names does not exist.
     #[error("nothing in the manifest is called `{}`", escaped(name))]
-    NoSuchNode { name: Vec<u8>, nearest: Option<RootPath> },
+    NoSuchNode {
+        /// As the user spelled it.
+        name: Vec<u8>,
+        /// The entry with the most similar name; `None` when none is similar.
+        nearest: Option<RootPath>,
+    },
+    /// A name of the filter has `*` or another sign of a glob, and is none.
     #[error("`{pattern}` is not a pattern")]
-    Pattern { pattern: String, source: globset::Error },
+    Pattern {
+        /// As the user spelled it.
+        pattern: String,
+        /// What is wrong with it.
+        source: globset::Error,
+    },
 }
 
 impl SelectError {

@@ -50,12 +50,19 @@ pub struct Broken<'m> {
 
 /// Something that cannot be dropped because it is not in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum DropError {
+    /// No entry has this path.
     #[error("`{}` is not in the manifest", escaped(path))]
-    Path { path: Vec<u8>, nearest: Option<RootPath> },
+    Path {
+        /// As the user spelled it.
+        path: Vec<u8>,
+        /// The entry with the most similar name; `None` when none is similar.
+        nearest: Option<RootPath>,
+    },
+    /// No reason has this rule's id.
     #[error("no entry of the manifest is in because of the rule `{0}`")]
     Rule(String),
+    /// No entry was delivered by a package of this name.
     #[error("no entry of the manifest is of the package `{0}`")]
     Package(String),
 }

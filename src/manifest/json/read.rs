@@ -23,19 +23,30 @@ use std::marker::PhantomData;
 
 /// Why some bytes are not a manifest.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message says it")]
 pub enum ManifestError {
+    /// JSON is UTF-8; paths that are not are written as `path_hex`.
     #[error("the manifest is not UTF-8 text")]
     NotText(#[from] std::str::Utf8Error),
     /// The cause names list, index and field, and the line and column in the file.
     #[error("cannot understand the manifest")]
     Json(#[from] serde_json::Error),
+    /// It was written by a minroot of another format.
     #[error("the manifest has format {found}, and this minroot reads format {FORMAT}")]
-    Format { found: u64 },
+    Format {
+        /// The number in the manifest.
+        found: u64,
+    },
+    /// It could not be packed: the order, a parent, a digest or a reason is wrong.
     #[error("the manifest does not hold together")]
     Check(#[from] CheckError),
+    /// Files or bytes were changed without their sums.
     #[error("the manifest's `totals` are not those of its entries")]
-    Totals { stated: Totals, actual: Totals },
+    Totals {
+        /// Those of the document.
+        stated: Totals,
+        /// Those of its entries.
+        actual: Totals,
+    },
 }
 
 impl ManifestError {

@@ -16,7 +16,7 @@ pub struct ImageConfig {
     pub entrypoint: Vec<String>,
     /// Arguments that a user of the image may replace.
     pub cmd: Vec<String>,
-    /// Variables the process starts with; `PATH` is always among them.
+    /// Variables the process starts with; [`ImageConfig::of`] gives it a `PATH`.
     pub env: BTreeMap<String, String>,
     /// `USER` or `USER:GROUP`; root when absent.
     pub user: Option<String>,
