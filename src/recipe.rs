@@ -106,7 +106,7 @@ pub enum Base {
     Everything,
 }
 
-/// Which lazy dependencies of illumos objects are kept; see [`crate::resolve::lazy`].
+/// Which lazy dependencies of illumos objects are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LazyPolicy {

@@ -68,7 +68,7 @@ pub struct Input<'a> {
     pub recipe: &'a Recipe,
     /// The user's own directories of rules, which may hold hardware profiles too.
     pub rule_directories: &'a [PathBuf],
-    /// How the tree's loaders find libraries: see [`Cache`].
+    /// How the loaders of the root find libraries: [`Cache::FromConfiguration`] for a source root.
     pub cache: Cache,
 }
 
