@@ -50,7 +50,9 @@ pub enum Command {
     ///
     /// Example: `minroot size -m node.json --drop-package libicu72`
     Size(Size),
-    /// Say what differs between two manifests, and which reason each difference comes from.
+    /// Say what differs between two manifests, or a manifest and an image, and which reason each difference comes from.
+    ///
+    /// NEW may be an image as well (an ISO, an archive, a directory): what it holds is compared with the manifest OLD.
     ///
     /// The exit code is 1 when an image of NEW is not one of OLD; with --max-bytes it is 1 when NEW is larger than that.
     ///
@@ -262,7 +264,7 @@ pub struct Size {
 pub struct Diff {
     /// The manifest to compare with.
     pub old: PathBuf,
-    /// The manifest that is looked at.
+    /// The manifest that is looked at, or an image.
     pub new: PathBuf,
     /// A budget for the content of NEW, such as 64M.
     #[arg(long, value_name = "SIZE", value_parser = text::parse_size)]

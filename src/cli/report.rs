@@ -4,7 +4,7 @@ use crate::manifest::Missing;
 use crate::output;
 use crate::path::escaped;
 use crate::reason::Priority;
-use crate::recipe::Accept;
+use crate::recipe::{Accept, RecipeError};
 use crate::text::Style;
 use crate::trace::Doubt;
 use serde::Serialize;
@@ -52,10 +52,29 @@ pub fn error(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         text.push_str(&format!("  caused by: {cause}\n"));
     }
-    if let Some(hinted) = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()) {
-        text.push_str(&format!("\n{} {}\n", style.remark("hint:"), hinted.hint));
+    let hinted = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).map(|hinted| &hinted.hint[..]);
+    if let Some(hint) = hinted.or_else(|| error.chain().find_map(usual_hint)) {
+        text.push_str(&format!("\n{} {hint}\n", style.remark("hint:")));
     }
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// What to do about a cause that is the same wherever it comes up.
+fn usual_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let recipe = cause.downcast_ref::<RecipeError>();
+    if recipe.is_some_and(|error| !matches!(error, RecipeError::Read { .. })) {
+        return Some("`minroot` comes with complete recipes in rules/recipes");
+    }
+    match cause.downcast_ref::<io::Error>()?.kind() {
+        io::ErrorKind::NotFound => Some("is the path spelled right, and its directory there?"),
+        io::ErrorKind::PermissionDenied => Some("`ls -l` says who may; run as that user, or name another path"),
+        io::ErrorKind::IsADirectory => Some("name a file in it"),
+        io::ErrorKind::NotADirectory => Some("a part of the path is no directory: `ls -l` says which"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("make room, or write to another file system; TMPDIR says where temporary files go")
+        }
+        _ => None,
+    }
 }
 
 /// Prints the answer of a command: in JSON, or the text for people.

@@ -23,6 +23,6 @@ pub fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
     json::read(&bytes).map_err(|error| {
         let hint = error.hint();
         let error = anyhow::Error::new(error).context(format!("cannot use the manifest `{}`", path.display()));
-        report::with_optional_hint(error, hint)
+        report::with_hint(error, hint)
     })
 }

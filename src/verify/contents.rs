@@ -1,7 +1,7 @@
 //! What an image holds against what its manifest says, entry by entry.
 
 use super::tree::{Node, NodeKind, Tree};
-use super::{Component, Finding, Report, Severity};
+use super::{Component, Finding, Report, Severity, held};
 use crate::manifest::json::type_name;
 use crate::manifest::{Content, Entry, Manifest};
 use crate::path::{RootPath, escaped};
@@ -58,6 +58,7 @@ pub(super) fn compare(tree: &Tree, manifest: &Manifest, owners: Owners, report: 
             report.find(Finding::new(Severity::Warning, Component::Manifest, message).at(path));
         }
     }
+    report.held = Some(held::entries(tree, manifest, owners));
     report.saw(
         Component::Manifest,
         "manifest",
@@ -110,7 +111,7 @@ fn compare_content(tree: &Tree, entry: &Entry, node: &Node) -> Option<String> {
     }
 }
 
-fn is_microcode(path: &RootPath) -> bool {
+pub(super) fn is_microcode(path: &RootPath) -> bool {
     let directory = RootPath::new(MICROCODE).expect("a constant");
     path.starts_with(&directory) || directory.starts_with(path)
 }

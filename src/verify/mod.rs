@@ -19,6 +19,7 @@ mod bzimage;
 mod closure;
 mod contents;
 mod exec;
+mod held;
 mod illumos;
 mod illumos_iso;
 mod illumos_symbols;
@@ -43,7 +44,7 @@ mod tree;
 mod ufs;
 
 use crate::iso::{Blob, IsoImage};
-use crate::manifest::Manifest;
+use crate::manifest::{Entry, Manifest};
 use crate::recipe::System;
 use crate::root::Root;
 use crate::rules::RuleSet;
@@ -220,8 +221,31 @@ pub fn verify_as(
     manifest: Option<&Manifest>,
     rules: &RuleSet,
 ) -> Result<Verdict, VerifyError> {
-    let system = system.or_else(|| manifest.map(|manifest| manifest.system));
     let mut report = Report::default();
+    let (subject, least_ram_mib) = walk(system, path, manifest, rules, &mut report)?;
+    Ok(report.verdict(subject, least_ram_mib))
+}
+
+/// The manifest of what the image at `path` holds, by the entries that were read back; what an image does not say, as
+/// packages and reasons, is that of `manifest`. `None` when there is nothing in the image to read: [`verify`] says why.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn read_back(path: &Path, manifest: &Manifest, rules: &RuleSet) -> Result<Option<Manifest>, VerifyError> {
+    let mut report = Report::default();
+    walk(Some(manifest.system), path, Some(manifest), rules, &mut report)?;
+    Ok(report.held.map(|entries| Manifest { entries, ..manifest.clone() }))
+}
+
+/// Walks the way that the machine will walk. Gives what the image is, and the MiB of memory it needs.
+fn walk(
+    system: Option<System>,
+    path: &Path,
+    manifest: Option<&Manifest>,
+    rules: &RuleSet,
+    report: &mut Report,
+) -> Result<(Subject, Option<u64>), VerifyError> {
+    let system = system.or_else(|| manifest.map(|manifest| manifest.system));
     let subject = match Subject::of(path, system) {
         // A boot archive whose magic number is damaged.
         Err(VerifyError::Unknown { .. }) if system == Some(System::Illumos) => Subject::Archive,
@@ -231,54 +255,54 @@ pub fn verify_as(
         Subject::NetworkTree => {
             let failed = |source| VerifyError::Read { path: path.to_owned(), source };
             let directory = Root::open(path).map_err(failed)?;
-            let start = illumos_iso::follow_tree(&directory, &mut report).map_err(failed)?;
-            verify_illumos_start(start, manifest, rules, &mut report)?;
+            let start = illumos_iso::follow_tree(&directory, report).map_err(failed)?;
+            verify_illumos_start(start, manifest, rules, report)?;
             None
         }
         Subject::Container => {
             if let Some(layout) = oci::Layout::open(path) {
-                verify_container(&layout, manifest, rules, &mut report)?;
+                verify_container(&layout, manifest, rules, report)?;
             }
             None
         }
         Subject::Directory => {
             let root = Root::open(path).map_err(|source| VerifyError::Read { path: path.to_owned(), source })?;
-            verify_directory(&root, system, manifest, rules, &mut report)?;
+            verify_directory(&root, system, manifest, rules, report)?;
             None
         }
         Subject::Archive => {
             let archive = Archive::new(vec![open(path)?]);
             if tar::is_tar(&archive) {
-                let unpacked = tar::unpack(&archive, manifest.is_some(), &mut report)?;
-                verify_unpacked(unpacked, system, manifest, rules, &mut report)?;
-                return Ok(report.verdict(subject, None));
+                let unpacked = tar::unpack(&archive, manifest.is_some(), report)?;
+                verify_unpacked(unpacked, system, manifest, rules, report)?;
+                return Ok((subject, None));
             }
             // Linux has words of its own for it.
             if system == Some(System::Illumos) && odc::is_odc(&archive) {
-                let unpacked = odc::unpack(&archive, manifest.is_some(), &mut report)?;
-                verify_unpacked(unpacked, system, manifest, rules, &mut report)?;
-                return Ok(report.verdict(subject, None));
+                let unpacked = odc::unpack(&archive, manifest.is_some(), report)?;
+                verify_unpacked(unpacked, system, manifest, rules, report)?;
+                return Ok((subject, None));
             }
             if ufs::is_ufs(&archive, system == Some(System::Illumos)) {
-                verify_ufs(&archive, system, manifest, rules, &mut report)?;
-                return Ok(report.verdict(subject, None));
+                verify_ufs(&archive, system, manifest, rules, report)?;
+                return Ok((subject, None));
             }
             let kernel_args = manifest.and_then(|m| m.boot.as_ref()).map(|boot| &boot.kernel_args[..]);
             let arguments = Arguments::parse(kernel_args.unwrap_or_default());
-            verify_archive(&archive, &arguments, None, manifest, rules, &mut report)?
+            verify_archive(&archive, &arguments, None, manifest, rules, report)?
         }
         Subject::Iso => match IsoImage::new(open(path)?) {
             Ok(image) if is_illumos(&image, system) => {
-                let start = illumos_iso::follow(&image, &mut report);
-                verify_illumos_start(start, manifest, rules, &mut report)?;
+                let start = illumos_iso::follow(&image, report);
+                verify_illumos_start(start, manifest, rules, report)?;
                 None
             }
             Ok(image) => {
-                let start = iso::follow(&image, manifest, &mut report);
+                let start = iso::follow(&image, manifest, report);
                 let arguments = Arguments::parse(&start.kernel_args);
                 match &start.archive {
                     Some(archive) => {
-                        verify_archive(archive, &arguments, start.kernel.as_ref(), manifest, rules, &mut report)?
+                        verify_archive(archive, &arguments, start.kernel.as_ref(), manifest, rules, report)?
                     }
                     None => None,
                 }
@@ -289,7 +313,7 @@ pub fn verify_as(
             }
         },
     };
-    Ok(report.verdict(subject, least_ram_mib))
+    Ok((subject, least_ram_mib))
 }
 
 fn is_illumos(image: &IsoImage, system: Option<System>) -> bool {
@@ -555,6 +579,8 @@ impl Finding {
 struct Report {
     checks: Vec<Check>,
     findings: Vec<Finding>,
+    /// What the image was found to hold, once that has been compared with a manifest.
+    held: Option<Vec<Entry>>,
 }
 
 impl Report {
@@ -567,7 +593,7 @@ impl Report {
     }
 
     fn verdict(self, subject: Subject, least_ram_mib: Option<u64>) -> Verdict {
-        let Report { checks, mut findings } = self;
+        let Report { checks, mut findings, held: _ } = self;
         findings.sort_by_key(|finding| finding.severity);
         Verdict { subject, checks, findings, least_ram_mib }
     }

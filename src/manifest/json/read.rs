@@ -51,11 +51,10 @@ pub enum ManifestError {
 
 impl ManifestError {
     /// What the user can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> &'static str {
         match self {
-            ManifestError::Format { .. } => Some("write the manifest again with `minroot trace`"),
-            ManifestError::Totals { .. } => Some("after an edit by hand, delete `totals`; they are computed"),
-            _ => None,
+            ManifestError::Totals { .. } => "after an edit by hand, delete `totals`; they are computed",
+            _ => "write the manifest again with `minroot trace`",
         }
     }
 }
