@@ -52,31 +52,27 @@ pub fn is_doubtful(setting: &Setting, traced: &trace::Trace) -> bool {
 
 /// Traces what the recipes and flags ask for, and tells the notes.
 pub fn trace(setting: &Setting) -> anyhow::Result<trace::Trace> {
-    let reading = progress::reading("tracing", &setting.root);
-    let traced = trace::trace(input(setting));
-    drop(reading);
-    tell(traced)
+    run_trace(setting, trace::trace)
 }
 
 /// [`trace`] for those who only want to know what is kept.
 fn trace_kept(setting: &Setting) -> anyhow::Result<trace::Trace> {
-    let reading = progress::reading("tracing", &setting.root);
-    let traced = trace::trace_kept(input(setting));
-    drop(reading);
-    tell(traced)
+    run_trace(setting, trace::trace_kept)
 }
 
-fn input(setting: &Setting) -> Input<'_> {
-    Input {
+fn run_trace(
+    setting: &Setting,
+    trace: impl FnOnce(Input<'_>) -> Result<trace::Trace, trace::TraceError>,
+) -> anyhow::Result<trace::Trace> {
+    let reading = progress::reading("tracing", &setting.root);
+    let traced = trace(Input {
         root: &setting.root,
         rules: &setting.rules,
         recipe: &setting.recipe,
         rule_directories: &setting.rule_directories,
         cache: Cache::FromConfiguration,
-    }
-}
-
-fn tell(traced: Result<trace::Trace, trace::TraceError>) -> anyhow::Result<trace::Trace> {
+    });
+    drop(reading);
     let traced = traced.map_err(|error| {
         let hint = error.hint();
         report::with_optional_hint(error.into(), hint)

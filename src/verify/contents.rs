@@ -58,7 +58,7 @@ pub(super) fn compare(tree: &Tree, manifest: &Manifest, owners: Owners, report: 
             report.find(Finding::new(Severity::Warning, Component::Manifest, message).at(path));
         }
     }
-    report.held = Some(held::entries(tree, manifest, owners));
+    report.held = report.wants_held.then(|| held::entries(tree, manifest, owners));
     report.saw(
         Component::Manifest,
         "manifest",

@@ -232,7 +232,7 @@ pub fn verify_as(
 /// # Errors
 /// Those of [`verify`].
 pub fn read_back(path: &Path, manifest: &Manifest, rules: &RuleSet) -> Result<Option<Manifest>, VerifyError> {
-    let mut report = Report::default();
+    let mut report = Report { wants_held: true, ..Report::default() };
     walk(Some(manifest.system), path, Some(manifest), rules, &mut report)?;
     Ok(report.held.map(|entries| Manifest { entries, ..manifest.clone() }))
 }
@@ -579,7 +579,9 @@ impl Finding {
 struct Report {
     checks: Vec<Check>,
     findings: Vec<Finding>,
-    /// What the image was found to hold, once that has been compared with a manifest.
+    /// Whether to keep what the image holds.
+    wants_held: bool,
+    /// What it was found to hold, once that has been compared with a manifest.
     held: Option<Vec<Entry>>,
 }
 
@@ -593,7 +595,7 @@ impl Report {
     }
 
     fn verdict(self, subject: Subject, least_ram_mib: Option<u64>) -> Verdict {
-        let Report { checks, mut findings, held: _ } = self;
+        let Report { checks, mut findings, .. } = self;
         findings.sort_by_key(|finding| finding.severity);
         Verdict { subject, checks, findings, least_ram_mib }
     }

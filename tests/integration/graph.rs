@@ -1,6 +1,6 @@
 //! Graphs of a manifest with hostile names, judged by the programs that people feed them to.
 
-use crate::support::{run, scratch, tool};
+use crate::support::{manifest_of, run, scratch, tool};
 use minroot::explain::graph::Graph;
 use minroot::manifest::{Because, Content, Entry, Manifest, Missing};
 use minroot::path::{RootPath, escaped};
@@ -58,18 +58,7 @@ pub fn hostile_manifest() -> Manifest {
         consequence: None,
         probes: Vec::new(),
     };
-    Manifest {
-        system: System::Linux,
-        arch: String::new(),
-        targets: Vec::new(),
-        rules_digest: [0; 32],
-        boot: None,
-        entries,
-        choices: Vec::new(),
-        dropped: Vec::new(),
-        unknown: Vec::new(),
-        missing: vec![missing],
-    }
+    Manifest { missing: vec![missing], ..manifest_of(System::Linux, entries) }
 }
 
 fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Vec<u8> {

@@ -3,7 +3,7 @@
 #[path = "../../benches/support/large_manifest.rs"]
 pub mod large_manifest;
 
-use crate::support::{output, scratch, tool};
+use crate::support::{manifest_of, output, scratch, tool};
 use minroot::explain::diff::diff;
 use minroot::explain::size::{By, tables};
 use minroot::explain::{Options, explain};
@@ -32,18 +32,7 @@ fn odd_tree(directory: &Path) -> Manifest {
     }
     entries.push(entry(b"dir", Content::Directory));
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    Manifest {
-        system: System::Linux,
-        arch: String::new(),
-        targets: Vec::new(),
-        rules_digest: [0; 32],
-        boot: None,
-        entries,
-        choices: Vec::new(),
-        dropped: Vec::new(),
-        unknown: Vec::new(),
-        missing: Vec::new(),
-    }
+    manifest_of(System::Linux, entries)
 }
 
 /// What `trace --format paths0` writes.

@@ -1,6 +1,6 @@
 //! Archives made by `pack`, judged by the tools that people unpack them with.
 
-use crate::support::{run, scratch, tool};
+use crate::support::{manifest_of, run, scratch, tool};
 use minroot::manifest::{Because, Content, Entry, Manifest};
 use minroot::pack::compress::Compression;
 use minroot::pack::{Contents, Format, PackError, PackOptions, PackReport, Warning, cpio, write_archive};
@@ -83,18 +83,7 @@ impl Tree {
     pub fn manifest(&self) -> Manifest {
         let mut entries = self.entries.clone();
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Manifest {
-            system: System::Linux,
-            arch: "x86_64".to_owned(),
-            targets: Vec::new(),
-            rules_digest: [0; 32],
-            boot: None,
-            entries,
-            choices: Vec::new(),
-            dropped: Vec::new(),
-            unknown: Vec::new(),
-            missing: Vec::new(),
-        }
+        manifest_of(System::Linux, entries)
     }
 
     pub fn pack(&self, format: Format, compression: Compression, out: &Path) -> Result<PackReport, PackError> {

@@ -2,7 +2,7 @@
 
 use crate::command::{minroot, output_of, recipe, succeed, text, with_umask};
 use crate::model_root::{generator::Year, shared};
-use crate::support::{hex, output, run, scratch, tool};
+use crate::support::{hex, manifest_of, output, run, scratch, tool};
 use minroot::manifest::{Because, Content, Entry, Manifest, json};
 use minroot::pack::{Compression, Contents, Format, PackOptions, PackReport, ufs, write_archive};
 use minroot::path::RootPath;
@@ -123,18 +123,7 @@ impl Tree {
     }
 
     pub fn manifest(&self) -> Manifest {
-        Manifest {
-            system: System::Illumos,
-            arch: "x86_64".to_owned(),
-            targets: Vec::new(),
-            rules_digest: [0; 32],
-            boot: None,
-            entries: self.entries.values().cloned().collect(),
-            choices: Vec::new(),
-            dropped: Vec::new(),
-            unknown: Vec::new(),
-            missing: Vec::new(),
-        }
+        manifest_of(System::Illumos, self.entries.values().cloned().collect())
     }
 
     pub fn pack(&self, options: PackOptions, out: &Path) -> PackReport {
