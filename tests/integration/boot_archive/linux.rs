@@ -38,7 +38,7 @@ $b mkdir /mnt
         $b mount -t ufs -o ro,ufstype=sunx86 $disk /mnt || continue
         cd /mnt
         $b find . -print0 | $b xargs -0 $b stat -c 'stat %f %u:%g %t:%T %i %h %s %n'
-        $b find . -type l | while read -r link; do echo "link $($b readlink $link) $link"; done
+        $b find . -type l -print0 | $b xargs -0 -r $b stat -c 'link %N'
         $b find . -type f -print0 | $b xargs -0 -r $b sha256sum
         cd /
         $b umount /mnt
@@ -126,8 +126,9 @@ fn parse(list: &Path, console: &str) -> Vec<BTreeMap<String, Seen>> {
                 images.last_mut().unwrap().insert(absolute(fields[6]), seen);
             }
             "link" => {
-                let (target, path) = rest.rsplit_once(' ').unwrap();
-                images.last_mut().unwrap().get_mut(&absolute(path)).unwrap().target = target.to_owned();
+                let (path, target) = rest.split_once("' -> '").unwrap();
+                let path = absolute(path.trim_start_matches('\''));
+                images.last_mut().unwrap().get_mut(&path).unwrap().target = target.trim_end_matches('\'').to_owned();
             }
             "end" => {
                 is_whole = true;
