@@ -147,8 +147,14 @@ impl Reason {
         Reason { evidence, kind, detail: detail.into() }
     }
 
-    /// Whether the rule with this id gives the reason. The id is the beginning of the detail: `linux/nsswitch:30
-    /// database=hosts`, `hardware/qemu: …`.
+    /// The id of the rule that gives the reason, the beginning of the detail: of `linux/nsswitch:30 database=hosts` it is
+    /// `linux/nsswitch`, of `hardware/qemu: …` it is `hardware/qemu`. `None` when no rule does.
+    pub fn rule(&self) -> Option<&str> {
+        let id = self.detail.split([' ', ':']).next()?;
+        (self.evidence == Evidence::Rule).then_some(id)
+    }
+
+    /// Whether the rule with this id gives the reason; with its line, `linux/nsswitch:30`, only that part of the rule.
     pub fn is_of_rule(&self, id: &str) -> bool {
         let after = self.detail.strip_prefix(id);
         self.evidence == Evidence::Rule && after.is_some_and(|after| after.is_empty() || after.starts_with([' ', ':']))
@@ -220,8 +226,10 @@ mod tests {
         let rule = |detail: &str| Reason::new(Evidence::Rule, Kind::Rule, detail);
         for detail in ["linux/a", "linux/a:30", "linux/a:30 x=y", "linux/a x=y", "linux/a: words"] {
             assert!(rule(detail).is_of_rule("linux/a"), "{detail}");
+            assert_eq!(rule(detail).rule(), Some("linux/a"));
         }
         assert!(!rule("linux/ab:30").is_of_rule("linux/a"));
+        assert_eq!(Reason::new(Evidence::Proven, Kind::Needed, "libc.so.6").rule(), None);
         assert!(rule("linux/a:30 x=y").is_like(&rule("linux/a:4 x=y")));
         assert!(!rule("linux/a:30 x=y").is_like(&rule("linux/a:30 x=z")));
         assert!(!rule("hardware/q: 1").is_like(&rule("hardware/q: 2")));

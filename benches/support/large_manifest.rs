@@ -59,6 +59,7 @@ pub fn large_manifest() -> Manifest {
         targets: (0..50).map(file).collect(),
         rules_digest: [7; 32],
         boot: None,
+        packed: None,
         entries,
         choices: Vec::new(),
         dropped: Vec::new(),
@@ -83,5 +84,5 @@ fn needed(by: usize, i: usize) -> Because {
 
 fn entry(path: RootPath, content: Content, mode: u32, reasons: Vec<Because>) -> Entry {
     let package = Some("libsomething1".to_owned());
-    Entry { path, content, mode, uid: 0, gid: 0, xattrs: Vec::new(), package, reasons }
+    Entry { path, content, mode, uid: 0, gid: 0, xattrs: Vec::new(), package, packed: None, reasons }
 }

@@ -348,6 +348,10 @@ pub struct Compress {
     /// The compressor's level.
     #[arg(long)]
     pub level: Option<i32>,
+    /// Measure what each file takes in the archive, and write the manifest with that: `size`, `why` and the page tell it
+    /// then. Reads all files once more.
+    #[arg(long, value_name = "FILE")]
+    pub sizes_to: Option<PathBuf>,
 }
 
 /// What is free in a UFS, besides the room for its log.

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 pub fn run(options: &Build) -> anyhow::Result<Outcome> {
     let medium = if options.pxe { Medium::NetworkTree } else { Medium::Iso };
-    medium.check(&options.output)?;
+    medium.check(&options.output, &options.compress)?;
     let setting = Setting::new(&options.inputs)?;
     let traced = trace::trace(&setting)?;
     let manifest = trace::manifest(&setting, &traced)?;

@@ -6,11 +6,11 @@ use super::{Outcome, progress, report, setting};
 use crate::iso::illumos::pxe::{PxeLoader, write_pxe_tree};
 use crate::iso::illumos::{IllumosImage, IllumosLoader, IllumosLoaderError, hash_file as sha1_text, write_illumos_iso};
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
-use crate::manifest::{Content, Manifest};
+use crate::manifest::{Content, Manifest, json};
 use crate::output::{self, directory_of};
 use crate::pack::oci::ImageConfig;
 use crate::pack::{
-    Compression, Contents, Format, PackError, PackOptions, PackReport, ufs, write_archive, write_stream,
+    Compression, Contents, Format, PackError, PackOptions, PackReport, measure, ufs, write_archive, write_stream,
 };
 use crate::path::{RootPath, escaped};
 use crate::recipe::{BootOptions, Recipe, System};
@@ -25,6 +25,7 @@ const LABEL: &str = "MINROOT";
 
 pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
     let output = &options.output;
+    check_sizes(&options.compress)?;
     let hash = options.hash.as_ref().map(|hash| hash_file(hash.as_deref(), output)).transpose()?;
     let manifest = read_manifest(&options.packed.manifest)?;
     let root = setting::open_root(&options.packed.root)?;
@@ -57,6 +58,7 @@ pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
     };
     drop(reading);
     let written = written.map_err(hinted)?;
+    write_sizes(&manifest, &contents, &pack, &written, &options.compress)?;
     if let (Some(file), Some(sha1)) = (&hash, &written.sha1) {
         report::write_output(file, |out| write!(out, "{}", sha1_text(sha1)))
             .with_context(|| format!("cannot write `{}`", file.display()))?;
@@ -66,6 +68,33 @@ pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
         tell_image(image, sha256);
     }
     Ok(Outcome::Done)
+}
+
+/// Tells before the work that the manifest with sizes cannot be written.
+fn check_sizes(compress: &Compress) -> anyhow::Result<()> {
+    match &compress.sizes_to {
+        Some(file) if !output::is_no_file(file) && file != Path::new("-") => {
+            output::begin(file).map(drop).with_context(|| format!("cannot write `{}`", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes the manifest of an archive with what each file takes in it, where that is asked for.
+fn write_sizes(
+    manifest: &Manifest,
+    contents: &Contents<'_>,
+    pack: &PackOptions<'_>,
+    packed: &PackReport,
+    compress: &Compress,
+) -> anyhow::Result<()> {
+    let Some(file) = &compress.sizes_to else { return Ok(()) };
+    let mut manifest = manifest.clone();
+    let reading = progress::reading("measuring", contents.root());
+    measure(&mut manifest, contents, pack, packed).map_err(hinted)?;
+    drop(reading);
+    report::write_output(file, |out| json::write(&manifest, out))
+        .with_context(|| format!("cannot write `{}`", file.display()))
 }
 
 /// What a container of the recipe runs.
@@ -109,7 +138,7 @@ pub fn pxe(options: &Pxe) -> anyhow::Result<Outcome> {
 }
 
 fn write_medium(medium: Medium, packed: &Packed, compress: &Compress, output: &Path) -> anyhow::Result<Outcome> {
-    medium.check(output)?;
+    medium.check(output, compress)?;
     let manifest = read_manifest(&packed.manifest)?;
     let root = setting::open_root(&packed.root)?;
     let recipe = Recipe::load(&packed.recipes)?;
@@ -135,7 +164,8 @@ impl Medium {
     }
 
     /// Tells before the work, and not after it, that the medium cannot be written.
-    pub fn check(self, output: &Path) -> anyhow::Result<()> {
+    pub fn check(self, output: &Path, compress: &Compress) -> anyhow::Result<()> {
+        check_sizes(compress)?;
         let tried = match self {
             Medium::Iso => output::begin(output).map(drop),
             Medium::NetworkTree => output::begin_directory(output).map(drop),
@@ -270,6 +300,7 @@ fn archive_for(
     let reading = progress::reading("packing", contents.root());
     let packed = write_stream(manifest, contents, &options, &mut archive, output).map_err(hinted)?;
     drop(reading);
+    write_sizes(manifest, contents, &options, &packed, compress)?;
     Ok((packed, Blob::from_file(archive, output)?))
 }
 

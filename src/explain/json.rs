@@ -81,6 +81,8 @@ struct IncludedJson<'a> {
     path: PathText<'a>,
     r#type: &'static str,
     size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packed: Option<u64>,
     package: Option<&'a str>,
     chain: Vec<StepJson<'a>>,
     /// Only when all were asked for.
@@ -114,6 +116,7 @@ impl<'a> IncludedJson<'a> {
             path: PathText::new(&included.entry.path),
             r#type: type_name(&included.entry.content),
             size: included.entry.size(),
+            packed: included.entry.packed,
             package: included.entry.package.as_deref(),
             chain: (included.chain.iter())
                 .map(|step| StepJson {

@@ -92,6 +92,9 @@ pub use crate::manifest::needs::Step;
 pub struct Retained {
     /// Bytes of content.
     pub bytes: u64,
+    /// Bytes of the compressed archive, estimated; `None` when nobody measured one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packed: Option<u64>,
     /// Regular files, generated ones included.
     pub files: u64,
     /// Directories, which have no bytes of their own.
@@ -227,6 +230,9 @@ impl Retained {
         let mut retained = Retained::default();
         for entry in entries {
             retained.bytes = retained.bytes.saturating_add(entry.size());
+            if let Some(packed) = entry.packed {
+                retained.packed = Some(retained.packed.unwrap_or_default().saturating_add(packed));
+            }
             let counter = match entry.content {
                 Content::File { .. } | Content::Generated { .. } => &mut retained.files,
                 Content::Directory => &mut retained.directories,

@@ -1,10 +1,10 @@
 //! What one rule brought into a manifest: the second half of `minroot explain-rule`.
 
 use super::size::{Drop, what_if};
-use super::{Retained, text::retained_in_words};
+use super::{Retained, text::without_it};
 use crate::manifest::{Entry, Manifest};
 use crate::path::RootPath;
-use crate::text::{Style, count, size, written};
+use crate::text::{Style, count, written};
 use std::fmt::Display;
 
 /// The entries that are in because a rule says so, and what that comes to.
@@ -53,7 +53,7 @@ impl Brought<'_> {
             if let Some(more) = self.entries.len().checked_sub(LISTED).filter(|more| *more > 0) {
                 writeln!(f, "  and {}", count(more as u64, "further path"))?;
             }
-            writeln!(f, "\nwithout it {} would go: {}", size(self.retained.bytes), retained_in_words(&self.retained))
+            writeln!(f, "\n{}", without_it(&self.retained))
         })
     }
 }

@@ -51,6 +51,9 @@ impl Printer<'_, '_> {
         match &entry.content {
             Content::File { size: bytes, .. } | Content::Generated { size: bytes, .. } => {
                 write!(self.f, ", {}", size(*bytes))?;
+                if let Some(packed) = entry.packed {
+                    write!(self.f, ", about {} packed", size(packed))?;
+                }
             }
             Content::Symlink { target } => write!(self.f, " to {}", escaped(target))?,
             Content::Hardlink { to } => write!(self.f, " to {to}")?,
@@ -93,8 +96,7 @@ impl Printer<'_, '_> {
             let saves = alternatives::savings(choice);
             writeln!(self.f, "chosen among alternatives: {saves} ({})", self.choosers(choice, &included.entry.path))?;
         }
-        let retained = &included.retained;
-        writeln!(self.f, "\nwithout it {} would go: {}", size(retained.bytes), retained_in_words(retained))
+        writeln!(self.f, "\n{}", without_it(&included.retained))
     }
 
     /// All reasons where they were asked for, else how many there are besides that of the chain.
@@ -242,6 +244,12 @@ pub(super) fn reference_in_words(reason: &Reason, from: Option<&RootPath>, entry
         Kind::String => format!("string{quoted} in {from}"),
         Kind::Rule => format!("rule {detail}, for {from}"),
     }
+}
+
+/// `without it 1.2 KiB (1,234 bytes) would go: 2 files`; with what that comes to in an archive that was measured.
+pub(super) fn without_it(retained: &Retained) -> String {
+    let packed = retained.packed.map(|packed| format!(", about {} packed", size(packed))).unwrap_or_default();
+    format!("without it {} would go: {}{packed}", size(retained.bytes), retained_in_words(retained))
 }
 
 pub(super) fn retained_in_words(retained: &Retained) -> String {

@@ -15,6 +15,8 @@ pub enum CheckError {
     TargetOrder { index: usize, path: RootPath },
     #[error("`entries[{index}]`, `{path}`, is wrong")]
     Entry { index: usize, path: RootPath, source: EntryError },
+    #[error("`packed` is not the sum of what its files and its overhead take: {bytes} bytes, and the sum is {sum}")]
+    Packed { bytes: u64, sum: u64 },
     #[error("`choices[{index}]` has not one `chosen` alternative")]
     Choice { index: usize },
 }
@@ -44,6 +46,10 @@ pub enum EntryError {
     Size { size: u64, actual: u64 },
     #[error("`sha256` is not the digest of the content")]
     Digest,
+    #[error("`packed` is not there, and the manifest has sizes of an archive")]
+    NotMeasured,
+    #[error("`packed` is there, and the entry has no content in an archive that was measured")]
+    Measured,
     #[error("`target` is empty or has a NUL byte")]
     LinkTarget,
     #[error("`to` is `{0}`, which is not a file before this entry")]
@@ -60,10 +66,11 @@ pub fn check(manifest: &Manifest) -> Result<(), CheckError> {
     }
     let first = manifest.entries.par_iter().enumerate().find_map_first(|(index, entry)| {
         let (before, _) = manifest.entries.split_at(index);
-        let source = check_entry(before, entry).err()?;
+        let source = check_entry(before, entry).and_then(|()| check_packed(manifest, entry)).err()?;
         Some(CheckError::Entry { index, path: entry.path.clone(), source })
     });
     first.map_or(Ok(()), Err)?;
+    check_packed_sum(manifest)?;
     let has_one_chosen = |choice: &Choice| choice.others().count() + 1 == choice.alternatives.len();
     match manifest.choices.iter().position(|choice| !has_one_chosen(choice)) {
         Some(index) => Err(CheckError::Choice { index }),
@@ -76,6 +83,21 @@ fn check_entry(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
     check_parent(before, entry)?;
     check_attributes(entry)?;
     check_content(before, entry)
+}
+
+fn check_packed(manifest: &Manifest, entry: &Entry) -> Result<(), EntryError> {
+    match (manifest.packed.is_some() && entry.is_file(), entry.packed) {
+        (true, None) => Err(EntryError::NotMeasured),
+        (false, Some(_)) => Err(EntryError::Measured),
+        _ => Ok(()),
+    }
+}
+
+fn check_packed_sum(manifest: &Manifest) -> Result<(), CheckError> {
+    let Some(packed) = &manifest.packed else { return Ok(()) };
+    let files = manifest.entries.iter().filter_map(|entry| entry.packed);
+    let sum = files.fold(packed.overhead, u64::saturating_add);
+    if sum == packed.bytes { Ok(()) } else { Err(CheckError::Packed { bytes: packed.bytes, sum }) }
 }
 
 fn check_order(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {

@@ -17,6 +17,7 @@ pub use choice::{Alternative, Choice, Verdict};
 use crate::path::RootPath;
 use crate::reason::{Consequence, Evidence, Reason};
 use crate::recipe::System;
+use serde::{Deserialize, Serialize};
 
 /// Everything an image is to hold, and what was decided on the way.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Manifest {
     pub rules_digest: [u8; 32],
     /// How the image starts; absent for a plain file set.
     pub boot: Option<Boot>,
+    /// The archive that was made of the entries, once [`measure`](crate::pack::measure) has looked at it.
+    pub packed: Option<Packed>,
     /// Sorted by path: every directory before what is in it, every file before the hard links to it.
     pub entries: Vec<Entry>,
     /// What was chosen among alternatives, sorted.
@@ -52,6 +55,22 @@ pub struct Boot {
     pub kernel_args: String,
 }
 
+/// An archive, and what it takes besides the content of its files: with [`Entry::packed`] of all files its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packed {
+    /// As `--format` names it.
+    pub format: String,
+    /// As `--compress` names it.
+    pub compression: String,
+    /// Of the compression.
+    pub level: i32,
+    /// All of the archive, compressed.
+    pub bytes: u64,
+    /// Headers, names, links, padding and free space, compressed.
+    pub overhead: u64,
+}
+
 /// One path of the image: what is there, whose it is, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -69,6 +88,9 @@ pub struct Entry {
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// The package that delivered the path, where the root says so.
     pub package: Option<String>,
+    /// Bytes of the compressed archive that the content takes, an estimate: there for every file when [`Manifest::packed`]
+    /// is, and for nothing else.
+    pub packed: Option<u64>,
     /// Sorted; never empty.
     pub reasons: Vec<Because>,
 }
@@ -212,5 +234,10 @@ impl Entry {
             Content::File { size, .. } | Content::Generated { size, .. } => size,
             _ => 0,
         }
+    }
+
+    /// Whether it is a regular file with content of its own, generated ones included; a hard link is not.
+    pub fn is_file(&self) -> bool {
+        matches!(self.content, Content::File { .. } | Content::Generated { .. })
     }
 }

@@ -253,7 +253,7 @@ pub(crate) mod tests {
                     _ => Content::File { size: 10, sha256: [0; 32], unpacked_from: None },
                 };
                 let (mode, package, xattrs) = (0o644, None, Vec::new());
-                Entry { path: path(name), content, mode, uid: 0, gid: 0, xattrs, package, reasons }
+                Entry { path: path(name), content, mode, uid: 0, gid: 0, xattrs, package, packed: None, reasons }
             })
             .collect();
         entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -263,6 +263,7 @@ pub(crate) mod tests {
             targets: Vec::new(),
             rules_digest: [0; 32],
             boot: None,
+            packed: None,
             entries,
             choices: Vec::new(),
             dropped: Vec::new(),

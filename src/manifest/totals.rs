@@ -3,7 +3,7 @@
 //! Only regular files count. Directories, links and devices have no bytes of their own, and a hard link is a further
 //! name of a file that is counted already, so the classes add up to the whole.
 
-use super::{Content, Entry, Manifest};
+use super::{Entry, Manifest};
 use crate::reason::Evidence;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +28,13 @@ pub struct Tally {
     pub files: u64,
     /// Apparent size of them all; saturates at the largest `u64`.
     pub bytes: u64,
+    /// What they take in the compressed archive; 0 before that is measured.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub packed: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The strongest first.
@@ -52,14 +59,14 @@ impl Totals {
 impl Tally {
     /// One file; nothing for an entry that is no regular file.
     pub fn of(entry: &Entry) -> Tally {
-        let is_file = matches!(entry.content, Content::File { .. } | Content::Generated { .. });
-        Tally { files: u64::from(is_file), bytes: entry.size() }
+        Tally { files: entry.is_file().into(), bytes: entry.size(), packed: entry.packed.unwrap_or_default() }
     }
 
     /// Adds up; bytes saturate at the largest `u64`.
     pub fn add(&mut self, other: Tally) {
         self.files += other.files;
         self.bytes = self.bytes.saturating_add(other.bytes);
+        self.packed = self.packed.saturating_add(other.packed);
     }
 }
 

@@ -75,7 +75,11 @@ impl<'m> Archive<'m> {
         matches!(self, Archive::Cpio(manifest) | Archive::Tar(manifest) if manifest.arch == "x86_64")
     }
 
-    fn write(&self, contents: &Contents<'_>, epoch: u32, out: &mut impl Write) -> io::Result<u64> {
+    /// Writes the archive as it is; gives the number of bytes.
+    ///
+    /// # Errors
+    /// As [`Archive::write_compressed`].
+    pub(super) fn write(&self, contents: &Contents<'_>, epoch: u32, out: &mut impl Write) -> io::Result<u64> {
         match self {
             Archive::Cpio(manifest) => cpio::write(manifest, contents, epoch, out),
             Archive::Odc(manifest) => cpio::odc::write(manifest, contents, epoch, out),
@@ -111,9 +115,9 @@ impl<'m> Archive<'m> {
 }
 
 /// Counts what passes.
-struct Counted<W> {
-    out: W,
-    n_bytes: u64,
+pub(super) struct Counted<W> {
+    pub out: W,
+    pub n_bytes: u64,
 }
 
 impl<W: Write> Write for Counted<W> {

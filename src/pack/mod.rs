@@ -12,6 +12,7 @@ mod contents;
 pub mod cpio;
 mod dir;
 mod gzip;
+mod measure;
 pub mod oci;
 mod plan;
 mod tar;
@@ -19,6 +20,7 @@ pub mod ufs;
 
 pub use compress::Compression;
 pub use contents::{Change, CheckedReader, Contents};
+pub use measure::measure;
 pub use plan::{Warning, plan};
 
 use crate::manifest::{Entry, Manifest};
@@ -184,6 +186,12 @@ pub enum PackError {
         /// The entry.
         path: RootPath,
         /// What the operating system says.
+        source: io::Error,
+    },
+    /// The compressor that measures does not work.
+    #[error("cannot measure what the files take in the archive")]
+    Measure {
+        /// What it says.
         source: io::Error,
     },
     /// The archive cannot be written.
@@ -397,7 +405,7 @@ pub(crate) mod testing {
         let reason = Because { from: None, reason: Reason::new(Evidence::Target, Kind::Target, "") };
         let mode = if content == Content::Directory { 0o755 } else { 0o644 };
         let (path, xattrs) = (path(at), Vec::new());
-        Entry { path, content, mode, uid: 0, gid: 0, xattrs, package: None, reasons: vec![reason] }
+        Entry { path, content, mode, uid: 0, gid: 0, xattrs, package: None, packed: None, reasons: vec![reason] }
     }
 
     pub fn file(at: &str, bytes: &[u8]) -> Entry {
@@ -420,6 +428,7 @@ pub(crate) mod testing {
             targets: Vec::new(),
             rules_digest: [0; 32],
             boot: None,
+            packed: None,
             entries,
             choices: Vec::new(),
             dropped: Vec::new(),

@@ -130,7 +130,7 @@ mod tests {
 
     fn entry(at: &str, content: Content) -> Entry {
         let reasons = vec![Because { from: None, reason: Reason::new(Evidence::Target, Kind::Target, "") }];
-        Entry { path: path(at), content, mode: 0o644, uid: 0, gid: 0, xattrs: vec![], package: None, reasons }
+        Entry { path: path(at), content, mode: 0o644, uid: 0, gid: 0, xattrs: vec![], package: None, packed: None, reasons }
     }
 
     fn file(size: u64, sha256: [u8; 32]) -> Content {
@@ -150,6 +150,7 @@ mod tests {
             targets: vec![],
             rules_digest: [0; 32],
             boot: None,
+            packed: None,
             entries,
             choices: Vec::new(),
             dropped: vec![],

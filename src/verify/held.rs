@@ -60,6 +60,7 @@ fn entry(path: &RootPath, node: &Node, content: Content, known: Option<&Entry>, 
         gid: known.filter(|_| !has_owner).map_or(node.gid, |known| known.gid),
         xattrs: known.map(|known| known.xattrs.clone()).unwrap_or_default(),
         package: known.and_then(|known| known.package.clone()),
+        packed: None,
         reasons: known.map(|known| known.reasons.clone()).unwrap_or_default(),
     }
 }

@@ -234,7 +234,7 @@ pub fn verify_as(
 pub fn read_back(path: &Path, manifest: &Manifest, rules: &RuleSet) -> Result<Option<Manifest>, VerifyError> {
     let mut report = Report { wants_held: true, ..Report::default() };
     walk(Some(manifest.system), path, Some(manifest), rules, &mut report)?;
-    Ok(report.held.map(|entries| Manifest { entries, ..manifest.clone() }))
+    Ok(report.held.map(|entries| Manifest { entries, packed: None, ..manifest.clone() }))
 }
 
 /// Walks the way that the machine will walk. Gives what the image is, and the MiB of memory it needs.

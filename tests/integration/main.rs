@@ -39,6 +39,7 @@ mod page;
 mod readers;
 mod rules;
 mod sbom;
+mod sizes;
 mod small_root;
 mod support;
 mod verify;

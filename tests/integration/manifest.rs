@@ -43,7 +43,7 @@ fn write_list(manifest: &Manifest, file: &Path) {
 fn entry(name: &[u8], content: Content) -> Entry {
     let path = RootPath::new([b"/", name].concat()).unwrap();
     let reasons = vec![Because { from: None, reason: Reason::new(Evidence::Target, Kind::Target, "") }];
-    Entry { path, content, mode: 0o644, uid: 0, gid: 0, xattrs: Vec::new(), package: None, reasons }
+    Entry { path, content, mode: 0o644, uid: 0, gid: 0, xattrs: Vec::new(), package: None, packed: None, reasons }
 }
 
 /// The names as a tool that wrote an archive should list them, sorted.

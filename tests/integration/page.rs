@@ -8,10 +8,11 @@ use crate::support::scratch;
 use minroot::explain::graph::page;
 use minroot::explain::size::{Drop, what_if};
 use minroot::explain::{Options, explain};
-use minroot::manifest::{Alternative, Choice, Manifest, Verdict, json};
+use minroot::manifest::{Alternative, Choice, Manifest, Packed, Verdict, json};
 use minroot::path::RootPath;
 use minroot::text::Style;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 
 /// The page of a manifest, opened; `None` with a message on a machine without a browser.
@@ -42,13 +43,13 @@ fn real() -> Manifest {
     json::read(&succeed(&mut minroot(["trace", "--root", "/", "/usr/bin/perl", "/bin/sh"]))).unwrap()
 }
 
-/// Selects every entry, then unticks it, and tells what is on the page.
+/// Selects everything, each by its part of the address, then unticks it, and tells what is on the page.
 const ASK_ALL: &str = "(async () => {
     const lines = selector => [...document.querySelectorAll(selector)].map(one => one.textContent);
     const answers = [];
-    for (const path of PATHS) {
+    for (const hash of HASHES) {
         const followed = new Promise(done => addEventListener('hashchange', done, { once: true }));
-        location.hash = '#' + encodeURI(path).replace(/#/g, '%23');
+        location.hash = '#' + encodeURI(hash).replace(/#/g, '%23');
         await followed;
         for (let more; (more = document.querySelector('#details button:not([hidden])')); ) more.click();
         const answer = { chain: lines('#details ol .words'), retained: lines('#retained')[0] };
@@ -56,6 +57,7 @@ const ASK_ALL: &str = "(async () => {
         for (let more; (more = document.querySelector('#without button:not([hidden]):not(li button)')); ) more.click();
         answer.freed = lines('#freed')[0];
         answer.left = lines('#left')[0];
+        answer.packed = lines('#packed')[0];
         answer.broken = lines('#without .broken li').map(line => line.replaceAll(' (gone)', ''));
         document.querySelector('#without li button').click();
         answers.push(answer);
@@ -65,17 +67,27 @@ const ASK_ALL: &str = "(async () => {
 
 fn check_all(manifest: &Manifest) {
     let Some(mut tab) = open(manifest) else { return };
-    let paths: Vec<String> = manifest.entries.iter().map(|entry| entry.path.to_string()).collect();
-    let answers = tab.evaluate(&ASK_ALL.replace("PATHS", &json!(paths).to_string()));
-    assert_eq!(answers.as_array().unwrap().len(), paths.len());
-    for (answer, entry) in answers.as_array().unwrap().iter().zip(&manifest.entries) {
-        check(answer, manifest, &entry.path);
+    let reasons = manifest.entries.iter().flat_map(|entry| &entry.reasons);
+    let rules: BTreeSet<&str> = reasons.filter_map(|because| because.reason.rule()).collect();
+    assert!(!rules.is_empty());
+    let paths = manifest.entries.iter().map(|entry| entry.path.to_string());
+    let hashes: Vec<String> = paths.chain(rules.iter().map(|rule| format!("rule={rule}"))).collect();
+    let answers = tab.evaluate(&ASK_ALL.replace("HASHES", &json!(hashes).to_string()));
+    let answers = answers.as_array().unwrap();
+    assert_eq!(answers.len(), hashes.len());
+    for (answer, entry) in answers.iter().zip(&manifest.entries) {
+        check_why(answer, manifest, &entry.path);
+        let paths = vec![entry.path.as_bytes().to_vec()];
+        check_what_if(answer, manifest, &Drop { paths, ..Drop::default() });
+    }
+    for (answer, rule) in answers[manifest.entries.len()..].iter().zip(rules) {
+        check_what_if(answer, manifest, &Drop { rules: vec![rule.to_owned()], ..Drop::default() });
     }
     tab.close();
 }
 
-/// Compares the answers of the page about one entry with what the commands print.
-fn check(answer: &Value, manifest: &Manifest, path: &RootPath) {
+/// Compares what the page says of one entry with what `why` prints.
+fn check_why(answer: &Value, manifest: &Manifest, path: &RootPath) {
     let why = explain(manifest, path.as_bytes(), &Options::default()).text(Style::Plain).to_string();
     let lines: Vec<&str> = why.lines().collect();
     let chain: Vec<String> = (lines.iter().skip_while(|line| !line.is_empty()).skip(1))
@@ -85,17 +97,22 @@ fn check(answer: &Value, manifest: &Manifest, path: &RootPath) {
     assert_eq!(strings(&answer["chain"]), chain, "{path}");
     let retained = why.lines().find_map(|line| line.strip_prefix("without it ")).unwrap();
     assert_eq!(answer["retained"], format!("Without it {retained}"), "{path}");
+}
 
-    let drop = Drop { paths: vec![path.as_bytes().to_vec()], ..Drop::default() };
-    let what_if = what_if(manifest, &drop).unwrap().text(Style::Plain, 0).to_string();
+/// Compares what the page says when something is unticked with what `size` prints without it.
+fn check_what_if(answer: &Value, manifest: &Manifest, drop: &Drop) {
+    let what_if = what_if(manifest, drop).unwrap().text(Style::Plain, 0).to_string();
     let mut lines = what_if.lines();
-    assert_eq!((&answer["freed"], &answer["left"]), (&json!(lines.next()), &json!(lines.next())), "{path}");
+    assert_eq!((&answer["freed"], &answer["left"]), (&json!(lines.next()), &json!(lines.next())), "{drop:?}");
+    if manifest.packed.is_some() {
+        assert_eq!(answer["packed"], json!(lines.next()), "{drop:?}");
+    }
     let mut broken: Vec<String> = lines.filter(|line| line.contains(": ")).map(|line| line.trim().to_owned()).collect();
     let mut shown: Vec<String> =
         strings(&answer["broken"]).iter().map(|line| line.replacen(" — ", " (", 1) + ")").collect();
     broken.sort();
     shown.sort();
-    assert_eq!(shown, broken, "{path}");
+    assert_eq!(shown, broken, "{drop:?}");
 }
 
 fn strings(value: &Value) -> Vec<String> {
@@ -109,7 +126,15 @@ fn the_page_of_a_real_program_says_what_the_commands_say() {
 
 #[test]
 fn the_page_of_every_type_of_entry_says_what_the_commands_say() {
-    check_all(&small());
+    let mut manifest = small();
+    let mut bytes = 50;
+    for entry in manifest.entries.iter_mut().filter(|entry| entry.is_file()) {
+        bytes += entry.size() / 3;
+        entry.packed = Some(entry.size() / 3);
+    }
+    let (format, compression) = ("cpio".to_owned(), "zstd".to_owned());
+    manifest.packed = Some(Packed { format, compression, level: 9, bytes, overhead: 50 });
+    check_all(&manifest);
 }
 
 #[test]

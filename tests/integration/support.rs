@@ -66,6 +66,7 @@ pub fn manifest_of(system: System, entries: Vec<Entry>) -> Manifest {
         targets: Vec::new(),
         rules_digest: [0; 32],
         boot: None,
+        packed: None,
         entries,
         choices: Vec::new(),
         dropped: Vec::new(),

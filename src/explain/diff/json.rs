@@ -12,9 +12,11 @@ impl Difference<'_> {
     pub fn json(&self) -> impl Serialize + use<> {
         let groups = |groups: &[Group]| groups.iter().map(group).collect::<Vec<_>>();
         let boot = self.boot.map(|(old, new)| json!({ "old": old.map(boot), "new": new.map(boot) }));
+        let packed = self.packed.map(|(old, new)| json!({ "old": old, "new": new }));
         json!({
             "old_bytes": self.old_bytes,
             "new_bytes": self.new_bytes,
+            "packed": packed,
             "added": groups(&self.added),
             "removed": groups(&self.removed),
             "changed": self.changed.iter().map(change).collect::<Vec<_>>(),

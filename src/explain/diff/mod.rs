@@ -13,7 +13,7 @@ mod text;
 pub use change::{Change, Field};
 
 use crate::manifest::needs::Step;
-use crate::manifest::{Boot, Entry, Manifest, Missing};
+use crate::manifest::{Boot, Entry, Manifest, Missing, Packed};
 use cause::by_cause;
 
 /// The difference between two manifests. [`Difference::text`] and [`Difference::json`] show it.
@@ -23,6 +23,8 @@ pub struct Difference<'m> {
     pub old_bytes: u64,
     /// Bytes of content in the new manifest.
     pub new_bytes: u64,
+    /// The archives, where both were measured. Their sizes alone make no difference.
+    pub packed: Option<(&'m Packed, &'m Packed)>,
     /// What is only in the new manifest, the most bytes first.
     pub added: Vec<Group<'m>>,
     /// What is only in the old manifest, the most bytes first.
@@ -88,6 +90,7 @@ pub fn diff<'m>(old: &'m Manifest, new: &'m Manifest) -> Difference<'m> {
     Difference {
         old_bytes: old.total_bytes(),
         new_bytes: new.total_bytes(),
+        packed: old.packed.as_ref().zip(new.packed.as_ref()),
         added: by_cause(new, old, &added),
         removed: by_cause(old, new, &removed),
         changed,

@@ -3,7 +3,7 @@
 use super::{Change, Difference, Group};
 use crate::explain::text::because_in_words;
 use crate::manifest::needs::Step;
-use crate::manifest::{Boot, Entry};
+use crate::manifest::{Boot, Entry, Packed};
 use crate::path::escaped;
 use crate::text::{Style, count, grouped, size, written};
 use std::fmt::{self, Display};
@@ -17,6 +17,11 @@ impl Difference<'_> {
     fn write(&self, style: Style, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let growth = signed(i128::from(self.new_bytes) - i128::from(self.old_bytes));
         writeln!(f, "{}, before {}: {growth} bytes", size(self.new_bytes), size(self.old_bytes))?;
+        if let Some((old, new)) = self.packed {
+            let growth = signed(i128::from(new.bytes) - i128::from(old.bytes));
+            let (after, before) = (packed_in_words(new), packed_in_words(old));
+            writeln!(f, "{after}, before {before}: {growth} bytes")?;
+        }
         for (what, which, sign, groups) in
             [("added", "a new reason", '+', &self.added), ("removed", "the lost reason", '-', &self.removed)]
         {
@@ -81,6 +86,13 @@ fn in_words(change: &Change) -> String {
 
 fn or_none(text: &str) -> &str {
     if text.is_empty() { "none" } else { text }
+}
+
+/// `1.2 KiB (1,234 bytes) as cpio with zstd, level 9`.
+fn packed_in_words(packed: &Packed) -> String {
+    let Packed { format, compression, level, bytes, .. } = packed;
+    let [format, compression] = [format, compression].map(|word| escaped(word.as_bytes()).to_string());
+    format!("{} as {format} with {compression}, level {level}", size(*bytes))
 }
 
 fn boot_in_words(boot: Option<&Boot>) -> String {

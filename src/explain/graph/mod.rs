@@ -18,7 +18,7 @@ mod select;
 pub use mermaid::TooLarge;
 pub use select::{Direction, Filter, SelectError};
 
-use super::size::retained_bytes;
+use super::size::retained;
 use super::text::reference_in_words;
 use crate::manifest::needs::Needs;
 use crate::manifest::totals::strongest;
@@ -91,7 +91,7 @@ impl<'m> Graph<'m> {
     /// All of the manifest.
     pub fn of(manifest: &'m Manifest) -> Graph<'m> {
         let needs = Needs::of(manifest);
-        let retained = retained_bytes(manifest, &needs);
+        let retained = retained(manifest, &needs).into_iter().map(|sum| sum.bytes);
         let entries = manifest.entries.iter().zip(retained);
         let things = entries.map(|(entry, retained)| Thing::Entry { entry, retained });
         let nodes = things.map(|thing| Node { thing, asked_for: Vec::new() }).collect();

@@ -31,8 +31,10 @@ pub struct WhatIf<'m> {
     pub gone: Vec<&'m Entry>,
     /// The files that go, with the bytes that become free.
     pub freed: Tally,
-    /// What stays.
+    /// What stays, of an archive without its overhead.
     pub left: Tally,
+    /// Whether the manifest tells what files take in an archive.
+    pub is_measured: bool,
     /// References that would lead nowhere, in the order of the entries they are of.
     pub broken: Vec<Broken<'m>>,
 }
@@ -112,7 +114,7 @@ pub fn what_if<'m>(manifest: &'m Manifest, drop: &Drop) -> Result<WhatIf<'m>, Dr
     }
     let gone = entries.iter().zip(&is_gone).filter(|(_, is_gone)| **is_gone).map(|(entry, _)| entry).collect();
     let broken = broken(manifest, &needs, &is_gone, holds);
-    Ok(WhatIf { gone, freed, left, broken })
+    Ok(WhatIf { gone, freed, left, is_measured: manifest.packed.is_some(), broken })
 }
 
 fn broken<'m>(

@@ -3,22 +3,28 @@
 use super::{Label, Row, Table, WhatIf};
 use crate::explain::json::with_path;
 use crate::manifest::json::{BecauseText, PathText};
-use crate::manifest::totals::Tally;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 impl Table<'_> {
-    /// The table for programs: `by`, `rows`, `rest` and `total`.
+    /// The table for programs: `by`, `rows`, `rest` and `total`; `overhead` of an archive that was measured.
     pub fn json(&self) -> impl Serialize + use<> {
-        let rest = self.rest.map(|rest| json!({ "rows": rest.rows, "files": rest.sum.files, "bytes": rest.sum.bytes }));
+        let rest = self.rest.map(|rest| {
+            let mut value = json!(rest.sum);
+            value["rows"] = json!(rest.rows);
+            value
+        });
         let rows: Vec<Value> = self.rows.iter().map(row).collect();
-        json!({ "by": self.by, "rows": rows, "rest": rest, "total": self.total })
+        let mut value = json!({ "by": self.by, "rows": rows, "rest": rest, "total": self.total });
+        if let Some(overhead) = self.overhead {
+            value["overhead"] = json!(overhead);
+        }
+        value
     }
 }
 
 fn row(row: &Row) -> Value {
-    let Tally { files, bytes } = row.sum;
-    let mut value = json!({ "files": files, "bytes": bytes });
+    let mut value = json!(row.sum);
     match &row.label {
         Label::Package(package) => value["package"] = json!(package),
         Label::Path(path) => value = with_path(path, value),
@@ -27,7 +33,10 @@ fn row(row: &Row) -> Value {
         Label::Unreached => value["unreached"] = json!(true),
     }
     if let Some(whole) = row.whole {
-        value["whole"] = json!(whole);
+        value["whole"] = json!(whole.bytes);
+        if whole.packed > 0 {
+            value["whole_packed"] = json!(whole.packed);
+        }
     }
     value
 }

@@ -12,11 +12,11 @@ mod text;
 
 pub use drop::{Broken, Drop, DropError, WhatIf, what_if};
 pub(super) use retained::immediate_dominators;
-pub use retained::retained_bytes;
+pub use retained::retained;
 
 use crate::manifest::needs::Needs;
 use crate::manifest::totals::{Tally, strongest};
-use crate::manifest::{Content, Entry, Manifest};
+use crate::manifest::{Entry, Manifest};
 use crate::path::RootPath;
 use crate::reason::Evidence;
 use std::cell::OnceCell;
@@ -52,7 +52,9 @@ pub struct Table<'m> {
     pub rows: Vec<Row<'m>>,
     /// The rows that are not shown, together.
     pub rest: Option<Rest>,
-    /// Of the whole manifest.
+    /// What the archive takes besides the content of files, compressed; `None` when nobody measured it.
+    pub overhead: Option<u64>,
+    /// Of the whole manifest; with the overhead, where that is known.
     pub total: Tally,
 }
 
@@ -63,8 +65,8 @@ pub struct Row<'m> {
     pub label: Label<'m>,
     /// Of the files that are attributed to this row and to no other.
     pub sum: Tally,
-    /// Bytes: with the directories below, with what is shared with other targets, with what the file retains.
-    pub whole: Option<u64>,
+    /// With the directories below, with what is shared with other targets, with what the file retains.
+    pub whole: Option<Tally>,
 }
 
 /// What a row is about. The order decides between rows of one size.
@@ -93,8 +95,7 @@ pub struct Rest {
 
 /// The regular files of a manifest, with their positions.
 fn files(manifest: &Manifest) -> impl Iterator<Item = (usize, &Entry)> {
-    let is_file = |entry: &Entry| matches!(entry.content, Content::File { .. } | Content::Generated { .. });
-    manifest.entries.iter().enumerate().filter(move |(_, entry)| is_file(entry))
+    manifest.entries.iter().enumerate().filter(|(_, entry)| entry.is_file())
 }
 
 /// Makes the tables, each with its `top` largest rows.
@@ -110,7 +111,7 @@ pub fn tables<'m>(manifest: &'m Manifest, by: &[By], top: usize) -> Vec<Table<'m
             By::Target => targets::rows(manifest, needs()),
             By::File => by_file(manifest, needs()),
         };
-        let mut table = Table::new(by, rows, top);
+        let mut table = Table::new(by, rows, top, manifest.packed.as_ref().map(|packed| packed.overhead));
         if by == By::Target {
             targets::add_shared(manifest, needs(), &mut table.rows);
         }
@@ -120,13 +121,12 @@ pub fn tables<'m>(manifest: &'m Manifest, by: &[By], top: usize) -> Vec<Table<'m
 }
 
 impl<'m> Table<'m> {
-    fn new(by: By, mut rows: Vec<Row<'m>>, top: usize) -> Table<'m> {
-        let total = rows.iter().fold(Tally::default(), |mut total, row| {
-            total.add(row.sum);
-            total
-        });
+    fn new(by: By, mut rows: Vec<Row<'m>>, top: usize, overhead: Option<u64>) -> Table<'m> {
+        let mut total = Tally { packed: overhead.unwrap_or_default(), ..Tally::default() };
+        rows.iter().for_each(|row| total.add(row.sum));
         rows.sort_by(|a, b| {
-            let worth = |row: &Row| (row.whole.filter(|_| by == By::File), row.sum.bytes, row.sum.files);
+            let whole = |row: &Row| row.whole.filter(|_| by == By::File).map(|whole| whole.bytes);
+            let worth = |row: &Row| (whole(row), row.sum.bytes, row.sum.files);
             worth(b).cmp(&worth(a)).then_with(|| a.label.cmp(&b.label))
         });
         let left_out = rows.split_off(top.min(rows.len()));
@@ -135,7 +135,7 @@ impl<'m> Table<'m> {
             left_out.iter().for_each(|row| sum.add(row.sum));
             Rest { rows: left_out.len() as u64, sum }
         });
-        Table { by, rows, rest, total }
+        Table { by, rows, rest, overhead, total }
     }
 }
 
@@ -167,11 +167,10 @@ fn by_directory(manifest: &Manifest) -> Vec<Row<'_>> {
     if let Some((directory, sum)) = last {
         direct.entry(directory).or_default().add(sum);
     }
-    let mut whole: HashMap<RootPath, u64> = HashMap::new();
+    let mut whole: HashMap<RootPath, Tally> = HashMap::new();
     for (directory, sum) in &direct {
         for above in std::iter::successors(Some(directory.clone()), RootPath::parent) {
-            let bytes = whole.entry(above).or_default();
-            *bytes = bytes.saturating_add(sum.bytes);
+            whole.entry(above).or_default().add(*sum);
         }
     }
     let rows = direct.into_iter().map(|(directory, sum)| {
@@ -183,13 +182,13 @@ fn by_directory(manifest: &Manifest) -> Vec<Row<'_>> {
 
 /// Every entry with bytes of its own or that retains some: a symlink has none and may retain a library.
 fn by_file<'m>(manifest: &'m Manifest, needs: &Needs) -> Vec<Row<'m>> {
-    let retained = retained_bytes(manifest, needs);
+    let retained = retained(manifest, needs);
     let rows = manifest.entries.iter().zip(retained).map(|(entry, retained)| Row {
         label: Label::Path(entry.path.clone()),
         sum: Tally::of(entry),
         whole: Some(retained),
     });
-    rows.filter(|row| row.sum.files > 0 || row.whole > Some(0)).collect()
+    rows.filter(|row| row.sum.files > 0 || row.whole.is_some_and(|whole| whole.bytes > 0)).collect()
 }
 
 #[cfg(test)]

@@ -6,31 +6,33 @@
 //! thousands of referrers, each of which costs the algorithm a walk up the tree.
 
 use crate::manifest::needs::Needs;
+use crate::manifest::totals::Tally;
 use crate::manifest::{Content, Manifest};
 use petgraph::algo::dominators::{Dominators, simple_fast};
 use petgraph::graph::{DiGraph, NodeIndex};
 
-/// The bytes that each entry retains, its own included; in the order of the entries.
+/// What each entry retains, itself included; in the order of the entries.
 ///
 /// An entry that no chain of reasons leads to retains only itself. Sums saturate at the largest `u64`.
-pub fn retained_bytes(manifest: &Manifest, needs: &Needs) -> Vec<u64> {
-    let mut bytes: Vec<u64> = manifest.entries.iter().map(|entry| entry.size()).collect();
+pub fn retained(manifest: &Manifest, needs: &Needs) -> Vec<Tally> {
+    let mut sums: Vec<Tally> = manifest.entries.iter().map(Tally::of).collect();
     let above = immediate_dominators(manifest, needs);
     // From the leaves up: an entry is added to the one above it when all below it have been added to it.
-    let mut n_below = vec![0usize; bytes.len()];
+    let mut n_below = vec![0usize; sums.len()];
     for dominator in above.iter().flatten() {
         n_below[*dominator] += 1;
     }
-    let mut complete: Vec<usize> = (0..bytes.len()).filter(|entry| n_below[*entry] == 0).collect();
+    let mut complete: Vec<usize> = (0..sums.len()).filter(|entry| n_below[*entry] == 0).collect();
     while let Some(entry) = complete.pop() {
         let Some(dominator) = above[entry] else { continue };
-        bytes[dominator] = bytes[dominator].saturating_add(bytes[entry]);
+        let sum = sums[entry];
+        sums[dominator].add(sum);
         n_below[dominator] -= 1;
         if n_below[dominator] == 0 {
             complete.push(dominator);
         }
     }
-    bytes
+    sums
 }
 
 /// The entry right above each in the dominator tree; `None` below the virtual root, and for what is not in the tree.

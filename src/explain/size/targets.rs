@@ -38,7 +38,7 @@ pub(super) fn rows<'m>(manifest: &'m Manifest, needs: &Needs) -> Vec<Row<'m>> {
     of_targets.chain(others.map(|(label, sum)| Row { label, sum, whole: None })).collect()
 }
 
-/// Adds to rows of targets the bytes of all that the target leads to. That is a walk for each, so it is done for the
+/// Adds to rows of targets the sum of all that the target leads to. That is a walk for each, so it is done for the
 /// rows that are shown.
 pub(super) fn add_shared(manifest: &Manifest, needs: &Needs, rows: &mut [Row]) {
     rows.par_iter_mut().for_each(|row| {
@@ -46,16 +46,16 @@ pub(super) fn add_shared(manifest: &Manifest, needs: &Needs, rows: &mut [Row]) {
         let Some(target) = needs.position(path) else { return };
         let mut reached = vec![false; manifest.entries.len()];
         reached[target] = true;
-        let (mut stack, mut bytes) = (vec![target], 0u64);
+        let (mut stack, mut whole) = (vec![target], Tally::default());
         while let Some(here) = stack.pop() {
-            bytes = bytes.saturating_add(manifest.entries[here].size());
+            whole.add(Tally::of(&manifest.entries[here]));
             for edge in needs.edges(here) {
                 if !std::mem::replace(&mut reached[edge.to], true) {
                     stack.push(edge.to);
                 }
             }
         }
-        row.whole = Some(bytes);
+        row.whole = Some(whole);
     });
 }
 

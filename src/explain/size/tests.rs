@@ -1,5 +1,5 @@
 use super::*;
-use crate::manifest::Because;
+use crate::manifest::{Because, Content, Packed};
 use crate::manifest::json::read;
 use crate::manifest::needs::tests::manifest_of;
 use crate::manifest::totals::Totals;
@@ -22,7 +22,7 @@ fn gone(what_if: &WhatIf) -> Vec<String> {
 fn row(manifest: &Manifest, by: By, label: &str) -> (u64, Option<u64>) {
     let tables = tables(manifest, &[by], usize::MAX);
     let row = tables[0].rows.iter().find(|row| row.label.to_string() == label).unwrap();
-    (row.sum.bytes, row.whole)
+    (row.sum.bytes, row.whole.map(|whole| whole.bytes))
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_dropped_symlink_takes_its_library_along_and_breaks_the_program() {
     let what_if = what_if(&manifest, &drop_paths(&["/lib/x86_64-linux-gnu/libz.so.1"])).unwrap();
     let libz = "/usr/lib/x86_64-linux-gnu/libz.so.1".to_owned();
     assert_eq!(gone(&what_if), [libz.clone(), format!("{libz}.2.13")]);
-    assert_eq!(what_if.freed, Tally { files: 1, bytes: 121_280 });
+    assert_eq!(what_if.freed, Tally { files: 1, bytes: 121_280, packed: 0 });
     let broken: Vec<_> =
         what_if.broken.iter().map(|b| (b.referrer.path.to_string(), b.dropped.path.to_string())).collect();
     assert_eq!(broken, [("/usr/bin/node".to_owned(), libz)]);
@@ -96,7 +96,7 @@ fn a_package_goes_with_all_its_files() {
     let drop = Drop { packages: vec!["libc6".to_owned()], ..Drop::default() };
     let what_if = what_if(&manifest, &drop).unwrap();
     // libgcc_s.so.1 was in for libc.so.6 only.
-    assert_eq!(what_if.freed, Tally { files: 4, bytes: 3_166_200 });
+    assert_eq!(what_if.freed, Tally { files: 4, bytes: 3_166_200, packed: 0 });
     assert!(what_if.broken.iter().all(|broken| broken.referrer.path.as_bytes() == b"/usr/bin/node"));
 }
 
@@ -127,6 +127,7 @@ proptest! {
         sizes in prop::collection::vec(0..1_000_000u64, 14),
         targets in prop::collection::vec(0..14usize, 0..4),
         top in 0..8usize,
+        overhead in 0..1_000u64,
     ) {
         let name = |i: usize| if i < 7 { format!("/{i:02}") } else { format!("/00/{i:02}") };
         let because = |from: Option<usize>| {
@@ -143,6 +144,7 @@ proptest! {
                 2 => Content::Hardlink { to: RootPath::new(name(1)).unwrap() },
                 _ => Content::File { size: sizes[i], sha256: [0; 32], unpacked_from: None },
             };
+            entry.packed = entry.is_file().then(|| sizes[(i + 1) % 14]);
             entry.package = (i % 3 > 0).then(|| format!("package{}", i % 3));
             entry.reasons = edges.iter().filter(|(_, to)| *to == i).map(|(from, _)| because(Some(*from))).collect();
             if targets.contains(&i) || entry.reasons.is_empty() && kinds[i] > 4 {
@@ -154,26 +156,31 @@ proptest! {
         manifest.entries.sort_by(|a, b| a.path.cmp(&b.path));
         manifest.entries.retain(|entry| !entry.reasons.is_empty() || entry.size() == 0);
         let totals = Totals::of(&manifest);
+        let bytes = overhead + manifest.entries.iter().filter_map(|entry| entry.packed).sum::<u64>();
+        let (format, compression) = ("cpio".to_owned(), "gzip".to_owned());
+        manifest.packed = Some(Packed { format, compression, level: 6, bytes, overhead });
         for table in tables(&manifest, &By::ALL, top) {
             let mut sum = table.rest.map(|rest| rest.sum).unwrap_or_default();
             table.rows.iter().for_each(|row| sum.add(row.sum));
+            sum.packed += table.overhead.unwrap();
             prop_assert_eq!(sum, table.total);
-            prop_assert_eq!(sum, Tally { files: totals.files, bytes: totals.bytes }, "{:?}", table.by);
+            prop_assert_eq!(sum, Tally { files: totals.files, bytes: totals.bytes, packed: bytes }, "{:?}", table.by);
         }
         // The two ways to retained sizes agree, and those right below the virtual root add up with what is unreached.
         let needs = Needs::of(&manifest);
-        let retained = retained_bytes(&manifest, &needs);
-        for (position, bytes) in retained.iter().enumerate() {
-            let expected: u64 = needs.retained(position).iter().map(|i| manifest.entries[*i].size()).sum();
-            prop_assert_eq!(*bytes, expected);
+        let retained = retained(&manifest, &needs);
+        for (position, sum) in retained.iter().enumerate() {
+            let mut expected = Tally::default();
+            needs.retained(position).iter().for_each(|i| expected.add(Tally::of(&manifest.entries[*i])));
+            prop_assert_eq!(*sum, expected);
         }
         let above = retained::immediate_dominators(&manifest, &needs);
-        let top_level: u64 = retained.iter().zip(&above).filter(|(_, above)| above.is_none()).map(|(bytes, _)| bytes).sum();
+        let top_level: u64 = retained.iter().zip(&above).filter(|(_, above)| above.is_none()).map(|(sum, _)| sum.bytes).sum();
         prop_assert_eq!(top_level, totals.bytes);
         // What only one target leads to is what the target retains.
         for row in tables(&manifest, &[By::Target], usize::MAX).remove(0).rows {
             let Label::Path(path) = &row.label else { continue };
-            prop_assert_eq!(row.sum.bytes, retained[needs.position(path).unwrap()]);
+            prop_assert_eq!(row.sum, retained[needs.position(path).unwrap()]);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sizes in words and columns.
 
-use super::{Broken, By, Label, Row, Table, WhatIf};
+use super::{Broken, By, Label, Table, WhatIf};
 use crate::explain::Retained;
 use crate::explain::text::{because_in_words, retained_in_words};
 use crate::manifest::totals::Tally;
@@ -22,53 +22,63 @@ impl Table<'_> {
             By::Target => ("target", "only for it", Some("all it needs")),
             By::File => ("file", "own bytes", Some("retained")),
         };
-        let mut lines = vec![Line::head(bytes, whole, name)];
-        lines.extend(self.rows.iter().map(|row| Line::of_row(row, self.total)));
+        let layout = Layout { total: self.total, whole: whole.is_some(), packed: self.overhead.is_some() };
+        let mut lines = vec![layout.head(bytes, whole.unwrap_or_default(), name)];
+        lines.extend(self.rows.iter().map(|row| layout.line(row.sum, row.whole, row.label.to_string())));
         if let Some(rest) = &self.rest {
-            lines.push(Line::new(rest.sum, self.total, None, count(rest.rows, "further row")));
+            lines.push(layout.line(rest.sum, None, count(rest.rows, "further row")));
         }
-        lines.push(Line::new(self.total, self.total, None, "in all".to_owned()));
-        let width = |column: fn(&Line) -> &str| lines.iter().map(|line| column(line).len()).max().unwrap_or_default();
-        let widths = [width(|l| &l.bytes), width(|l| &l.share), width(|l| &l.files), width(|l| &l.whole)];
+        if let Some(packed) = self.overhead {
+            let sum = Tally { packed, ..Tally::default() };
+            lines.push(layout.line(sum, None, "(the archive itself)".to_owned()));
+        }
+        lines.push(layout.line(self.total, None, "in all".to_owned()));
+        let width = |column: usize| lines.iter().map(|line| line.columns[column].len()).max().unwrap_or_default();
+        let widths: Vec<usize> = (0..lines[0].columns.len()).map(width).collect();
         for (i, line) in lines.iter().enumerate() {
-            write!(f, "{:>2$}  {:>3$}", line.bytes, line.share, widths[0], widths[1])?;
-            write!(f, "  {:>1$}", line.files, widths[2])?;
-            if whole.is_some() {
-                write!(f, "  {:>1$}", line.whole, widths[3])?;
+            for (column, width) in line.columns.iter().zip(&widths) {
+                write!(f, "{column:>width$}  ")?;
             }
             match i {
-                0 => writeln!(f, "  {}", style.remark(&line.name))?,
-                _ => writeln!(f, "  {}", line.name)?,
+                0 => writeln!(f, "{}", style.remark(&line.name))?,
+                _ => writeln!(f, "{}", line.name)?,
             }
         }
         Ok(())
     }
 }
 
-/// The columns of a line.
 struct Line {
-    bytes: String,
-    share: String,
-    files: String,
-    whole: String,
+    columns: Vec<String>,
     name: String,
 }
 
-impl Line {
-    fn head(bytes: &str, whole: Option<&str>, name: &str) -> Line {
-        let [bytes, share, files] = [bytes, "share", "files"].map(str::to_owned);
-        Line { bytes, share, files, whole: whole.unwrap_or_default().to_owned(), name: name.to_owned() }
+/// Which columns a table has.
+struct Layout {
+    total: Tally,
+    whole: bool,
+    packed: bool,
+}
+
+impl Layout {
+    fn head(&self, bytes: &str, whole: &str, name: &str) -> Line {
+        let packed = if whole.is_empty() { String::new() } else { format!("{whole}, packed") };
+        let columns = [bytes, "share", "files", whole, "packed", &packed].map(str::to_owned);
+        Line { columns: self.chosen(columns), name: name.to_owned() }
     }
 
-    fn of_row(row: &Row, total: Tally) -> Line {
-        Line::new(row.sum, total, row.whole, row.label.to_string())
-    }
-
-    fn new(sum: Tally, total: Tally, whole: Option<u64>, name: String) -> Line {
-        let tenths = (u128::from(sum.bytes) * 1000).checked_div(u128::from(total.bytes)).unwrap_or(1000);
+    fn line(&self, sum: Tally, whole: Option<Tally>, name: String) -> Line {
+        let tenths = (u128::from(sum.bytes) * 1000).checked_div(u128::from(self.total.bytes)).unwrap_or(1000);
         let share = format!("{}.{}%", tenths / 10, tenths % 10);
-        let whole = whole.map(grouped).unwrap_or_default();
-        Line { bytes: grouped(sum.bytes), share, files: grouped(sum.files), whole, name }
+        let [whole, whole_packed] =
+            [|sum: Tally| sum.bytes, |sum: Tally| sum.packed].map(|of| whole.map(of).map(grouped).unwrap_or_default());
+        let columns = [grouped(sum.bytes), share, grouped(sum.files), whole, grouped(sum.packed), whole_packed];
+        Line { columns: self.chosen(columns), name }
+    }
+
+    fn chosen(&self, columns: [String; 6]) -> Vec<String> {
+        let is_shown = [true, true, true, self.whole, self.packed, self.whole && self.packed];
+        columns.into_iter().zip(is_shown).filter(|(_, is_shown)| *is_shown).map(|(column, _)| column).collect()
     }
 }
 
@@ -96,6 +106,10 @@ impl WhatIf<'_> {
         let gone = if gone.is_empty() { "nothing" } else { &gone };
         writeln!(f, "{} would go: {gone}", size(self.freed.bytes))?;
         writeln!(f, "{} would be left in {}", size(self.left.bytes), count(self.left.files, "file"))?;
+        if self.is_measured {
+            let of = self.freed.packed.saturating_add(self.left.packed);
+            writeln!(f, "packed: about {} of {} would go", size(self.freed.packed), size(of))?;
+        }
         let mut largest = self.gone.clone();
         largest.sort_by(|a, b| b.size().cmp(&a.size()).then_with(|| a.path.cmp(&b.path)));
         let shown = &largest[..top.min(largest.len())];

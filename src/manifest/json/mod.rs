@@ -3,6 +3,9 @@
 //! Every element of a list has a line of its own, keys have a fixed order and nothing depends on the host or the
 //! clock, so equal manifests are equal files and a small change is a small `diff`. A path is bytes, JSON is Unicode:
 //! bytes that are not UTF-8 are shown escaped under their key and are told exactly under the same key with `_hex`.
+//!
+//! `packed`, of the document and of its files, is there when an archive was measured, and a minroot from before that
+//! refuses it by name; all others are as they were.
 
 mod choices;
 mod read;

@@ -8,7 +8,7 @@ use super::choices::choices;
 use super::spelling::{bytes, digest_from_hex};
 use crate::manifest::check::{CheckError, check};
 use crate::manifest::totals::Totals;
-use crate::manifest::{Because, Boot, Choice, Content, Entry, Manifest, Missing, Omission, Probed};
+use crate::manifest::{Because, Boot, Choice, Content, Entry, Manifest, Missing, Omission, Packed, Probed};
 use crate::path::RootPath;
 use crate::reason::{Consequence, Evidence, Kind, Priority, Reason, Severity};
 use crate::recipe::System;
@@ -84,6 +84,7 @@ pub fn read(json: &[u8]) -> Result<Manifest, ManifestError> {
         targets: document.targets,
         rules_digest: document.rules,
         boot: document.boot,
+        packed: document.packed,
         entries: document.entries,
         choices: document.choices,
         dropped: document.dropped,
@@ -142,6 +143,8 @@ struct Document {
     rules: [u8; 32],
     #[serde(default, deserialize_with = "boot")]
     boot: Option<Boot>,
+    #[serde(default)]
+    packed: Option<Packed>,
     #[serde(deserialize_with = "entries")]
     entries: Vec<Entry>,
     #[serde(default, deserialize_with = "choices")]
@@ -362,6 +365,7 @@ struct EntryText<'a> {
     #[serde(default, deserialize_with = "xattrs")]
     xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     package: Option<String>,
+    packed: Option<u64>,
     #[serde(deserialize_with = "reasons")]
     reasons: Vec<Because>,
 }
@@ -465,6 +469,7 @@ fn entry(mut text: EntryText<'_>) -> Result<Entry, FieldError> {
         gid: text.gid,
         xattrs: text.xattrs,
         package: text.package,
+        packed: text.packed,
         reasons: text.reasons,
     })
 }

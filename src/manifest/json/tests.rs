@@ -1,7 +1,7 @@
 use super::*;
 use crate::manifest::check::{CheckError, EntryError};
 use crate::manifest::{
-    Alternative, Because, Boot, Choice, Content, Entry, Manifest, Missing, Omission, Probed, Verdict,
+    Alternative, Because, Boot, Choice, Content, Entry, Manifest, Missing, Omission, Packed, Probed, Verdict,
 };
 use crate::path::RootPath;
 use crate::reason::{Consequence, Evidence, Kind, Priority, Reason, Severity};
@@ -274,7 +274,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         |(name, content, mode, (uid, gid), xattrs, package, reasons)| {
             let path = RootPath::root().join(&name);
             let (xattrs, reasons) = (xattrs.into_iter().collect(), reasons.into_iter().collect());
-            Entry { path, content, mode, uid, gid, xattrs, package, reasons }
+            Entry { path, content, mode, uid, gid, xattrs, package, packed: None, reasons }
         },
     )
 }
@@ -310,7 +310,7 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
             entries.dedup_by(|a, b| a.path == b.path);
             let (targets, unknown) = (targets.into_iter().collect(), dropped.clone());
             let system = System::Illumos;
-            Manifest { system, arch, targets, rules_digest, boot, entries, choices, dropped, unknown, missing }
+            Manifest { system, arch, targets, rules_digest, boot, packed: None, entries, choices, dropped, unknown, missing }
         },
     )
 }
@@ -330,4 +330,29 @@ proptest! {
         damaged[place] = byte;
         let _ = read(&damaged);
     }
+}
+
+#[test]
+fn sizes_in_an_archive_come_back_and_have_to_add_up() {
+    let mut manifest = read(SMALL.as_bytes()).unwrap();
+    let mut bytes = 100;
+    for entry in manifest.entries.iter_mut().filter(|entry| entry.is_file()) {
+        bytes += entry.size() / 3;
+        entry.packed = Some(entry.size() / 3);
+    }
+    let (format, compression) = ("cpio".to_owned(), "zstd".to_owned());
+    manifest.packed = Some(Packed { format, compression, level: 9, bytes, overhead: 100 });
+    let text = written(&manifest);
+    assert_eq!(read(text.as_bytes()).unwrap(), manifest);
+    let check = |old: &str, new: &str, expected: &str| {
+        assert!(text.contains(old), "{old}");
+        let message = error(&text.replacen(old, new, 1));
+        assert!(message.contains(expected), "{old} -> {new}: {message}");
+    };
+    check("\"overhead\":100", "\"overhead\":101", "`packed` is not the sum of what its files and its overhead take");
+    check("\"overhead\":100", "\"overhead\":100,\"free\":1", "unknown field `free`");
+    check("\"packed\":32562365,", "", "`/usr/bin/node`, is wrong: `packed` is not there");
+    check("\"type\":\"dir\"", "\"packed\":0,\"type\":\"dir\"", "`packed` is there, and the entry has no content");
+    let line = text.lines().find(|line| line.starts_with("  \"packed\"")).unwrap();
+    check(&format!("{line}\n"), "", "`packed` is there, and the entry has no content in an archive that was measured");
 }

@@ -30,6 +30,9 @@ pub fn write(manifest: &Manifest, out: impl Write) -> io::Result<()> {
     if let Some(boot) = &manifest.boot {
         document.value("boot", &BootText::new(boot))?;
     }
+    if let Some(packed) = &manifest.packed {
+        document.value("packed", packed)?;
+    }
     document.list("entries", manifest.entries.iter().map(EntryText::new))?;
     if !manifest.choices.is_empty() {
         document.list("choices", manifest.choices.iter().map(ChoiceText::new))?;
@@ -169,6 +172,8 @@ struct EntryText<'a> {
     xattrs: Vec<XattrText<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     package: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packed: Option<u64>,
     reasons: ReasonsText<'a>,
 }
 
@@ -196,6 +201,7 @@ impl<'a> EntryText<'a> {
             minor: None,
             xattrs: entry.xattrs.iter().map(|(name, value)| XattrText::new(name, value)).collect(),
             package: entry.package.as_deref(),
+            packed: entry.packed,
             reasons: ReasonsText(&entry.reasons),
         };
         text.set_content(&entry.content);

@@ -148,5 +148,5 @@ fn path(name: &str) -> RootPath {
 
 /// An entry of a layout, which belongs to root and has no reason but the layout.
 fn entry(path: RootPath, content: Content, mode: u32) -> Entry {
-    Entry { path, content, mode, uid: 0, gid: 0, xattrs: Vec::new(), package: None, reasons: Vec::new() }
+    Entry { path, content, mode, uid: 0, gid: 0, xattrs: Vec::new(), package: None, packed: None, reasons: Vec::new() }
 }

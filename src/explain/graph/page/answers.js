@@ -7,9 +7,10 @@ class Without {
     this.model = model;
     this.entries = /** @type {Set<number>} */ (new Set());
     this.packages = /** @type {Set<number>} */ (new Set());
+    this.rules = /** @type {Set<number>} */ (new Set());
     this.isGone = new Uint8Array(model.n);
     /** @type {WhatIf} */
-    this.answer = { gone: [], freed: { files: 0, bytes: 0 }, left: model.total, broken: [] };
+    this.answer = { gone: [], freed: model.tally([]), left: model.total, broken: [] };
   }
 
   /** @param {Set<number>} among @param {number} item @param {boolean} ticked */
@@ -19,14 +20,8 @@ class Without {
     this.find();
   }
 
-  clear() {
-    this.entries.clear();
-    this.packages.clear();
-    this.find();
-  }
-
   get isNothing() {
-    return this.entries.size + this.packages.size === 0;
+    return this.entries.size + this.packages.size + this.rules.size === 0;
   }
 
   /** A directory goes with all that is in it, a package without its directories. */
@@ -35,7 +30,7 @@ class Without {
     const entries = [...this.entries].flatMap((entry) => model.below(entry));
     const files = [...this.packages].flatMap((at) => model.filesOfPackage[at]);
     const dropped = [...entries, ...files.filter((entry) => model.data.type[entry] !== model.directory)];
-    this.answer = model.whatIf(model.only(dropped));
+    this.answer = model.whatIf(model.only(dropped), this.rules);
     this.isGone = model.only(this.answer.gone);
   }
 }
@@ -72,6 +67,16 @@ class Answers {
     return make("a", { className: "name", href: this.packageHash(at) }, this.model.data.packages[at]);
   }
 
+  /** @param {number} at */
+  ruleHash(at) {
+    return `#rule=${encodeURIComponent(this.model.data.rules[at])}`;
+  }
+
+  /** @param {number} at */
+  ruleLink(at) {
+    return make("a", { className: "name", href: this.ruleHash(at) }, this.model.data.rules[at]);
+  }
+
   // Parts of answers
 
   /** Entries, the largest first. @param {number[]} entries */
@@ -84,7 +89,9 @@ class Answers {
   reason(entry, position) {
     const from = this.model.data.from[position];
     const words = this.model.words(entry, position);
-    return row(this.evidence(position), from >= 0 ? this.link(from, words) : named(words));
+    const rule = this.model.ruleOf(position);
+    const about = rule >= 0 ? [" (", this.ruleLink(rule), ")"] : [];
+    return row(this.evidence(position), from >= 0 ? this.link(from, words) : named(words), ...about);
   }
 
   /** @param {number} position of a reason */
@@ -107,10 +114,10 @@ class Answers {
   }
 
   /** @param {Set<number>} among @param {number} item */
-  tickBox(among, item) {
+  tickBox(among, item, state = "in the image") {
     const box = /** @type {HTMLInputElement} */ (make("input", { type: "checkbox", checked: !among.has(item) }));
     box.addEventListener("change", () => this.tick(among, item, box.checked));
-    const label = make("label", {}, box, "in the image (untick it: what would go, and what would break?)");
+    const label = make("label", {}, box, `${state} (untick it: what would go, and what would break?)`);
     if (box.checked) return label;
     const show = make("button", { onclick: () => element("without").focus() }, "show");
     return make("div", {}, label, make("p", { className: "bad" }, `${this.summary()} `, show));
@@ -174,11 +181,23 @@ class Answers {
       chain.length > 0 ? list(chain, step, "ol") : make("p", {}, "no chain of reasons leads here from a target"),
       make("h3", {}, count(reasons.length, "reason")),
       list(reasons, (position) => this.reason(entry, position)),
-      make("h3", { id: "retained" }, `Without it ${size(model.tally(retained).bytes)} would go: ${this.kinds(retained)}`),
+      make("h3", { id: "retained" }, `Without it ${this.wouldGo(retained)}`),
       this.entries(retained),
       make("h3", {}, `It needs ${count(needs.length, "entry")}`),
       this.entries(needs),
     ];
+  }
+
+  /** `1.2 KiB (1,234 bytes) would go: 2 files`. @param {number[]} entries */
+  wouldGo(entries) {
+    const { bytes, packed } = this.model.tally(entries);
+    const isTold = entries.some((entry) => this.model.isFile[entry]);
+    return `${size(bytes)} would go: ${this.kinds(entries)}${isTold ? this.packed(packed) : ""}`;
+  }
+
+  /** `, about 1.2 KiB (1,234 bytes) packed`, where that was measured. @param {number} bytes */
+  packed(bytes) {
+    return this.model.data.packed ? `, about ${size(bytes)} packed` : "";
   }
 
   /** `file, 1.2 KiB (1,234 bytes), of package libx1`. @param {number} entry */
@@ -186,7 +205,7 @@ class Answers {
     const { data, isFile, symlinks, hardlinks } = this.model;
     const facts = make("p", {}, data.types[data.type[entry]]);
     const [target, file, of] = [symlinks.get(entry), hardlinks.get(entry), data.package[entry]];
-    if (isFile[entry]) facts.append(`, ${size(data.size[entry])}`);
+    if (isFile[entry]) facts.append(`, ${size(data.size[entry])}${this.packed(data.packed?.[entry] ?? 0)}`);
     if (target !== undefined) facts.append(" to ", named(target));
     if (file !== undefined) facts.append(" to ", this.link(file));
     if (of >= 0) facts.append(", of package ", this.packageLink(of));
@@ -205,6 +224,19 @@ class Answers {
     ];
   }
 
+  /** @param {number} at */
+  aboutRule(at) {
+    const { model } = this;
+    const entries = model.ofRule[at];
+    return [
+      make("h2", { className: "name" }, `rule ${model.data.rules[at]}`),
+      make("p", {}, `in by it: ${this.kinds(entries)}, ${size(model.bytesOfRule[at])}`),
+      this.tickBox(this.without.rules, at, "in force"),
+      make("h3", {}, "Entries"),
+      this.entries(entries),
+    ];
+  }
+
   writeWithout() {
     const { without } = this;
     const { gone, freed, left, broken } = without.answer;
@@ -216,14 +248,21 @@ class Answers {
       make("h2", {}, "Without"),
       make("ul", {},
         ...[...without.entries].map((entry) => item(without.entries, entry, this.link(entry))),
-        ...[...without.packages].map((at) => item(without.packages, at, this.packageLink(at)))),
+        ...[...without.packages].map((at) => item(without.packages, at, this.packageLink(at))),
+        ...[...without.rules].map((at) => item(without.rules, at, this.ruleLink(at)))),
       make("p", { id: "freed" }, `${size(freed.bytes)} would go: ${this.kinds(gone)}`),
       make("p", { id: "left" }, `${size(left.bytes)} would be left in ${count(left.files, "file")}`),
+      ...(this.model.data.packed ? [make("p", { id: "packed" }, this.packedLine(freed, left))] : []),
       ...this.broken("Breaks", broken.filter(({ required }) => required)),
       ...this.broken("May miss it", broken.filter(({ required }) => !required)),
       make("h3", {}, "Goes"),
       this.entries(gone),
     );
+  }
+
+  /** @param {Tally} freed @param {Tally} left */
+  packedLine(freed, left) {
+    return `packed: about ${size(freed.packed)} of ${size(freed.packed + left.packed)} would go`;
   }
 
   /** @param {string} title @param {Broken[]} broken */
@@ -250,6 +289,16 @@ class Answers {
     );
   }
 
+  /** All rules that brought something in, those that brought the most first. */
+  writeRules() {
+    const bytes = this.model.bytesOfRule;
+    const order = [...bytes.keys()].sort((a, b) => bytes[b] - bytes[a] || a - b);
+    element("rules").replaceChildren(
+      make("details", {},
+        make("summary", {}, `Rules: ${bytes.length.toLocaleString("en-US")}`),
+        list(order, (at) => sized(bytes[at], this.ruleLink(at)))));
+  }
+
   /** @param {Doubt} doubt @param {Node | string} first */
   doubt(doubt, first = "") {
     const reference = doubt.from >= 0 ? this.link(doubt.from, doubt.words) : named(doubt.words);
@@ -269,11 +318,14 @@ class Answers {
     const { missing, unknown, dropped } = model.data;
     const wanted = text.toLowerCase();
     const doubts = [...missing, ...unknown, ...dropped].filter(({ name }) => name.toLowerCase().includes(wanted));
-    const found = [...model.search(wanted), ...doubts];
-    element("found").textContent = `${found.length.toLocaleString("en-US")} found`;
+    const rules = [...model.data.rules.keys()].filter((at) => model.data.rules[at].toLowerCase().includes(wanted));
     const notIn = () => make("span", { className: "bytes" }, "not in");
-    const item = (/** @type {number | Doubt} */ one) =>
-      typeof one === "number" ? sized(model.data.size[one], this.link(one)) : this.doubt(one, notIn());
-    results.replaceChildren(element("found"), list(found, item));
+    const found = [
+      ...model.search(wanted).map((entry) => () => sized(model.data.size[entry], this.link(entry))),
+      ...rules.map((at) => () => sized(model.bytesOfRule[at], "rule ", this.ruleLink(at))),
+      ...doubts.map((doubt) => () => this.doubt(doubt, notIn())),
+    ];
+    element("found").textContent = `${found.length.toLocaleString("en-US")} found`;
+    results.replaceChildren(element("found"), list(found, (row) => row()));
   }
 }

@@ -30,6 +30,8 @@ pub(super) struct Data<'m> {
     r#type: Vec<usize>,
     size: Vec<u64>,
     package: Vec<i64>,
+    /// What each takes in the archive; `None` when that was not measured.
+    packed: Option<Vec<u64>>,
     above: Vec<i64>,
     symlinks: Vec<(usize, String)>,
     hardlinks: Vec<(usize, usize)>,
@@ -48,6 +50,9 @@ struct Reasons {
     details: Texts,
     /// The different ones: evidence, kind and detail.
     reasons: Vec<(u8, usize, usize)>,
+    rules: Vec<String>,
+    /// Which of the reasons a rule gives, and which rule.
+    by_rule: Vec<(usize, usize)>,
     count: Vec<usize>,
     from: Vec<i64>,
     reason: Vec<usize>,
@@ -104,6 +109,8 @@ impl<'m> Data<'m> {
             paths: Texts::of(entries.iter().map(|entry| entry.path.to_string())),
             r#type,
             size: entries.iter().map(Entry::size).collect(),
+            packed: (manifest.packed.as_ref())
+                .map(|_| entries.iter().map(|entry| entry.packed.unwrap_or_default()).collect()),
             above: immediate_dominators(manifest, &needs).into_iter().map(written).collect(),
             symlinks: links(entries, |entry| match &entry.content {
                 Content::Symlink { target } => Some(escaped(target).to_string()),
@@ -131,11 +138,15 @@ impl Reasons {
         let (kinds, kind) = table(different.iter().map(|reason| reason.kind));
         let (details, detail) = table(different.iter().map(|reason| &*reason.detail));
         let reasons = different.iter().zip(kind).zip(detail);
+        let by_rule = || different.iter().enumerate().filter_map(|(at, reason)| Some((at, reason.rule()?)));
+        let (rules, rule) = table(by_rule().map(|(_, rule)| rule));
         let (outside, from) = referrers(all(), needs);
         Reasons {
             kinds: kinds.into_iter().map(KindWords::of).collect(),
             details: Texts::of(details.iter().map(|detail| escaped(detail.as_bytes()).to_string())),
             reasons: reasons.map(|((reason, kind), detail)| (reason.evidence as u8, kind, detail)).collect(),
+            rules: rules.iter().map(|rule| escaped(rule.as_bytes()).to_string()).collect(),
+            by_rule: by_rule().zip(rule).map(|((at, _), rule)| (at, rule)).collect(),
             count: entries.iter().map(|entry| entry.reasons.len()).collect(),
             from,
             reason,

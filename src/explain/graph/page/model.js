@@ -14,10 +14,13 @@
  * @property {number[]} type
  * @property {number[]} size
  * @property {number[]} package  -1 for none
+ * @property {number[] | null} packed  bytes of the archive, where that was measured
  * @property {number[]} above  the dominator, -1 for none
  * @property {[number, string][]} symlinks
  * @property {[number, number][]} hardlinks
  * @property {[number, number, number][]} reasons  evidence, kind and detail
+ * @property {string[]} rules
+ * @property {[number, number][]} by_rule  which of `reasons` a rule gives, and which rule
  * @property {number[]} count  of reasons, for each entry
  * @property {number[]} from  -1 for the user, -2 and below for what is outside
  * @property {number[]} reason
@@ -30,7 +33,7 @@
  * @typedef {{ shared: number[], rest: string[] }} Texts
  * @typedef {{ name: string, from: number, words: string, why: string, bad: boolean, places: string[] }} Doubt
  *
- * @typedef {{ files: number, bytes: number }} Tally
+ * @typedef {{ files: number, bytes: number, packed: number }} Tally
  * @typedef {{ referrer: number, dropped: number, position: number, required: boolean }} Broken
  * @typedef {{ gone: number[], freed: Tally, left: Tally, broken: Broken[] }} WhatIf
  */
@@ -64,6 +67,9 @@ class Model {
     this.first = new Int32Array(this.n + 1);
     data.count.forEach((count, i) => (this.first[i + 1] = this.first[i] + count));
     this.evidence = Uint8Array.from(data.reason, (reason) => data.reasons[reason][0]);
+    /** The rule of each of `reasons`, -1 when none gives it. */
+    this.rule = new Int32Array(data.reasons.length).fill(-1);
+    for (const [reason, rule] of data.by_rule) this.rule[reason] = rule;
     /** The strongest evidence for each entry. */
     this.strongest = new Uint8Array(this.n).fill(data.evidence.length - 1);
     this.isTarget = new Uint8Array(this.n);
@@ -74,6 +80,9 @@ class Model {
     this.needTo = needs.to;
     this.needReason = needs.reason;
     this.total = this.tally(this.paths.keys());
+    /** The entries that are in by each rule. */
+    this.ofRule = this.findEntriesOfRules();
+    this.bytesOfRule = this.ofRule.map((entries) => this.tally(entries).bytes);
     /** The entries of each package; the last list is of those without one. */
     this.filesOfPackage = [...data.packages, ""].map(() => /** @type {number[]} */ ([]));
     data.package.forEach((at, entry) => this.filesOfPackage.at(at)?.push(entry));
@@ -117,6 +126,19 @@ class Model {
     }
   }
 
+  findEntriesOfRules() {
+    const found = this.data.rules.map(() => /** @type {Set<number>} */ (new Set()));
+    for (let entry = 0; entry < this.n; entry++) {
+      for (let at = this.first[entry]; at < this.first[entry + 1]; at++) found[this.ruleOf(at)]?.add(entry);
+    }
+    return found.map((entries) => [...entries]);
+  }
+
+  /** The rule that gives a reason, or -1. @param {number} position */
+  ruleOf(position) {
+    return this.rule[this.data.reason[position]];
+  }
+
   /** Reasons turned round. */
   findNeeds() {
     const { from } = this.data;
@@ -143,12 +165,15 @@ class Model {
     return { start, to: needed, reason };
   }
 
-  /** What the targets lead to without some entries. @param {Uint8Array} without */
-  reachable(without) {
+  /** What the targets lead to without some entries and rules. @param {Uint8Array} without @param {Set<number>} rules */
+  reachable(without, rules) {
+    const holds = (/** @type {number} */ position) => position < 0 || !rules.has(this.ruleOf(position));
+    const isAskedFor = (/** @type {number} */ entry) =>
+      rules.size === 0 || this.reasons(entry).some((at) => this.data.from[at] === -1 && holds(at));
     const reached = new Uint8Array(this.n);
     const stack = [];
     for (let entry = 0; entry < this.n; entry++) {
-      if (!without[entry] && this.isTarget[entry]) {
+      if (!without[entry] && this.isTarget[entry] && isAskedFor(entry)) {
         reached[entry] = 1;
         stack.push(entry);
       }
@@ -156,7 +181,7 @@ class Model {
     for (let here = stack.pop(); here !== undefined; here = stack.pop()) {
       for (let i = this.needStart[here]; i < this.needStart[here + 1]; i++) {
         const to = this.needTo[i];
-        if (!reached[to] && !without[to]) {
+        if (!reached[to] && !without[to] && holds(this.needReason[i])) {
           reached[to] = 1;
           stack.push(to);
         }
@@ -165,10 +190,15 @@ class Model {
     return reached;
   }
 
-  /** What goes without some entries, and what breaks. @param {Uint8Array} without @returns {WhatIf} */
-  whatIf(without) {
-    const all = (this.all ??= this.reachable(new Uint8Array(this.n)));
-    const left = this.reachable(without);
+  /**
+   * What goes without some entries and rules, and what breaks.
+   * @param {Uint8Array} without
+   * @param {Set<number>} rules
+   * @returns {WhatIf}
+   */
+  whatIf(without, rules = new Set()) {
+    const all = (this.all ??= this.reachable(new Uint8Array(this.n), new Set()));
+    const left = this.reachable(without, rules);
     const isGone = without.map((dropped, i) => Number(dropped || (all[i] && !left[i])));
     // The bytes of a file stay as long as one of its names does.
     const kept = new Set();
@@ -182,19 +212,20 @@ class Model {
         gone.push(entry);
         if (!kept.has(entry)) freed.push(entry);
       } else {
-        this.findBroken(entry, isGone, broken);
+        this.findBroken(entry, isGone, rules, broken);
       }
     }
     const sum = this.tally(freed);
-    const rest = { files: this.total.files - sum.files, bytes: this.total.bytes - sum.bytes };
+    const { files, bytes, packed } = this.total;
+    const rest = { files: files - sum.files, bytes: bytes - sum.bytes, packed: packed - sum.packed };
     return { gone, freed: sum, left: rest, broken };
   }
 
-  /** @param {number} referrer @param {Uint8Array} isGone @param {Broken[]} broken */
-  findBroken(referrer, isGone, broken) {
+  /** @param {number} referrer @param {Uint8Array} isGone @param {Set<number>} rules @param {Broken[]} broken */
+  findBroken(referrer, isGone, rules, broken) {
     for (let i = this.needStart[referrer]; i < this.needStart[referrer + 1]; i++) {
       const position = this.needReason[i];
-      if (position < 0 || !isGone[this.needTo[i]]) continue;
+      if (position < 0 || !isGone[this.needTo[i]] || rules.has(this.ruleOf(position))) continue;
       const [evidence, kind] = this.data.reasons[this.data.reason[position]];
       // A directory that goes takes with it what is in it.
       if (this.data.kinds[kind].name === "directory") continue;
@@ -241,10 +272,11 @@ class Model {
 
   /** @param {Iterable<number>} entries @returns {Tally} */
   tally(entries) {
-    const sum = { files: 0, bytes: 0 };
+    const sum = { files: 0, bytes: 0, packed: 0 };
     for (const entry of entries) {
       sum.files += this.isFile[entry];
       sum.bytes += this.data.size[entry];
+      sum.packed += this.data.packed?.[entry] ?? 0;
     }
     return sum;
   }

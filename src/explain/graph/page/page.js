@@ -12,6 +12,7 @@ class Page {
     });
     this.answers.writeTotals();
     this.answers.writeDoubts();
+    this.answers.writeRules();
     this.map.draw();
     this.map.tell(this.map.top);
     this.follow();
@@ -42,11 +43,15 @@ class Page {
 
   writeDetails() {
     const { answers, model, map } = this;
-    const [, name] = /^#package=(.*)$/.exec(location.hash) ?? [];
-    const ofPackage = name === undefined ? -1 : model.data.packages.indexOf(decoded(name));
+    const [, kind, name] = /^#(package|rule)=(.*)$/.exec(location.hash) ?? [];
+    const positionIn = (/** @type {string} */ wanted, /** @type {string[]} */ names) =>
+      kind === wanted ? names.indexOf(decoded(name)) : -1;
+    const ofPackage = positionIn("package", model.data.packages);
+    const ofRule = positionIn("rule", model.data.rules);
     let about;
     if (map.selected >= 0) about = answers.aboutEntry(map.selected);
     else if (ofPackage >= 0) about = answers.aboutPackage(ofPackage);
+    else if (ofRule >= 0) about = answers.aboutRule(ofRule);
     else about = answers.largest();
     element("details").replaceChildren(...about);
   }
