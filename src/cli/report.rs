@@ -7,6 +7,7 @@ use crate::reason::Priority;
 use crate::recipe::{Accept, RecipeError};
 use crate::text::Style;
 use crate::trace::Doubt;
+use crate::verify::VerifyError;
 use serde::Serialize;
 use std::fmt;
 use std::fs::File;
@@ -65,9 +66,13 @@ fn usual_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str>
     if recipe.is_some_and(|error| !matches!(error, RecipeError::Read { .. })) {
         return Some("`minroot` comes with complete recipes in rules/recipes");
     }
+    if let Some(VerifyError::Unknown { .. }) = cause.downcast_ref() {
+        return Some("an image is what `pack`, `iso`, `pxe` or `build` wrote; a manifest goes after `-m`");
+    }
     match cause.downcast_ref::<io::Error>()?.kind() {
         io::ErrorKind::NotFound => Some("is the path spelled right, and its directory there?"),
         io::ErrorKind::PermissionDenied => Some("`ls -l` says who may; run as that user, or name another path"),
+        io::ErrorKind::DirectoryNotEmpty => Some("name an empty directory, or one that is not there yet"),
         io::ErrorKind::IsADirectory => Some("name a file in it"),
         io::ErrorKind::NotADirectory => Some("a part of the path is no directory: `ls -l` says which"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

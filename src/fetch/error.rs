@@ -98,6 +98,7 @@ impl FetchError {
             {
                 Some(format!("did you mean {}?", quoted(nearest)))
             }
+            FetchError::NoMatch { .. } => Some("patterns are relative to the directory of the recipe".to_owned()),
             FetchError::UnknownPackages { .. } => {
                 Some("the package may be in a repository that this machine's apt sources do not name".to_owned())
             }

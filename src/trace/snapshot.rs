@@ -139,7 +139,17 @@ pub(super) fn kept(graph: &Graph, forbidden: &BTreeMap<RootPath, String>) -> Vec
 }
 
 fn made(path: &RootPath, content: Content, mode: u32) -> Entry {
-    Entry { path: path.clone(), content, mode, uid: 0, gid: 0, xattrs: Vec::new(), package: None, packed: None, reasons: Vec::new() }
+    Entry {
+        path: path.clone(),
+        content,
+        mode,
+        uid: 0,
+        gid: 0,
+        xattrs: Vec::new(),
+        package: None,
+        packed: None,
+        reasons: Vec::new(),
+    }
 }
 
 /// The entry of a file of the root, without package and reasons, and the paths among its strings. `first` is the name

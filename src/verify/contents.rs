@@ -130,7 +130,17 @@ mod tests {
 
     fn entry(at: &str, content: Content) -> Entry {
         let reasons = vec![Because { from: None, reason: Reason::new(Evidence::Target, Kind::Target, "") }];
-        Entry { path: path(at), content, mode: 0o644, uid: 0, gid: 0, xattrs: vec![], package: None, packed: None, reasons }
+        Entry {
+            path: path(at),
+            content,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            xattrs: vec![],
+            package: None,
+            packed: None,
+            reasons,
+        }
     }
 
     fn file(size: u64, sha256: [u8; 32]) -> Content {

@@ -47,7 +47,17 @@ pub fn hostile_manifest() -> Manifest {
         let package = Some(String::from_utf8_lossy(path.as_bytes()).into_owned());
         let content = Content::File { size: 1, sha256: [0; 32], unpacked_from: None };
         let reasons = vec![because];
-        entries.push(Entry { path, content, mode: 0o644, uid: 0, gid: 0, xattrs: Vec::new(), package, packed: None, reasons });
+        entries.push(Entry {
+            path,
+            content,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            xattrs: Vec::new(),
+            package,
+            packed: None,
+            reasons,
+        });
     }
     let name = "\0<&\"\\\u{1}".to_owned();
     let missing = Missing {

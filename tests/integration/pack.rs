@@ -67,7 +67,17 @@ impl Tree {
     pub fn add(&mut self, at: impl AsRef<[u8]>, content: Content, mode: u32) -> &mut Entry {
         let reason = Because { from: None, reason: Reason::new(Evidence::Target, Kind::Target, "") };
         let (path, xattrs) = (path(at), Vec::new());
-        self.entries.push(Entry { path, content, mode, uid: 0, gid: 0, xattrs, package: None, packed: None, reasons: vec![reason] });
+        self.entries.push(Entry {
+            path,
+            content,
+            mode,
+            uid: 0,
+            gid: 0,
+            xattrs,
+            package: None,
+            packed: None,
+            reasons: vec![reason],
+        });
         self.entries.last_mut().unwrap()
     }
 

@@ -76,7 +76,8 @@ impl Tree {
         let mode = if content == Content::Directory { 0o755 } else { 0o644 };
         let path = RootPath::new(at).unwrap();
         let (xattrs, reasons) = (Vec::new(), vec![reason]);
-        let entry = Entry { path: path.clone(), content, mode, uid: 0, gid: 0, xattrs, package: None, packed: None, reasons };
+        let entry =
+            Entry { path: path.clone(), content, mode, uid: 0, gid: 0, xattrs, package: None, packed: None, reasons };
         self.entries.insert(path, entry);
     }
 

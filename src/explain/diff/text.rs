@@ -20,7 +20,7 @@ impl Difference<'_> {
         if let Some((old, new)) = self.packed {
             let growth = signed(i128::from(new.bytes) - i128::from(old.bytes));
             let (after, before) = (packed_in_words(new), packed_in_words(old));
-            writeln!(f, "{after}, before {before}: {growth} bytes")?;
+            writeln!(f, "packed: {after}, before {before}: {growth} bytes")?;
         }
         for (what, which, sign, groups) in
             [("added", "a new reason", '+', &self.added), ("removed", "the lost reason", '-', &self.removed)]

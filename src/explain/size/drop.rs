@@ -8,7 +8,7 @@ use super::super::{locate::locate, nearest::nearest};
 use super::files;
 use crate::manifest::needs::Needs;
 use crate::manifest::totals::Tally;
-use crate::manifest::{Because, Content, Entry, Manifest};
+use crate::manifest::{Because, Content, Entry, Manifest, Packed};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind};
 use std::collections::HashSet;
@@ -31,10 +31,10 @@ pub struct WhatIf<'m> {
     pub gone: Vec<&'m Entry>,
     /// The files that go, with the bytes that become free.
     pub freed: Tally,
-    /// What stays, of an archive without its overhead.
+    /// What stays; of the archive, without its overhead.
     pub left: Tally,
-    /// Whether the manifest tells what files take in an archive.
-    pub is_measured: bool,
+    /// The archive that is told of, where one was measured.
+    pub archive: Option<&'m Packed>,
     /// References that would lead nowhere, in the order of the entries they are of.
     pub broken: Vec<Broken<'m>>,
 }
@@ -114,7 +114,7 @@ pub fn what_if<'m>(manifest: &'m Manifest, drop: &Drop) -> Result<WhatIf<'m>, Dr
     }
     let gone = entries.iter().zip(&is_gone).filter(|(_, is_gone)| **is_gone).map(|(entry, _)| entry).collect();
     let broken = broken(manifest, &needs, &is_gone, holds);
-    Ok(WhatIf { gone, freed, left, is_measured: manifest.packed.is_some(), broken })
+    Ok(WhatIf { gone, freed, left, archive: manifest.packed.as_ref(), broken })
 }
 
 fn broken<'m>(

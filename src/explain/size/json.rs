@@ -42,7 +42,7 @@ fn row(row: &Row) -> Value {
 }
 
 impl WhatIf<'_> {
-    /// The answer for programs: `freed`, `left`, `gone` and `broken`.
+    /// The answer for programs: `freed`, `left`, `gone` and `broken`; `archive` where one was measured.
     pub fn json(&self) -> impl Serialize + use<> {
         let gone = self.gone.iter().map(|entry| with_path(&entry.path, json!({ "size": entry.size() })));
         let gone: Vec<Value> = gone.collect();
@@ -56,6 +56,10 @@ impl WhatIf<'_> {
                 })
             })
             .collect();
-        json!({ "freed": self.freed, "left": self.left, "gone": gone, "broken": broken })
+        let mut value = json!({ "freed": self.freed, "left": self.left, "gone": gone, "broken": broken });
+        if let Some(archive) = self.archive {
+            value["archive"] = json!(archive);
+        }
+        value
     }
 }

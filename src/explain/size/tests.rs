@@ -1,8 +1,8 @@
 use super::*;
-use crate::manifest::{Because, Content, Packed};
 use crate::manifest::json::read;
 use crate::manifest::needs::tests::manifest_of;
 use crate::manifest::totals::Totals;
+use crate::manifest::{Because, Content, Packed};
 use crate::reason::{Kind, Reason};
 use proptest::prelude::*;
 

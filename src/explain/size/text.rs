@@ -106,9 +106,8 @@ impl WhatIf<'_> {
         let gone = if gone.is_empty() { "nothing" } else { &gone };
         writeln!(f, "{} would go: {gone}", size(self.freed.bytes))?;
         writeln!(f, "{} would be left in {}", size(self.left.bytes), count(self.left.files, "file"))?;
-        if self.is_measured {
-            let of = self.freed.packed.saturating_add(self.left.packed);
-            writeln!(f, "packed: about {} of {} would go", size(self.freed.packed), size(of))?;
+        if let Some(archive) = self.archive {
+            writeln!(f, "packed: about {} of {} would go", size(self.freed.packed), size(archive.bytes))?;
         }
         let mut largest = self.gone.clone();
         largest.sort_by(|a, b| b.size().cmp(&a.size()).then_with(|| a.path.cmp(&b.path)));

@@ -310,7 +310,19 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
             entries.dedup_by(|a, b| a.path == b.path);
             let (targets, unknown) = (targets.into_iter().collect(), dropped.clone());
             let system = System::Illumos;
-            Manifest { system, arch, targets, rules_digest, boot, packed: None, entries, choices, dropped, unknown, missing }
+            Manifest {
+                system,
+                arch,
+                targets,
+                rules_digest,
+                boot,
+                packed: None,
+                entries,
+                choices,
+                dropped,
+                unknown,
+                missing,
+            }
         },
     )
 }

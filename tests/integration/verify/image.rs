@@ -246,7 +246,8 @@ impl Image {
             Err(index) => {
                 let reasons = self.manifest.entries[0].reasons.clone();
                 let (xattrs, package) = (Vec::new(), None);
-                let entry = Entry { path, content, mode: 0o644, uid: 0, gid: 0, xattrs, package, packed: None, reasons };
+                let entry =
+                    Entry { path, content, mode: 0o644, uid: 0, gid: 0, xattrs, package, packed: None, reasons };
                 self.manifest.entries.insert(index, entry);
             }
         }

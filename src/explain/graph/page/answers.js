@@ -252,7 +252,7 @@ class Answers {
         ...[...without.rules].map((at) => item(without.rules, at, this.ruleLink(at)))),
       make("p", { id: "freed" }, `${size(freed.bytes)} would go: ${this.kinds(gone)}`),
       make("p", { id: "left" }, `${size(left.bytes)} would be left in ${count(left.files, "file")}`),
-      ...(this.model.data.packed ? [make("p", { id: "packed" }, this.packedLine(freed, left))] : []),
+      ...this.ofArchive(freed),
       ...this.broken("Breaks", broken.filter(({ required }) => required)),
       ...this.broken("May miss it", broken.filter(({ required }) => !required)),
       make("h3", {}, "Goes"),
@@ -260,9 +260,11 @@ class Answers {
     );
   }
 
-  /** @param {Tally} freed @param {Tally} left */
-  packedLine(freed, left) {
-    return `packed: about ${size(freed.packed)} of ${size(freed.packed + left.packed)} would go`;
+  /** @param {Tally} freed */
+  ofArchive(freed) {
+    const { archive } = this.model.data;
+    if (archive === null) return [];
+    return [make("p", { id: "packed" }, `packed: about ${size(freed.packed)} of ${size(archive)} would go`)];
   }
 
   /** @param {string} title @param {Broken[]} broken */

@@ -32,6 +32,8 @@ pub(super) struct Data<'m> {
     package: Vec<i64>,
     /// What each takes in the archive; `None` when that was not measured.
     packed: Option<Vec<u64>>,
+    /// Bytes of the archive.
+    archive: Option<u64>,
     above: Vec<i64>,
     symlinks: Vec<(usize, String)>,
     hardlinks: Vec<(usize, usize)>,
@@ -111,6 +113,7 @@ impl<'m> Data<'m> {
             size: entries.iter().map(Entry::size).collect(),
             packed: (manifest.packed.as_ref())
                 .map(|_| entries.iter().map(|entry| entry.packed.unwrap_or_default()).collect()),
+            archive: manifest.packed.as_ref().map(|packed| packed.bytes),
             above: immediate_dominators(manifest, &needs).into_iter().map(written).collect(),
             symlinks: links(entries, |entry| match &entry.content {
                 Content::Symlink { target } => Some(escaped(target).to_string()),

@@ -15,6 +15,7 @@
  * @property {number[]} size
  * @property {number[]} package  -1 for none
  * @property {number[] | null} packed  bytes of the archive, where that was measured
+ * @property {number | null} archive  all its bytes
  * @property {number[]} above  the dominator, -1 for none
  * @property {[number, string][]} symlinks
  * @property {[number, number][]} hardlinks
