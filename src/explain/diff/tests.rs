@@ -29,6 +29,23 @@ fn other_reasons_alone_are_no_difference() {
 }
 
 #[test]
+fn what_an_archive_takes_is_told_and_is_no_difference() {
+    let packed = |compression: &str, bytes| {
+        let mut manifest = small();
+        let (format, compression) = ("cpio".to_owned(), compression.to_owned());
+        manifest.packed = Some(Packed { format, compression, level: 6, bytes, overhead: 10 });
+        manifest
+    };
+    let (old, new) = (packed("gzip", 3_000), packed("zstd", 2_000));
+    let difference = diff(&old, &new);
+    assert!(difference.is_empty());
+    let expected = "packed: 2.0 KiB (2,000 bytes) as cpio with zstd, level 6, \
+                    before 2.9 KiB (3,000 bytes) as cpio with gzip, level 6: -1,000 bytes";
+    assert_eq!(difference.text(Style::Plain).to_string().lines().nth(1), Some(expected));
+    assert_eq!(diff(&small(), &new).packed, None);
+}
+
+#[test]
 fn all_that_one_new_reason_brings_in_stands_together() {
     let old = manifest_of(&[("/a", &["/t"]), ("/t", &[])]);
     let new = manifest_of(&[("/a", &["/t"]), ("/b", &["/a"]), ("/c", &["/b"]), ("/t", &[]), ("/u", &[])]);

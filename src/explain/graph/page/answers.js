@@ -146,8 +146,9 @@ class Answers {
     const what = targets.length > 3 ? `${first} and ${targets.length - 3} more` : first;
     const image = [model.data.system, model.data.arch].filter(Boolean).join(" ");
     const { files, bytes } = model.total;
+    const packed = model.data.archive === null ? "" : `, ${size(model.data.archive)} packed`;
     element("totals").textContent =
-      `${count(model.n, "entry")}, ${count(files, "file")}, ${size(bytes)}, for ${image}: ${what}`;
+      `${count(model.n, "entry")}, ${count(files, "file")}, ${size(bytes)}${packed}, for ${image}: ${what}`;
     document.title = `minroot: ${what}`;
   }
 
@@ -190,9 +191,13 @@ class Answers {
 
   /** `1.2 KiB (1,234 bytes) would go: 2 files`. @param {number[]} entries */
   wouldGo(entries) {
-    const { bytes, packed } = this.model.tally(entries);
-    const isTold = entries.some((entry) => this.model.isFile[entry]);
-    return `${size(bytes)} would go: ${this.kinds(entries)}${isTold ? this.packed(packed) : ""}`;
+    const { files, bytes, packed } = this.model.tally(entries);
+    return `${size(bytes)} would go: ${this.kinds(entries)}${files > 0 ? this.packed(packed) : ""}`;
+  }
+
+  /** @param {Tally} sum */
+  sum({ bytes, packed }) {
+    return `${size(bytes)}${this.packed(packed)}`;
   }
 
   /** `, about 1.2 KiB (1,234 bytes) packed`, where that was measured. @param {number} bytes */
@@ -205,7 +210,7 @@ class Answers {
     const { data, isFile, symlinks, hardlinks } = this.model;
     const facts = make("p", {}, data.types[data.type[entry]]);
     const [target, file, of] = [symlinks.get(entry), hardlinks.get(entry), data.package[entry]];
-    if (isFile[entry]) facts.append(`, ${size(data.size[entry])}${this.packed(data.packed?.[entry] ?? 0)}`);
+    if (isFile[entry]) facts.append(`, ${this.sum(this.model.tally([entry]))}`);
     if (target !== undefined) facts.append(" to ", named(target));
     if (file !== undefined) facts.append(" to ", this.link(file));
     if (of >= 0) facts.append(", of package ", this.packageLink(of));
@@ -217,7 +222,7 @@ class Answers {
     const { data, filesOfPackage, ofPackage } = this.model;
     return [
       make("h2", { className: "name" }, `package ${data.packages[at]}`),
-      make("p", {}, `${size(ofPackage[at].bytes)}: ${this.kinds(filesOfPackage[at])}`),
+      make("p", {}, `${this.sum(ofPackage[at])}: ${this.kinds(filesOfPackage[at])}`),
       this.tickBox(this.without.packages, at),
       make("h3", {}, "Entries"),
       this.entries(filesOfPackage[at]),
@@ -227,10 +232,10 @@ class Answers {
   /** @param {number} at */
   aboutRule(at) {
     const { model } = this;
-    const entries = model.ofRule[at];
+    const entries = model.entriesOfRule[at];
     return [
       make("h2", { className: "name" }, `rule ${model.data.rules[at]}`),
-      make("p", {}, `in by it: ${this.kinds(entries)}, ${size(model.bytesOfRule[at])}`),
+      make("p", {}, `${this.sum(model.ofRule[at])} in by it: ${this.kinds(entries)}`),
       this.tickBox(this.without.rules, at, "in force"),
       make("h3", {}, "Entries"),
       this.entries(entries),
@@ -293,7 +298,7 @@ class Answers {
 
   /** All rules that brought something in, those that brought the most first. */
   writeRules() {
-    const bytes = this.model.bytesOfRule;
+    const bytes = this.model.ofRule.map((sum) => sum.bytes);
     const order = [...bytes.keys()].sort((a, b) => bytes[b] - bytes[a] || a - b);
     element("rules").replaceChildren(
       make("details", {},
@@ -324,7 +329,7 @@ class Answers {
     const notIn = () => make("span", { className: "bytes" }, "not in");
     const found = [
       ...model.search(wanted).map((entry) => () => sized(model.data.size[entry], this.link(entry))),
-      ...rules.map((at) => () => sized(model.bytesOfRule[at], "rule ", this.ruleLink(at))),
+      ...rules.map((at) => () => sized(model.ofRule[at].bytes, "rule ", this.ruleLink(at))),
       ...doubts.map((doubt) => () => this.doubt(doubt, notIn())),
     ];
     element("found").textContent = `${found.length.toLocaleString("en-US")} found`;

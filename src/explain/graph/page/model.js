@@ -82,8 +82,8 @@ class Model {
     this.needReason = needs.reason;
     this.total = this.tally(this.paths.keys());
     /** The entries that are in by each rule. */
-    this.ofRule = this.findEntriesOfRules();
-    this.bytesOfRule = this.ofRule.map((entries) => this.tally(entries).bytes);
+    this.entriesOfRule = this.findEntriesOfRules();
+    this.ofRule = this.entriesOfRule.map((entries) => this.tally(entries));
     /** The entries of each package; the last list is of those without one. */
     this.filesOfPackage = [...data.packages, ""].map(() => /** @type {number[]} */ ([]));
     data.package.forEach((at, entry) => this.filesOfPackage.at(at)?.push(entry));
