@@ -99,6 +99,7 @@ static FILES: &[(&str, &str, &str)] = built_in![
     "linux/server-files",
     "linux/shell",
     "linux/systemd-directories",
+    "linux/systemd-generators",
     "linux/systemd-runtime",
     "linux/systemd-units",
     "linux/terminfo",

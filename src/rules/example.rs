@@ -19,7 +19,7 @@ pub enum Given {
     /// `elf`, then `key=value` or `key=value,value` for what the object says about itself.
     Object(GivenObject),
     /// Anything else is the file's text.
-    Text(String),
+    Text(Vec<u8>),
 }
 
 /// What an object of an example says about itself.
@@ -37,7 +37,7 @@ impl Given {
     pub(super) fn parse(text: &str) -> Result<Given, (String, Option<String>)> {
         let mut words = text.split_ascii_whitespace();
         if !(text == "elf" || text.starts_with("elf ")) {
-            return Ok(Given::Text(text.to_owned()));
+            return Ok(Given::Text(text.into()));
         }
         words.next();
         let mut object = GivenObject::default();
@@ -60,7 +60,7 @@ impl Given {
     fn content(&self) -> Vec<u8> {
         match self {
             Given::Object(object) => object.strings.join("\0").into_bytes(),
-            Given::Text(text) => text.clone().into_bytes(),
+            Given::Text(text) => text.clone(),
         }
     }
 }
@@ -152,7 +152,7 @@ impl Facts for ExampleFacts<'_> {
         let object = match self.example.given.get(path)? {
             Given::Object(object) => object,
             Given::Text(text) => {
-                let script = text.starts_with("#!").then(|| Script::parse(text.as_bytes()).ok())??;
+                let script = text.starts_with(b"#!").then(|| Script::parse(text).ok())??;
                 return Some(ObjectFacts { interpreter: Some(script.interpreter), ..ObjectFacts::default() });
             }
         };

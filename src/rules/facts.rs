@@ -17,6 +17,11 @@ pub trait Facts: Sync {
     fn read(&self, path: &RootPath) -> Option<Vec<u8>>;
     /// Whether the path leads to something in the source root.
     fn exists(&self, path: &RootPath) -> bool;
+    /// Where the path leads in the source root, without symlinks; for a link to an absolute path that is not there, as
+    /// `/dev/null` in a root without devices, that path.
+    fn leads_to(&self, path: &RootPath) -> Option<RootPath> {
+        self.exists(path).then(|| path.clone())
+    }
     /// The paths of the source root that match, in the syntax of [`super::path_glob`]. They are real paths: symlinked
     /// directories are not entered, so rules write `/{usr/,}lib` for roots with and without merged `/usr`.
     fn glob(&self, pattern: &str) -> Vec<RootPath>;

@@ -52,5 +52,5 @@ impl Readings {
 }
 
 fn read(path: &RootPath, reader: &Reader, facts: &dyn Facts) -> Arc<[Bindings]> {
-    facts.read(path).map_or_else(Vec::new, |content| reader.read(&content)).into()
+    reader.read(path, facts).into()
 }

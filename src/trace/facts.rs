@@ -6,7 +6,7 @@ use crate::path::RootPath;
 use crate::recipe::System;
 use crate::resolve::krtld;
 use crate::resolve::store::Store;
-use crate::root::FileKind;
+use crate::root::{FileKind, LookupError};
 use crate::rules::{Bindings, Facts, ObjectFacts, RuleSet, StringPattern, SymbolPattern};
 use foldhash::HashMap;
 use std::collections::BTreeSet;
@@ -112,6 +112,17 @@ impl Facts for Known<'_> {
 
     fn exists(&self, path: &RootPath) -> bool {
         matches!(self.items.get(path), Some(Item::Generated(_))) || self.input.root.lookup(path).is_ok()
+    }
+
+    fn leads_to(&self, path: &RootPath) -> Option<RootPath> {
+        if let Some(Item::Generated(_)) = self.items.get(path) {
+            return Some(path.clone());
+        }
+        match self.input.root.lookup(path) {
+            Ok(found) => Some(found.path),
+            Err(LookupError::Dangling { target, .. }) => RootPath::new(target).ok(),
+            Err(_) => None,
+        }
     }
 
     fn glob(&self, pattern: &str) -> Vec<RootPath> {

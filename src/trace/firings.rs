@@ -9,7 +9,7 @@ use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{System, Take};
 use crate::resolve::glibc::Request;
-use crate::root::FileKind;
+use crate::root::{FileKind, LookupError};
 use crate::rules::{Effect, Firing, Made, Need, first_existing};
 use crate::startup::GeneratedFile;
 
@@ -108,11 +108,20 @@ impl Tracer<'_> {
                 let path = self.need_for(purpose, from, found, reason);
                 self.note_consequence(&path, firing);
             }
+            Err(LookupError::Dangling { link, target }) if link == need.path && target == b"/dev/null" => {
+                self.need_mask(from, &link, target, reason);
+            }
             Err(error) => {
                 let probed = self.with_nearest(&need.path, probe(&need.path, &error), "the rule");
                 self.missing_by_rule(from, need.path.to_string(), firing, vec![probed]);
             }
         }
+    }
+
+    /// A link to `/dev/null` in the place of a file says that there is to be none: to systemd, udev and others. The device
+    /// it leads to is the kernel's, whether the root has it or not.
+    fn need_mask(&mut self, from: Option<&RootPath>, path: &RootPath, target: Vec<u8>, reason: Reason) {
+        self.make(from, path, Item::Link { target }, reason);
     }
 
     /// What a rule wants made. What the root has of that name stays as it is; a finished image must have it.

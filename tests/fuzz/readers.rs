@@ -24,7 +24,7 @@ use minroot::reason::Priority;
 use minroot::recipe::{Recipe, Source, System};
 use minroot::resolve::{krtld, ldconfig};
 use minroot::root::{Metadata, Root};
-use minroot::rules::{RuleSet, readers};
+use minroot::rules::{Bindings, Facts, ObjectFacts, RuleSet, StringPattern, SymbolPattern, readers};
 use minroot::{ufs, verify};
 use std::fs;
 use std::io::Read;
@@ -161,14 +161,54 @@ fn script(bytes: &[u8]) {
         let _ = Script::parse(bytes).map(|script| script.env_program().is_some());
     }
     shell::words(bytes);
+    let template = RootPath::new("/etc/systemd/system/a-b@.service").expect("a path");
     for reader in readers::READERS {
-        reader.read(bytes);
+        reader.read(&template, &OneFile { path: &template, bytes });
     }
     // minroot's own init reads its plan in place.
     for (_, directive) in Lines::new(&mut bytes.to_vec()) {
         if let Ok(Directive::Run(words) | Directive::Environment(words)) = directive {
             words.for_each(drop);
         }
+    }
+}
+
+/// A root for the readers of rules that holds a file and nothing else.
+struct OneFile<'a> {
+    path: &'a RootPath,
+    bytes: &'a [u8],
+}
+
+impl Facts for OneFile<'_> {
+    fn object(&self, _: &RootPath) -> Option<ObjectFacts<'_>> {
+        None
+    }
+    fn imports(&self, _: &RootPath, _: &SymbolPattern) -> bool {
+        false
+    }
+    fn strings(&self, _: &RootPath, patterns: &[&StringPattern]) -> Vec<Vec<Bindings>> {
+        vec![Vec::new(); patterns.len()]
+    }
+    fn read(&self, path: &RootPath) -> Option<Vec<u8>> {
+        self.exists(path).then(|| self.bytes.to_vec())
+    }
+    fn exists(&self, path: &RootPath) -> bool {
+        path == self.path
+    }
+    fn glob(&self, _: &str) -> Vec<RootPath> {
+        Vec::new()
+    }
+    fn hardware(&self) -> &[String] {
+        &[]
+    }
+    fn system(&self) -> System {
+        System::Linux
+    }
+    fn arch(&self) -> &str {
+        ""
+    }
+    fn environment(&self) -> &[u8] {
+        &[]
     }
 }
 

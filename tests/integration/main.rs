@@ -42,6 +42,7 @@ mod sbom;
 mod sizes;
 mod small_root;
 mod support;
+mod systemd_units;
 mod verify;
 mod transcripts;
 mod wishes;

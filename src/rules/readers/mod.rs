@@ -25,7 +25,9 @@ mod udev_rules;
 mod user_attr;
 mod vfstab;
 
+use super::facts::Facts;
 use super::pattern::Bindings;
+use crate::path::RootPath;
 
 /// A configuration format that rules can name.
 #[derive(Debug)]
@@ -34,35 +36,47 @@ pub struct Reader {
     pub name: &'static str,
     /// The names every bindings map has; each can also be used as a filter in `when`.
     pub bindings: &'static [&'static str],
-    read: fn(&[u8]) -> Vec<Bindings>,
+    read: Read,
+}
+
+/// What a reader takes.
+#[derive(Debug)]
+enum Read {
+    /// The text of the file, which says all.
+    Text(fn(&[u8]) -> Vec<Bindings>),
+    /// Where the file is: what it says depends on its name, or on what is beside it.
+    Path(fn(&RootPath, &dyn Facts) -> Vec<Bindings>),
 }
 
 /// Every format, by name.
 pub static READERS: &[Reader] = &[
-    Reader { name: "default-init", bindings: default_init::BINDINGS, read: default_init::read },
-    Reader { name: "inittab", bindings: inittab::BINDINGS, read: inittab::read },
-    Reader { name: "javascript", bindings: javascript::BINDINGS, read: javascript::read },
-    Reader { name: "kcf", bindings: kcf::BINDINGS, read: kcf::read },
-    Reader { name: "netconfig", bindings: netconfig::BINDINGS, read: netconfig::read },
-    Reader { name: "nsswitch", bindings: nsswitch::BINDINGS, read: nsswitch::read },
-    Reader { name: "package-json", bindings: package_json::BINDINGS, read: package_json::read },
-    Reader { name: "pam", bindings: pam::BINDINGS, read: pam::read },
-    Reader { name: "perl", bindings: perl::BINDINGS, read: perl::read },
-    Reader { name: "php-ini", bindings: php_ini::BINDINGS, read: php_ini::read },
-    Reader { name: "python", bindings: python::BINDINGS, read: python::read },
-    Reader { name: "ruby", bindings: ruby::BINDINGS, read: ruby::read },
-    Reader { name: "shell", bindings: shell::BINDINGS, read: shell::read },
-    Reader { name: "smf-manifest", bindings: smf_manifest::BINDINGS, read: smf_manifest::read },
-    Reader { name: "systemd-unit", bindings: systemd_unit::BINDINGS, read: systemd_unit::read },
-    Reader { name: "udev-rules", bindings: udev_rules::BINDINGS, read: udev_rules::read },
-    Reader { name: "user_attr", bindings: user_attr::BINDINGS, read: user_attr::read },
-    Reader { name: "vfstab", bindings: vfstab::BINDINGS, read: vfstab::read },
+    Reader { name: "default-init", bindings: default_init::BINDINGS, read: Read::Text(default_init::read) },
+    Reader { name: "inittab", bindings: inittab::BINDINGS, read: Read::Text(inittab::read) },
+    Reader { name: "javascript", bindings: javascript::BINDINGS, read: Read::Text(javascript::read) },
+    Reader { name: "kcf", bindings: kcf::BINDINGS, read: Read::Text(kcf::read) },
+    Reader { name: "netconfig", bindings: netconfig::BINDINGS, read: Read::Text(netconfig::read) },
+    Reader { name: "nsswitch", bindings: nsswitch::BINDINGS, read: Read::Text(nsswitch::read) },
+    Reader { name: "package-json", bindings: package_json::BINDINGS, read: Read::Text(package_json::read) },
+    Reader { name: "pam", bindings: pam::BINDINGS, read: Read::Text(pam::read) },
+    Reader { name: "perl", bindings: perl::BINDINGS, read: Read::Text(perl::read) },
+    Reader { name: "php-ini", bindings: php_ini::BINDINGS, read: Read::Text(php_ini::read) },
+    Reader { name: "python", bindings: python::BINDINGS, read: Read::Text(python::read) },
+    Reader { name: "ruby", bindings: ruby::BINDINGS, read: Read::Text(ruby::read) },
+    Reader { name: "shell", bindings: shell::BINDINGS, read: Read::Text(shell::read) },
+    Reader { name: "smf-manifest", bindings: smf_manifest::BINDINGS, read: Read::Text(smf_manifest::read) },
+    Reader { name: "systemd-unit", bindings: systemd_unit::BINDINGS, read: Read::Path(systemd_unit::read) },
+    Reader { name: "udev-rules", bindings: udev_rules::BINDINGS, read: Read::Text(udev_rules::read) },
+    Reader { name: "user_attr", bindings: user_attr::BINDINGS, read: Read::Text(user_attr::read) },
+    Reader { name: "vfstab", bindings: vfstab::BINDINGS, read: Read::Text(vfstab::read) },
 ];
 
 impl Reader {
-    /// One map per thing the file names, in the order of the file.
-    pub fn read(&self, text: &[u8]) -> Vec<Bindings> {
-        (self.read)(text)
+    /// One map per thing the file names, in the order of the file; none where it cannot be read.
+    pub fn read(&self, path: &RootPath, facts: &dyn Facts) -> Vec<Bindings> {
+        match self.read {
+            Read::Text(read) => facts.read(path).map(|text| read(&text)).unwrap_or_default(),
+            Read::Path(read) => read(path, facts),
+        }
     }
 }
 
@@ -124,17 +138,44 @@ fn fields(line: &[u8]) -> Vec<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::System;
+    use crate::rules::example::ExampleFacts;
+    use crate::rules::{Example, Given};
+    use std::collections::BTreeSet;
+
+    /// What a reader finds in a file of a root that holds files with these texts.
+    pub fn read_in(files: &[(&str, &[u8])], reader: &str, path: &str) -> Vec<Bindings> {
+        let reader = READERS.iter().find(|known| known.name == reader).unwrap();
+        let path_of = |path: &str| RootPath::new(path).unwrap();
+        let file = |(name, text): &(&str, &[u8])| (path_of(name), Given::Text(text.to_vec()));
+        let example = Example {
+            line: 1,
+            given: files.iter().map(file).collect(),
+            exists: BTreeSet::new(),
+            arch: String::new(),
+            hardware: Vec::new(),
+            environment: Vec::new(),
+            adds: BTreeSet::new(),
+        };
+        reader.read(&path_of(path), &ExampleFacts { example: &example, system: System::Linux })
+    }
 
     /// Compares what a reader finds, each map as its values in the order of the reader's names with blanks between.
     pub fn check(reader: &str, text: &str, expected: &[&str]) {
-        let reader = READERS.iter().find(|known| known.name == reader).unwrap();
+        check_in(&[("/file", text)], reader, "/file", expected);
+    }
+
+    /// [`check`] of a file among others.
+    pub fn check_in(files: &[(&str, &str)], reader: &str, path: &str, expected: &[&str]) {
+        let names = READERS.iter().find(|known| known.name == reader).unwrap().bindings;
         let shown = |bindings: &Bindings| {
             let values: Vec<String> =
-                reader.bindings.iter().map(|name| String::from_utf8_lossy(&bindings[*name]).into_owned()).collect();
+                names.iter().map(|name| String::from_utf8_lossy(&bindings[*name]).into_owned()).collect();
             values.join(" ")
         };
-        let found: Vec<String> = reader.read(text.as_bytes()).iter().map(shown).collect();
-        assert_eq!(found, expected, "{}: {text:?}", reader.name);
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+        let found: Vec<String> = read_in(&files, reader, path).iter().map(shown).collect();
+        assert_eq!(found, expected, "{reader}: {files:?}");
     }
 
     #[test]
@@ -168,7 +209,12 @@ mod tests {
         ];
         for reader in READERS {
             for text in &texts {
-                for found in reader.read(text) {
+                // The name of a unit, too.
+                for found in read_in(
+                    &[("/etc/systemd/system/a-b@c.service", text)],
+                    reader.name,
+                    "/etc/systemd/system/a-b@c.service",
+                ) {
                     let names: Vec<&str> = found.keys().map(String::as_str).collect();
                     let mut expected = reader.bindings.to_vec();
                     expected.sort_unstable();
