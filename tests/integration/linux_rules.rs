@@ -21,7 +21,7 @@ struct Use {
 }
 
 /// Programs of the machine that the tests run on, which is a Debian.
-const HOST: [Use; 8] = [
+const HOST: [Use; 9] = [
     Use {
         rule: "linux/accounts",
         targets: &["/usr/bin/getent"],
@@ -43,6 +43,14 @@ const HOST: [Use; 8] = [
         command: &["tput", "-T", "linux", "bold"],
         prints: "\u{1b}[1m",
         ..PLAIN
+    },
+    Use {
+        // The name of a startup line, which is none of those that are always brought.
+        rule: "linux/terminfo",
+        targets: &["/usr/bin/tput", "/usr/bin/env"],
+        recipe: "[[startup]]\nrun = 'TERM=rxvt tput bold'\n",
+        command: &["env", "TERM=rxvt", "tput", "bold"],
+        prints: "\u{1b}[1m",
     },
     Use {
         rule: "linux/openssl",
@@ -142,7 +150,7 @@ const FETCHED: [Use; 7] = [
 /// What is started for others.
 const SERVICE_PACKAGES: &str =
     r#"["systemd", "udev", "dbus-daemon", "dconf-cli", "dconf-service", "dash", "coreutils"]"#;
-const SERVICES: [Use; 3] = [
+const SERVICES: [Use; 5] = [
     Use {
         rule: "linux/systemd-units",
         targets: &["/usr/bin/systemd-analyze", "/usr/bin/dash"],
@@ -152,6 +160,20 @@ const SERVICES: [Use; 3] = [
                  [Service]\nExecStart=/usr/bin/cat\n'''\n",
         command: &["dash", "-c", "systemd-analyze verify task.service && echo can start"],
         prints: "can start",
+    },
+    Use {
+        rule: "linux/systemd-generators",
+        targets: &["/lib/systemd/systemd", "/usr/bin/systemd-analyze", "/usr/bin/dash"],
+        recipe: "[[file]]\npath = '/etc/fstab'\ncontent = 'tmpfs /data tmpfs defaults 0 0'\n",
+        command: &["dash", "-c", "systemd-analyze verify --man=no --generators=yes data.mount && echo can mount"],
+        prints: "can mount",
+    },
+    Use {
+        rule: "linux/systemd-directories",
+        targets: &["/usr/bin/systemd-tmpfiles", "/usr/bin/ls", "/usr/bin/dash"],
+        command: &["dash", "-c", "systemd-tmpfiles --create --prefix=/srv; ls -d /srv"],
+        prints: "/srv\n",
+        ..PLAIN
     },
     Use {
         rule: "linux/udev",

@@ -114,6 +114,82 @@ fn node_imports_what_packages_export_from_the_reduced_tree() {
     let run = output(&chroot, &[tree.as_os_str(), "/usr/bin/node".as_ref(), "/srv/app/main.js".as_ref()]);
     assert_eq!(text(&run.stdout), "esm deep in\n", "{}", text(&run.stderr));
     assert!(!tree.join("srv/app/node_modules/pkg/web.mjs").exists());
+    // The names are asked for beside them.
+    check_names(&chroot, &root);
+}
+
+/// Targets of `exports` and `imports` with conditions, patterns and holes in them. Each file says its own name.
+const PATTERNS: &str = r##"{
+    "name": "all", "main": "./main.js",
+    "exports": {
+        ".": { "import": "./m.mjs", "default": "./d.js" },
+        "./whole.js": ["./gone/../x.js", "./d.js"],
+        "./f/*": "./any/*.js", "./f/*.js": "./src/*.js", "./f/in/*": null, "./f/in/but": "./d.js",
+        "./deep/*/x": { "require": "./src/*.js" }, "./both/*": { "node": null, "default": "./src/*.js" },
+        "./out/*": "../*.js"
+    },
+    "imports": { "#a/*": { "import": "./src/*.js", "default": "./any/*.js" }, "#self": "all/f/a.js" }
+}"##;
+const NAMES: [&str; 16] = [
+    "all",
+    "all/whole.js",
+    "all/f/a",
+    "all/f/a.js",
+    "all/f/b/c.js",
+    "all/f/in/a.js",
+    "all/f/in/but",
+    "all/f/",
+    "all/f",
+    "all/deep/a/x",
+    "all/both/a",
+    "all/out/a",
+    "all/main.js",
+    "#a/a",
+    "#self",
+    "#gone",
+];
+
+/// Names that files of a package ask for by `import` and by `require`: what node loads is what a trace keeps.
+fn check_names(chroot: &Path, root: &Path) {
+    let package = root.join("srv/app/node_modules/all");
+    let write = |path: &str, text: &str| {
+        let file = package.join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    write("package.json", PATTERNS);
+    write("m.mjs", "export default 'm.mjs';\n");
+    for file in ["main.js", "d.js", "x.js", "any/a.js", "any/in/a.js", "src/a.js", "src/b/c.js", "src/in/a.js"] {
+        write(file, &format!("module.exports = '{file}';\n"));
+    }
+    for (number, name) in NAMES.iter().enumerate() {
+        write(&format!("{number}.mjs"), &format!("const all = await import('{name}');\nconsole.log(all.default);\n"));
+        write(&format!("{number}.cjs"), &format!("console.log(require('{name}'));\n"));
+    }
+    let ask = "for (const n of process.argv.slice(1)) { try { require('/srv/app/node_modules/all/' + n); } catch { console.log(''); } }";
+    let ask_import = "for (const n of process.argv.slice(1)) await import('/srv/app/node_modules/all/' + n).catch(() => console.log(''));";
+    for (kind, options, ask) in [("cjs", &["-e"][..], ask), ("mjs", &["--input-type=module", "-e"], ask_import)] {
+        let files: Vec<String> = (0..NAMES.len()).map(|number| format!("{number}.{kind}")).collect();
+        let mut arguments: Vec<&OsStr> = vec![root.as_os_str(), "/usr/bin/node".as_ref()];
+        arguments.extend(options.iter().chain([&ask, &"--"]).map(OsStr::new));
+        arguments.extend(files.iter().map(OsStr::new));
+        let loaded = output(chroot, &arguments);
+        let (loaded, problems) = (text(&loaded.stdout), text(&loaded.stderr));
+        assert_eq!(loaded.lines().count(), NAMES.len(), "{loaded}{problems}");
+        for ((name, loaded), file) in NAMES.iter().zip(loaded.lines()).zip(&files) {
+            let target = format!("/srv/app/node_modules/all/{file}");
+            let manifest = root.with_extension("names.json");
+            succeed(minroot(["trace", "--root"]).arg(root).arg(target).arg("-o").arg(&manifest));
+            let manifest = json::read(&std::fs::read(&manifest).unwrap()).unwrap();
+            let kept = manifest.entries.iter().filter_map(|entry| {
+                let path = entry.path.to_string();
+                path.strip_prefix("/srv/app/node_modules/all/").map(str::to_owned)
+            });
+            let kept: Vec<String> =
+                kept.filter(|path| path.ends_with("js") && !path.starts_with(|c: char| c.is_ascii_digit())).collect();
+            assert_eq!(kept.join(" "), loaded, "{name} in {file}");
+        }
+    }
 }
 
 /// Packs what the targets need of a root into a tree.

@@ -11,6 +11,7 @@ mod inittab;
 mod javascript;
 mod kcf;
 mod netconfig;
+mod node_package;
 mod nsswitch;
 mod package_json;
 mod pam;
@@ -52,7 +53,7 @@ enum Read {
 pub static READERS: &[Reader] = &[
     Reader { name: "default-init", bindings: default_init::BINDINGS, read: Read::Text(default_init::read) },
     Reader { name: "inittab", bindings: inittab::BINDINGS, read: Read::Text(inittab::read) },
-    Reader { name: "javascript", bindings: javascript::BINDINGS, read: Read::Text(javascript::read) },
+    Reader { name: "javascript", bindings: javascript::BINDINGS, read: Read::Path(javascript::read) },
     Reader { name: "kcf", bindings: kcf::BINDINGS, read: Read::Text(kcf::read) },
     Reader { name: "netconfig", bindings: netconfig::BINDINGS, read: Read::Text(netconfig::read) },
     Reader { name: "nsswitch", bindings: nsswitch::BINDINGS, read: Read::Text(nsswitch::read) },
@@ -171,7 +172,7 @@ mod tests {
         let shown = |bindings: &Bindings| {
             let values: Vec<String> =
                 names.iter().map(|name| String::from_utf8_lossy(&bindings[*name]).into_owned()).collect();
-            values.join(" ")
+            values.join(" ").trim_end().to_owned()
         };
         let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
         let found: Vec<String> = read_in(&files, reader, path).iter().map(shown).collect();

@@ -33,7 +33,8 @@ const MOST_WORDS: usize = 1 << 16;
 
 pub(super) fn read(path: &RootPath, facts: &dyn Facts) -> Vec<Bindings> {
     let Some(name) = UnitName::new(path.file_name()) else { return Vec::new() };
-    let mut reading = Reading { facts, found: Vec::new(), instances: Vec::new(), seen: HashSet::default() };
+    let mut reading =
+        Reading { facts, found: Vec::new(), instances: Vec::new(), seen: HashSet::default(), is_skipped: false };
     if is_in_directory_of_unit(path) {
         // The link's name is the unit; a file of that name is a unit by itself.
         reading.follow(name);
@@ -65,10 +66,13 @@ struct Reading<'f> {
     /// With the files of their templates; these are still to be read.
     instances: Vec<(UnitName, RootPath)>,
     seen: HashSet<UnitName>,
+    /// The unit that is looked at will not be started as the root is: nothing is required for it.
+    is_skipped: bool,
 }
 
 impl Reading<'_> {
     fn unit(&mut self, unit: &Unit) {
+        self.is_skipped = unit.assignments.iter().any(|(key, value)| self.does_not_hold(unit, key, value));
         for path in &unit.drop_ins {
             self.note(unit, ".d", "path", WANTED, path.as_bytes());
         }
@@ -87,7 +91,21 @@ impl Reading<'_> {
 
     fn note(&mut self, unit: &Unit, key: &str, role: &str, strength: &str, word: &[u8]) {
         let name = unit.name.text();
+        let strength = if self.is_skipped { WANTED } else { strength };
         self.found.push(bind(BINDINGS, [&name, key.as_bytes(), role.as_bytes(), strength.as_bytes(), word]));
+    }
+
+    /// Whether this is a condition on a file that the root does not have, or that has a name only the machine knows. What
+    /// the kernel and systemd make is taken to be there, and one of several conditions to hold.
+    fn does_not_hold(&self, unit: &Unit, key: &[u8], value: &[u8]) -> bool {
+        let is_on_file =
+            [&b"ConditionPath"[..], b"ConditionFile", b"ConditionDirectory"].iter().any(|start| key.starts_with(start));
+        if !is_on_file || value.starts_with(b"!") || value.starts_with(b"|") {
+            return false;
+        }
+        let path = At { unit, key: "" }.literal(value).and_then(|path| RootPath::new(path).ok());
+        let is_made = |path: &RootPath| path.components().next().is_some_and(|top| MADE.contains(&top));
+        path.is_none_or(|path| !is_made(&path) && !self.facts.exists(&path))
     }
 
     fn assignment(&mut self, unit: &Unit, key: &str, value: &[u8]) {
@@ -213,6 +231,9 @@ impl Reading<'_> {
 
 /// Kinds of units that come from files, or else are missing; the others are made at run time, too.
 const OF_FILES: [&[u8]; 5] = [b"service", b"socket", b"target", b"timer", b"path"];
+
+/// Directories that are filled when the machine starts.
+const MADE: [&[u8]; 4] = [b"dev", b"proc", b"run", b"sys"];
 
 /// Whose words are looked at.
 #[derive(Clone, Copy)]
@@ -479,6 +500,25 @@ mod tests {
                 "a-b@c.service EnvironmentFile path wanted /etc/a-b",
             ],
         );
+    }
+
+    #[test]
+    fn nothing_is_required_for_a_unit_whose_condition_does_not_hold() {
+        let is_started = "ExecStart command required /bin/b";
+        let is_not = "ExecStart command wanted /bin/b";
+        for (condition, found) in [
+            ("ConditionPathExists=/etc/systemd/system/a.service", is_started),
+            ("ConditionPathExists=!/etc/gone", is_started),
+            ("ConditionPathIsReadWrite=/sys", is_started),
+            ("ConditionFirstBoot=yes", is_started),
+            ("ConditionFileNotEmpty=/lib/modules/%v/modules.devname", is_not),
+            ("ConditionPathExists=/etc/gone", is_not),
+        ] {
+            let text = format!("{condition}\nExecStart=/bin/b\n");
+            let found_last = read_in(&[(PATH, text.as_bytes())], "systemd-unit", PATH).pop().unwrap();
+            let words = ["key", "role", "strength", "word"].map(|name| String::from_utf8_lossy(&found_last[name]));
+            assert_eq!(words.join(" "), found, "{condition}");
+        }
     }
 
     #[test]
