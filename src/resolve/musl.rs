@@ -93,6 +93,16 @@ pub struct Binding {
     pub found: Found,
 }
 
+/// Where a request would lead.
+#[derive(Debug)]
+pub enum Sought {
+    /// To what the process has already.
+    Loaded,
+    To(Found),
+    /// Nowhere, with every place tried for any of its names.
+    Nowhere(Vec<Probe>),
+}
+
 /// One `ld-musl-ARCH.so.1`.
 struct Loader {
     path: Name,
@@ -136,18 +146,46 @@ impl Musl {
     /// Works out what is mapped when `executable` runs and its code makes these requests; nothing for what is no ELF
     /// object. A library may stand in for an executable.
     pub fn run(&mut self, store: &mut Store<'_>, executable: ObjectId, requests: &[Request]) -> Process {
-        let Some(elf) = store.object(executable).elf() else { return Process::default() };
+        self.walk(store, executable, requests).map(|walk| walk.process).unwrap_or_default()
+    }
+
+    /// Where requests beside the ones that are made would lead, each by itself; `None` from an object that is not in the
+    /// process.
+    pub fn look(
+        &mut self,
+        store: &mut Store<'_>,
+        executable: ObjectId,
+        requests: &[Request],
+        further: &[&Request],
+    ) -> Vec<Option<Sought>> {
+        match self.walk(store, executable, requests) {
+            // Without its loader nothing can be said of what else the executable would find.
+            Some(mut walk) if walk.has_loader => further.iter().map(|request| walk.look(request)).collect(),
+            _ => further.iter().map(|_| None).collect(),
+        }
+    }
+
+    /// The process when everything is loaded; `None` for what is no ELF object.
+    fn walk<'w, 'r>(
+        &mut self,
+        store: &'w mut Store<'r>,
+        executable: ObjectId,
+        requests: &[Request],
+    ) -> Option<Walk<'w, 'r>> {
+        let elf = store.object(executable).elf()?;
         let (identity, interpreter) = (elf.identity, elf.interpreter.clone());
         let loader = self.loader(store, interpreter.as_deref());
         let library_path = match self.library_path.is_empty() || store.is_set_id(executable) {
             true => Rc::default(),
             false => self.library_path.clone(),
         };
-        let mut walk = Walk { store, loader, library_path, identity, executable, process: Process::default() };
+        let process = Process::default();
+        let mut walk = Walk { store, loader, library_path, identity, executable, process, has_loader: true };
         let path = walk.store.object(executable).path.as_bytes().to_vec();
         walk.push(executable, path, None, None);
         if interpreter.is_some() && !walk.load_interpreter() {
-            return walk.process;
+            walk.has_loader = false;
+            return Some(walk);
         }
         walk.load_needed(0);
         for request in requests {
@@ -156,7 +194,7 @@ impl Musl {
             }
             walk.load_request(request);
         }
-        walk.process
+        Some(walk)
     }
 
     fn loader(&mut self, store: &Store<'_>, interpreter: Option<&[u8]>) -> Rc<Loader> {
@@ -207,6 +245,8 @@ struct Walk<'w, 'r> {
     identity: Identity,
     executable: ObjectId,
     process: Process,
+    /// The file of `PT_INTERP` is there, or there is none for a library.
+    has_loader: bool,
 }
 
 /// What a search came to.
@@ -267,6 +307,30 @@ impl Walk<'_, '_> {
             failure.name = request.name();
         }
         self.load_needed(next);
+    }
+
+    /// Where the first of the names leads that leads somewhere. The process is as before.
+    fn look(&mut self, request: &Request) -> Option<Sought> {
+        if self.process.maps.iter().all(|map| map.object != request.caller) {
+            return None;
+        }
+        let Process { maps, bindings, missing, .. } = &self.process;
+        let (n_maps, n_bindings, n_missing) = (maps.len(), bindings.len(), missing.len());
+        let mut probes = Vec::new();
+        for name in &request.names {
+            self.load(0, request.caller, name, By::Dlopen(request.reason.clone(), request.priority));
+            let Process { maps, bindings, missing, .. } = &mut self.process;
+            let is_new = maps.len() > n_maps;
+            maps.truncate(n_maps);
+            let found = bindings.drain(n_bindings..).next_back();
+            let failures = missing.drain(n_missing..);
+            match found {
+                Some(Binding { found, .. }) if is_new => return Some(Sought::To(found)),
+                Some(_) => return Some(Sought::Loaded),
+                None => probes.extend(failures.flat_map(|failure| failure.probes)),
+            }
+        }
+        Some(Sought::Nowhere(probes))
     }
 
     /// Brings what `referrer` calls `name` into the process for the map `needed_by`, if it is not there already.

@@ -12,10 +12,10 @@ use crate::objects::dlopen::Feature;
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{System, Take};
-use crate::resolve::Probe;
 use crate::resolve::glibc::{Request, Sought};
 use crate::resolve::illumos::Answer;
 use crate::resolve::store::ObjectId;
+use crate::resolve::{Probe, musl};
 use crate::root::Link;
 use foldhash::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,21 +184,35 @@ impl Tracer<'_> {
         }
         let mut places = Vec::new();
         for (executable, further) in processes {
-            let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
-            for (request, sought) in further.iter().zip(self.glibc.look(executable, requests, &further)) {
-                let place = match sought {
-                    None => continue,
-                    Some(Sought::Loaded) => Place::There(Vec::new()),
-                    Some(Sought::Nowhere(probes)) => Place::Nowhere(probes),
-                    Some(Sought::To(place)) => {
-                        let place = self.glibc.place(place);
-                        Place::there(&place.links, &self.glibc.store().object(place.object).path)
-                    }
-                };
-                places.push((*request, place));
-            }
+            let sought = self.look_in(executable, &further).into_iter();
+            places.extend(further.into_iter().zip(sought).filter_map(|(request, place)| Some((request, place?))));
         }
         places
+    }
+
+    /// Where requests would lead in one process; `None` where their caller is not in it.
+    fn look_in(&mut self, executable: ObjectId, further: &[&Request]) -> Vec<Option<Place>> {
+        let is_of_musl = self.is_of_musl(executable);
+        let requests = self.requests.get(&executable).map_or(&[][..], Vec::as_slice);
+        if is_of_musl {
+            let sought = self.musl.look(self.glibc.store_mut(), executable, requests, further);
+            let place = |sought| match sought {
+                musl::Sought::Loaded => Place::There(Vec::new()),
+                musl::Sought::To(found) => Place::there(&found.links, &found.path),
+                musl::Sought::Nowhere(probes) => Place::Nowhere(probes),
+            };
+            return sought.into_iter().map(|sought| sought.map(place)).collect();
+        }
+        let sought = self.glibc.look(executable, requests, further);
+        let place = |sought| match sought {
+            Sought::Loaded => Place::There(Vec::new()),
+            Sought::To(place) => {
+                let place = self.glibc.place(place);
+                Place::there(&place.links, &self.glibc.store().object(place.object).path)
+            }
+            Sought::Nowhere(probes) => Place::Nowhere(probes),
+        };
+        sought.into_iter().map(|sought| sought.map(place)).collect()
     }
 
     /// The paths that requests lead to in some process, links and then the file; none when all are in it already.

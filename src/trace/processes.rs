@@ -55,8 +55,8 @@ impl Tracer<'_> {
 
     /// Works out the processes of all executables that are new or have new requests.
     pub(super) fn run_processes(&mut self) {
-        let is_of_musl = |id: &ObjectId| self.glibc.store().object(*id).elf().is_some_and(musl::loads);
-        let (of_musl, stale): (Vec<_>, Vec<_>) = std::mem::take(&mut self.stale).into_iter().partition(is_of_musl);
+        let stale = std::mem::take(&mut self.stale);
+        let (of_musl, stale): (Vec<_>, Vec<_>) = stale.into_iter().partition(|id| self.is_of_musl(*id));
         for executable in of_musl {
             self.run_musl_process(executable);
         }
@@ -77,6 +77,10 @@ impl Tracer<'_> {
             let from = self.object_path(referrer);
             self.version_is_missing(&from, library, &name, &version);
         }
+    }
+
+    pub(super) fn is_of_musl(&self, executable: ObjectId) -> bool {
+        self.glibc.store().object(executable).elf().is_some_and(musl::loads)
     }
 
     /// Works out one process of musl, and enters what it maps.

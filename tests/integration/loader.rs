@@ -6,6 +6,7 @@ mod dlopen;
 mod fixture;
 mod links;
 mod musl;
+mod musl_dlopen;
 mod name_service;
 mod names;
 mod plugins;

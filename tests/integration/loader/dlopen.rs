@@ -21,10 +21,10 @@ fn opens(name: &str) -> String {
     format!("{HEAD}int main(int n, char **words) {{ char text[99]; (void)text; return !dlopen({name}, RTLD_NOW); }}")
 }
 
-const HEAD: &str = "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdio.h>\n";
+pub const HEAD: &str = "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdio.h>\n";
 
 /// A note with this JSON, as C.
-fn note(json: &str) -> String {
+pub fn note(json: &str) -> String {
     format!(
         "#define JSON {json:?}\nstatic const struct {{ unsigned name, text, type; char owner[4], json[sizeof(JSON)]; }} note \
          __attribute__((used, section(\".note.dlopen\"), aligned(4))) =\
@@ -38,7 +38,7 @@ fn taking(what: &[Take]) -> Recipe {
     recipe
 }
 
-fn suspected(manifest: &Manifest) -> Vec<(String, String, String)> {
+pub fn suspected(manifest: &Manifest) -> Vec<(String, String, String)> {
     let is_suspected = |o: &&Omission| (o.reason.evidence, o.reason.kind) == (Evidence::Suspected, Kind::Dlopen);
     let text = |path: &Option<RootPath>| path.as_ref().map_or(String::new(), ToString::to_string);
     let all = manifest.dropped.iter().filter(is_suspected);
@@ -49,7 +49,7 @@ fn unknown(manifest: &Manifest) -> Vec<(String, &str)> {
     manifest.unknown.iter().map(|o| (o.from.as_ref().unwrap().to_string(), &o.why[..])).collect()
 }
 
-fn in_reduced_tree(fixture: &Fixture, manifest: &Manifest, program: &str) -> bool {
+pub fn in_reduced_tree(fixture: &Fixture, manifest: &Manifest, program: &str) -> bool {
     let reduced = support::scratch();
     materialize(manifest, fixture.root(), reduced.path());
     run_in(reduced.path(), &[program], &[]).success

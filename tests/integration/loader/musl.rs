@@ -27,7 +27,7 @@ const CALLS_A: &str = "int a(void); int main(void) { return a(); }";
 const CALLS_B: &str = "int b(void); int main(void) { return b(); }";
 
 /// A root with a C library.
-fn alpine() -> Option<Fixture> {
+pub fn alpine() -> Option<Fixture> {
     let fixture = Fixture::without_libc("musl-gcc")?;
     fixture.copy_from_host(Path::new(LOADER), LOADER);
     Some(fixture)
