@@ -147,6 +147,32 @@ const FETCHED: [Use; 7] = [
     },
 ];
 
+/// Programs in locales that localedef compiles by other character sets.
+const LOCALES: [Use; 3] = [
+    Use {
+        rule: "linux/locale",
+        targets: &["/usr/bin/locale", "/usr/bin/env"],
+        recipe: "[[startup]]\nrun = 'LANG=de_DE.ISO-8859-1 locale'\n",
+        command: &["env", "LC_ALL=de_DE.ISO-8859-1", "locale", "charmap"],
+        prints: "ISO-8859-1\n",
+    },
+    Use {
+        // The character has one byte, which is not UTF-8; in the C locale it is spelled.
+        rule: "linux/gconv",
+        targets: &["/usr/bin/printf", "/usr/bin/env"],
+        recipe: "[[startup]]\nrun = 'LANG=de_DE@euro printf'\n",
+        command: &["env", "LC_ALL=de_DE@euro", "printf", r"<\u20ac>"],
+        prints: "<\u{fffd}>",
+    },
+    Use {
+        rule: "linux/gconv",
+        targets: &["/usr/bin/printf", "/usr/bin/env"],
+        recipe: "[[startup]]\nrun = 'LC_ALL=ru_RU.KOI8-R printf'\n",
+        command: &["env", "LC_ALL=ru_RU.KOI8-R", "printf", r"<\u0439>"],
+        prints: "<\u{fffd}>",
+    },
+];
+
 /// What is started for others.
 const SERVICE_PACKAGES: &str =
     r#"["systemd", "udev", "dbus-daemon", "dconf-cli", "dconf-service", "dash", "coreutils"]"#;
@@ -339,6 +365,33 @@ fn b38_programs_of_this_machine_do_their_task_with_what_the_rules_bring_and_not_
 #[test]
 fn programs_of_packages_do_their_task_with_what_the_rules_bring_and_not_without() {
     check_packages(PACKAGES, &FETCHED);
+}
+
+#[test]
+fn b38_locales_of_other_character_sets_work_with_what_the_rules_bring_and_not_without() {
+    let Some(localedef) = tool("localedef") else { return };
+    let directory = scratch();
+    let recipe = directory.path().join("packages.toml");
+    fs::write(&recipe, "system = 'linux'\n[source]\napt = ['locales', 'libc-bin', 'coreutils']\n").unwrap();
+    let Some(debian) = fetched(&recipe) else { return };
+    // A root of our own, to put the locales into.
+    let (manifest, root) = (directory.path().join("m.json"), directory.path().join("root"));
+    let mut trace = minroot(["trace", "--root"]);
+    trace.arg(&debian).args(["/usr/bin/locale", "/usr/bin/printf", "/usr/bin/env", "/usr/bin/iconv", "-o"]);
+    succeed(trace.arg(&manifest));
+    succeed(minroot(["pack", "--format", "dir", "--root"]).arg(&debian).arg("-m").arg(&manifest).arg("-o").arg(&root));
+    let locales = root.join("usr/lib/locale");
+    fs::create_dir_all(&locales).unwrap();
+    for (name, source, charset) in [
+        ("de_DE.iso88591", "de_DE", "ISO-8859-1"),
+        ("de_DE@euro", "de_DE@euro", "ISO-8859-15"),
+        ("ru_RU.koi8r", "ru_RU", "KOI8-R"),
+    ] {
+        let mut compile = Command::new(&localedef);
+        compile.args(["--no-archive", "-i", source, "-f", charset]).arg(locales.join(name));
+        succeed(compile.env("I18NPATH", debian.join("usr/share/i18n")));
+    }
+    check(&root, &LOCALES);
 }
 
 #[test]

@@ -176,6 +176,7 @@ mod tests {
         };
         let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
         let found: Vec<String> = read_in(&files, reader, path).iter().map(shown).collect();
+        let expected: Vec<&str> = expected.iter().map(|words| words.trim_end()).collect();
         assert_eq!(found, expected, "{reader}: {files:?}");
     }
 
