@@ -139,8 +139,9 @@ impl StringPattern {
             let matched = captures.get_match();
             let Some(nul) = memchr::memchr(0, matched.as_bytes()) else {
                 found.insert(bindings_of(regex, &captures));
-                // An empty match must not be found again.
-                position = matched.end().max(matched.start() + 1);
+                // The end of a line is where the next one begins, too. An empty match must not be found again.
+                let end = matched.end() - usize::from(matched.as_bytes().ends_with(b"\n"));
+                position = end.max(matched.start() + 1);
                 if position > content.len() {
                     break;
                 }
@@ -335,6 +336,14 @@ mod tests {
             found,
             [bind(&[("match", "/data/a.js"), ("stem", "a")]), bind(&[("match", "/data/b.js"), ("stem", "b")])]
         );
+    }
+
+    #[test]
+    fn a_line_that_ends_a_match_begins_the_next() {
+        let found = StringPattern::new(r"(^|\n)a=(?<value>[0-9]+)\n").groups(b"a=1\na=2\n\0a=3\nb=4\na=5\n");
+        let values: BTreeSet<&[u8]> = found.iter().map(|bindings| &bindings["value"][..]).collect();
+        assert_eq!(values, [b"1", b"2", b"3", b"5"].map(|value| &value[..]).into());
+        assert_eq!(StringPattern::new(r"\n").matches(b"\n\n").len(), 1);
     }
 
     #[test]

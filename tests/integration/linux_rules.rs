@@ -93,9 +93,8 @@ const HOST: [Use; 9] = [
 const PLAIN: Use = Use { rule: "", targets: &[], recipe: "", command: &[], prints: "" };
 
 /// Programs of packages.
-const PACKAGES: &str =
-    r#"["file", "fontconfig", "fonts-dejavu-core", "alsa-utils", "libc-bin", "coreutils", "tzdata", "sed", "dash"]"#;
-const FETCHED: [Use; 7] = [
+const PACKAGES: &str = r#"["file", "fontconfig", "fonts-dejavu-core", "alsa-utils", "libc-bin", "coreutils", "tzdata", "sed", "dash", "make", "nginx"]"#;
+const FETCHED: [Use; 9] = [
     Use {
         rule: "linux/locale",
         targets: &["/usr/bin/locale", "/usr/bin/env"],
@@ -122,6 +121,21 @@ const FETCHED: [Use; 7] = [
         targets: &["/usr/bin/sed"],
         command: &["sed", "1e echo $((6 * 7))", "/etc/input"],
         prints: "42",
+        ..PLAIN
+    },
+    Use {
+        rule: "linux/shell",
+        targets: &["/usr/bin/make"],
+        recipe: "trace.take = ['suggested']\n[[file]]\npath = '/srv/makefile'\n\
+                 content = \"all:\\n\\t@echo $$((6 * 7))\\n\"\n",
+        command: &["make", "-f", "/srv/makefile"],
+        prints: "42",
+    },
+    Use {
+        rule: "linux/config-includes",
+        targets: &["/usr/sbin/nginx"],
+        command: &["nginx", "-t"],
+        prints: "test is successful",
         ..PLAIN
     },
     Use {
