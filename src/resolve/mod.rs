@@ -56,9 +56,17 @@ pub enum Outcome {
     Unusable(&'static str),
 }
 
-/// No message of a runtime linker, but what a shell says when a SIGBUS has killed it: it maps a file without looking at
+/// No message of a runtime linker, but what a shell says when SIGBUS has killed it: it maps a file without looking at
 /// its length, and the first access to a page behind the end is that signal (mmap(2)).
 pub const KILLED: &str = "Bus error";
+
+/// And what it says of SIGSEGV: it followed an address of a table that reads as zeros.
+pub const LOST: &str = "Segmentation fault";
+
+/// Whether the words are those of a shell on a program that was killed.
+pub fn is_death(words: &str) -> bool {
+    matches!(words, KILLED | LOST)
+}
 
 /// The directory of a path as a runtime linker spells it, for `$ORIGIN`.
 fn directory_of(path: &[u8]) -> &[u8] {

@@ -21,8 +21,8 @@
 
 use super::glibc::{By, Failure, Request};
 use super::store::{Facts, Object, ObjectId, Store};
-use super::{KILLED, Outcome, Probe, Step, directory_of};
-use crate::objects::elf::{Dynamic, Elf, ElfError, Identity, Name, PROGRAM_HEADERS};
+use super::{KILLED, LOST, Outcome, Probe, Step, directory_of};
+use crate::objects::elf::{CutOff, Dynamic, Elf, ElfError, Identity, Name, PROGRAM_HEADERS};
 use crate::path::{RootPath, escaped};
 use crate::root::{Found, LookupError};
 use goblin::elf::header::{ET_DYN, ET_EXEC};
@@ -528,6 +528,7 @@ fn accept(object: &Object, wanted: Identity) -> Outcome {
     let elf = match &object.facts {
         Facts::Elf(elf) => elf,
         Facts::Damaged(ElfError::OutOfRange { field }) if *field != PROGRAM_HEADERS => return fatal(KILLED),
+        Facts::Damaged(ElfError::Zeros { .. }) => return fatal(LOST),
         Facts::Damaged(_) | Facts::Script(_) | Facts::Data => return fatal(ENOEXEC),
         Facts::Unreadable(why) => return fatal(why),
     };
@@ -536,7 +537,7 @@ fn accept(object: &Object, wanted: Identity) -> Outcome {
     if !is_of_kind || !matches!(found.file_type, ET_DYN | ET_EXEC) || elf.dynamic.is_none() {
         return fatal(ENOEXEC);
     }
-    if elf.is_cut_off {
+    if elf.cut_off == Some(CutOff::ZeroedPage) {
         return fatal(KILLED);
     }
     if found.machine != wanted.machine {

@@ -1,6 +1,6 @@
 //! The objects of a root, each read once, whoever refers to it and by whatever name.
 
-use crate::objects::elf::{Bindings, Elf, ElfError, Globals, Name, SymbolScan};
+use crate::objects::elf::{Bindings, CutOff, Elf, ElfError, Globals, Name, SymbolScan};
 use crate::objects::script::{LINE_LIMIT, Script};
 use crate::objects::{Format, Ranges, sniff};
 use crate::path::RootPath;
@@ -108,6 +108,11 @@ impl<'r> Store<'r> {
     /// The symbols that the objects of a process look for in each other. Not remembered.
     pub fn globals(&self, id: ObjectId) -> Option<Globals> {
         Elf::globals(&self.open(id)?).ok().flatten()
+    }
+
+    /// What a damaged object lacks of its segments; read when asked for.
+    pub fn cut_off(&self, id: ObjectId) -> Option<CutOff> {
+        Elf::cut_off(&self.open(id)?).ok().flatten()
     }
 
     /// The symbols of an object that [`Store::read_bindings`] has read; `None` when it has none.

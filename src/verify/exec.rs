@@ -101,7 +101,7 @@ fn check_file(
             Err(ExecError { why: Some(error.to_string()), ..ExecError::new(EIO) })
         }
         // The kernel looks at nothing else; the runtime linker, or the program, does not get far.
-        Facts::Damaged(ElfError::OutOfRange { field }) if *field != PROGRAM_HEADERS => {
+        Facts::Damaged(ElfError::OutOfRange { field } | ElfError::Zeros { field }) if *field != PROGRAM_HEADERS => {
             Ok(Startable { files: vec![found.path.clone()], process: found.path, name: None })
         }
         Facts::Damaged(error) => Err(not_executable(error.to_string())),

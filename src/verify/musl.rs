@@ -7,8 +7,8 @@
 use super::Finding;
 use super::runtime_linker::{Process, RuntimeLinker, SAME_RELEASE};
 use crate::path::escaped;
-use crate::resolve::KILLED;
 use crate::resolve::glibc::By;
+use crate::resolve::is_death;
 use crate::resolve::musl::{Map, error_words};
 use crate::resolve::store::ObjectId;
 
@@ -20,14 +20,14 @@ impl RuntimeLinker<'_> {
             Some(Map { object, name, .. }) if *object != executable => escaped(name).to_string(),
             _ => process.file.to_string(),
         };
-        let mut told = Vec::new();
+        let mut told = self.lacking(&mapped.maps.iter().map(|map| map.object).collect::<Vec<_>>());
         for failure in mapped.missing.iter().filter(|failure| failure.by == By::Needed) {
             let (referrer, name) = (self.object_path(failure.referrer), escaped(&failure.name).to_string());
             if !self.told.insert((referrer.clone(), name.clone())) {
                 continue;
             }
             let message = match error_words(failure) {
-                KILLED => KILLED.to_owned(),
+                death if is_death(death) => death.to_owned(),
                 words => {
                     let needed_by = name_of(failure.referrer);
                     format!("Error loading shared library {name}: {words} (needed by {needed_by})")

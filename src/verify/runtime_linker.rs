@@ -7,12 +7,12 @@
 use super::symbols::{MissingSymbol, Symbols};
 use super::tree::Tree;
 use super::{Component, Finding, Severity};
-use crate::objects::elf::{ElfError, Name};
+use crate::objects::elf::{CutOff, ElfError, Name};
 use crate::path::{RootPath, escaped};
 use crate::resolve::glibc::{By, Cache, Failure, Glibc, VersionFailure};
 use crate::resolve::musl::{self, Musl};
 use crate::resolve::store::{Facts, ObjectId, Store};
-use crate::resolve::{KILLED, Outcome, Probe, cpu::Cpu};
+use crate::resolve::{KILLED, LOST, Outcome, Probe, cpu::Cpu, is_death};
 use crate::root::Root;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -42,15 +42,13 @@ pub(super) struct RuntimeLinker<'r> {
     /// References that have been told: object and name.
     pub told: BTreeSet<(RootPath, String)>,
     pub(super) told_symbols: HashSet<(ObjectId, Name)>,
+    /// Objects that were cut off, and of which that was told.
+    told_cut_off: HashSet<ObjectId>,
     /// Objects that lack a library or a version: what their processes lack beside that is a consequence.
     broken: HashSet<ObjectId>,
 }
 
 pub(super) const SAME_RELEASE: &str = "take program and library from the same release";
-
-/// What a shell says of a program whose last page the kernel has to fill with zeros (`padzero` of fs/binfmt_elf.c), and
-/// which the file does not have.
-const KILLED_AT_START: &str = "Segmentation fault";
 
 impl<'r> RuntimeLinker<'r> {
     pub(super) fn new(root: &'r Root, tree: &'r Tree, store: Store<'r>, library_path: &[String]) -> RuntimeLinker<'r> {
@@ -65,6 +63,7 @@ impl<'r> RuntimeLinker<'r> {
             bound: HashMap::new(),
             told: BTreeSet::new(),
             told_symbols: HashSet::new(),
+            told_cut_off: HashSet::new(),
             broken: HashSet::new(),
         }
     }
@@ -73,19 +72,50 @@ impl<'r> RuntimeLinker<'r> {
     pub(super) fn start(&mut self, process: &Process) -> Vec<Finding> {
         let Ok(found) = self.root.lookup_nofollow(&process.path) else { return Vec::new() };
         let executable = self.glibc.store_mut().read(&found);
-        let facts = &self.glibc.store().object(executable).facts;
-        if process.is_started && is_cut_off(facts) {
-            let finding = Finding::new(
-                Severity::PreventsStart,
-                Component::Program,
-                format!("{}: {KILLED_AT_START}", process.name),
-            );
-            return vec![
-                finding.at(process.path.clone()).hint(format!("take `{}` anew from its package", process.path)),
-            ];
+        if process.is_started
+            && let Some(death) = self.death_of(executable)
+        {
+            let message = format!("{}: {death}", process.name);
+            let finding = Finding::new(Severity::PreventsStart, Component::Program, message);
+            return vec![finding.at(process.path.clone()).hint(anew(&process.path))];
         }
-        let Facts::Elf(elf) = facts else { return Vec::new() };
+        let Facts::Elf(elf) = &self.glibc.store().object(executable).facts else { return Vec::new() };
         if musl::loads(elf) { self.start_musl(process, executable) } else { self.start_glibc(process, executable) }
+    }
+
+    /// What a shell says of a program that was cut off, and of which the kernel, or its loader, does not get past the
+    /// beginning. A last page that has to be filled with zeros, and that the file does not have, ends it in the kernel
+    /// (`padzero` of fs/binfmt_elf.c).
+    fn death_of(&self, executable: ObjectId) -> Option<&'static str> {
+        match &self.glibc.store().object(executable).facts {
+            Facts::Elf(elf) => (elf.cut_off == Some(CutOff::ZeroedPage)).then_some(LOST),
+            Facts::Damaged(ElfError::Zeros { .. }) => Some(LOST),
+            Facts::Damaged(ElfError::OutOfRange { .. }) => {
+                Some(if self.glibc.store().cut_off(executable) == Some(CutOff::Pages) { KILLED } else { LOST })
+            }
+            Facts::Damaged(_) | Facts::Script(_) | Facts::Data | Facts::Unreadable(_) => None,
+        }
+    }
+
+    /// Tells of objects of a process that were cut off where nobody looks before the program does, each once.
+    pub(super) fn lacking(&mut self, objects: &[ObjectId]) -> Vec<Finding> {
+        let mut told = Vec::new();
+        for &object in objects {
+            let cut_off = self.glibc.store().object(object).elf().and_then(|elf| elf.cut_off);
+            let path = self.object_path(object);
+            let message = match cut_off {
+                Some(CutOff::Bytes) => {
+                    "the file was cut off in its last page, and the rest of that reads as zeros".to_owned()
+                }
+                Some(CutOff::Pages) => format!("{KILLED}, as soon as something touches what the file was cut off from"),
+                Some(CutOff::ZeroedPage) | None => continue,
+            };
+            if self.told_cut_off.insert(object) {
+                let finding = Finding::new(Severity::Harmful, Component::Program, message);
+                told.push(finding.hint(anew(&path)).at(path));
+            }
+        }
+        told
     }
 
     fn start_glibc(&mut self, process: &Process, executable: ObjectId) -> Vec<Finding> {
@@ -99,10 +129,10 @@ impl<'r> RuntimeLinker<'r> {
             self.opened.entry(place.object).or_insert_with(|| path.clone());
             self.bound.insert((binding.referrer, binding.name), path);
         }
-        let mut told = Vec::new();
+        let mut told = self.lacking(&scope);
         for failure in findings.missing.iter().filter(|failure| failure.by == By::Needed) {
             let message = match self.reason(failure, bits) {
-                killed if killed == KILLED => killed,
+                death if is_death(&death) => death,
                 reason => format!("{}: error while loading shared libraries: {reason}", process.name),
             };
             let referrer = self.object_path(failure.referrer);
@@ -149,7 +179,7 @@ impl<'r> RuntimeLinker<'r> {
     /// name, and with another error if a library of the other class was passed over.
     fn reason(&mut self, failure: &Failure, bits: u8) -> String {
         match failure.probes.last() {
-            Some(Probe { outcome: Outcome::Fatal(words), .. }) if words == KILLED => return KILLED.to_owned(),
+            Some(Probe { outcome: Outcome::Fatal(words), .. }) if is_death(words) => return words.clone(),
             Some(Probe { path, outcome: Outcome::Fatal(words), .. }) => return format!("{path}: {words}"),
             _ => {}
         }
@@ -197,13 +227,8 @@ impl<'r> RuntimeLinker<'r> {
     }
 }
 
-/// Whether the kernel cannot give a program the pages that its headers promise.
-fn is_cut_off(facts: &Facts) -> bool {
-    match facts {
-        Facts::Elf(elf) => elf.is_cut_off,
-        Facts::Damaged(error) => matches!(error, ElfError::OutOfRange { .. }),
-        Facts::Script(_) | Facts::Data | Facts::Unreadable(_) => false,
-    }
+fn anew(path: &RootPath) -> String {
+    format!("take `{path}` anew from its package")
 }
 
 impl Process {

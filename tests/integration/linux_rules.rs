@@ -134,9 +134,10 @@ const FETCHED: [Use; 9] = [
     Use {
         rule: "linux/config-includes",
         targets: &["/usr/sbin/nginx"],
+        recipe: "[[file]]\npath = '/etc/passwd'\ncontent = 'www-data:x:33:33::/:/bin/sh'\n\
+                 [[file]]\npath = '/etc/group'\ncontent = 'www-data:x:33:'\n",
         command: &["nginx", "-t"],
         prints: "test is successful",
-        ..PLAIN
     },
     Use {
         rule: "linux/magic",

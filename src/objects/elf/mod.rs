@@ -49,8 +49,20 @@ pub struct Elf {
     /// What an illumos kernel module, a relocatable object without program headers, asks the kernel's linker for:
     /// `misc/usbser`. Linux modules keep such names elsewhere.
     pub module_needed: Vec<Name>,
-    /// The file ends before the last page of a writable segment, which every loader writes to: a SIGBUS kills it.
-    pub is_cut_off: bool,
+    /// What the file is too short for.
+    pub cut_off: Option<CutOff>,
+}
+
+/// What a file that was cut off lacks of its segments; of several the worst, which is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CutOff {
+    /// Bytes of a page that the file begins: they are zeros, and nobody is told.
+    Bytes,
+    /// Whole pages: a SIGBUS kills who touches one of them.
+    Pages,
+    /// The last page of a segment that goes on in memory: every loader writes zeros behind the bytes of the file there, and
+    /// is killed.
+    ZeroedPage,
 }
 
 /// What decides whether a loader accepts the object.
@@ -107,6 +119,9 @@ pub enum ElfError {
     TooShort,
     #[error("{field} is out of range of the file")]
     OutOfRange { field: &'static str },
+    /// The file ends before it, inside of the page where it begins: whoever maps the page sees zeros.
+    #[error("{field} is zeros: the file was cut off before it")]
+    Zeros { field: &'static str },
     #[error("{field} is not understood")]
     Malformed { field: &'static str },
     #[error("cannot read: {0}")]
@@ -150,6 +165,18 @@ impl Elf {
     /// As [`Elf::read`].
     pub fn library_names(bytes: &dyn Ranges) -> Result<BTreeSet<Name>, ElfError> {
         literals::read(&Reader::new(bytes))
+    }
+
+    /// What a file lacks of its segments, whatever else is wrong with it.
+    ///
+    /// # Errors
+    /// As [`Elf::read`].
+    pub fn cut_off(bytes: &dyn Ranges) -> Result<Option<CutOff>, ElfError> {
+        let (reader, mut buffers) = (Reader::new(bytes), Buffers::new());
+        reader.head(&mut buffers.head)?;
+        let header = parse_header(buffers.head.bytes())?;
+        let segments = program_headers(&reader, &mut buffers, &header, context(&header)?)?;
+        Ok(cut_off(&segments, reader.size()))
     }
 
     /// `DT_NEEDED` names; none in a static object.
@@ -196,7 +223,7 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
     if header.e_type == header::ET_REL {
         let module_needed = kernel_module::needed(reader, &header, context)?;
         let dlopen = DlopenNotes::default();
-        return Ok(Elf { identity, interpreter: None, dynamic: None, dlopen, module_needed, is_cut_off: false });
+        return Ok(Elf { identity, interpreter: None, dynamic: None, dlopen, module_needed, cut_off: None });
     }
     let segments = program_headers(reader, buffers, &header, context)?;
     let find = |kind| segments.iter().find(|segment| segment.p_type == kind);
@@ -213,15 +240,18 @@ fn read(reader: &Reader<'_>, buffers: &mut Buffers, scan: &SymbolScan) -> Result
         header::ET_CORE => DlopenNotes::default(),
         _ => note::in_segments(reader, &buffers.head, &mut buffers.other, &segments, context),
     };
+    let cut_off = cut_off(&segments, reader.size());
     let dynamic = match find(program_header::PT_DYNAMIC) {
+        Some(segment) if is_zeros(segment, reader.size()) && cut_off != Some(CutOff::ZeroedPage) => {
+            return Err(ElfError::Zeros { field: "PT_DYNAMIC" });
+        }
         Some(segment) => Some(read_dynamic(reader, buffers, &segments, segment, context, scan)?),
         None => None,
     };
     if dlopen.is_empty() && dynamic.as_ref().is_some_and(|dynamic| dynamic.calls_dlopen) {
         dlopen = note::in_section(reader, &header, context);
     }
-    let is_cut_off = segments.iter().any(|segment| segment.is_write() && lacks_last_page(segment, reader.size()));
-    Ok(Elf { identity, interpreter, dynamic, dlopen, module_needed: Vec::new(), is_cut_off })
+    Ok(Elf { identity, interpreter, dynamic, dlopen, module_needed: Vec::new(), cut_off })
 }
 
 fn parse_header(head: &[u8]) -> Result<Header, ElfError> {
@@ -349,10 +379,26 @@ fn parse_dynamic(bytes: &[u8], context: Ctx) -> Result<Vec<dt::Dyn>, ElfError> {
 /// The smallest page of the processors that there are.
 const PAGE: u64 = 4096;
 
-/// Whether a mapped segment goes on in a page that a file of this size does not have.
-fn lacks_last_page(segment: &ProgramHeader, size: u64) -> bool {
-    let end = segment.p_offset.saturating_add(segment.p_filesz);
-    segment.p_type == program_header::PT_LOAD && segment.p_filesz > 0 && (end - 1) / PAGE * PAGE >= size
+/// What a file of this size lacks of its segments.
+fn cut_off(segments: &[ProgramHeader], size: u64) -> Option<CutOff> {
+    let loaded = segments.iter().filter(|segment| segment.p_type == program_header::PT_LOAD && segment.p_filesz > 0);
+    let lacking = loaded.filter_map(|segment| {
+        let end = segment.p_offset.saturating_add(segment.p_filesz);
+        match (end - 1) / PAGE * PAGE {
+            _ if end <= size => None,
+            last_page if last_page < size => Some(CutOff::Bytes),
+            _ if segment.is_write() && segment.p_memsz > segment.p_filesz => Some(CutOff::ZeroedPage),
+            _ => Some(CutOff::Pages),
+        }
+    });
+    lacking.max()
+}
+
+/// Whether a file of this size ends before the segment, and has the beginning of its first page.
+fn is_zeros(segment: &ProgramHeader, size: u64) -> bool {
+    segment.p_filesz > 0
+        && (segment.p_offset / PAGE * PAGE..segment.p_offset + 1).contains(&size)
+        && !size.is_multiple_of(PAGE)
 }
 
 /// The `PT_LOAD` segment that has the byte of a virtual address in the file.

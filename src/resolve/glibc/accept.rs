@@ -2,9 +2,9 @@
 //! `_dl_map_object_from_fd`). The checks and the words of those that are fatal are glibc's, in its order. It does not compare segments with the length of
 //! the file.
 
-use crate::objects::elf::{ElfError, Identity, PROGRAM_HEADERS};
+use crate::objects::elf::{CutOff, ElfError, Identity, PROGRAM_HEADERS};
 use crate::resolve::store::{Facts, Object};
-use crate::resolve::{KILLED, Outcome};
+use crate::resolve::{KILLED, LOST, Outcome};
 use goblin::elf::dynamic::DF_1_PIE;
 use goblin::elf::header::{ELFOSABI_GNU, ELFOSABI_NONE, ET_DYN, ET_EXEC};
 
@@ -20,6 +20,7 @@ pub(super) fn accept(object: &Object, wanted: Identity, size: u64) -> Outcome {
             return fatal("cannot read file data");
         }
         Facts::Damaged(ElfError::OutOfRange { .. }) => return fatal(KILLED),
+        Facts::Damaged(ElfError::Zeros { .. }) => return fatal(LOST),
         Facts::Damaged(error) => return Outcome::Fatal(error.to_string()),
         Facts::Script(_) | Facts::Data if size < HEADER_SIZE => return fatal("file too short"),
         Facts::Script(_) | Facts::Data => return fatal("invalid ELF header"),
@@ -44,7 +45,7 @@ pub(super) fn accept(object: &Object, wanted: Identity, size: u64) -> Outcome {
         (ET_DYN, Some(dynamic)) if dynamic.has_flag_1(DF_1_PIE) => {
             fatal("cannot dynamically load position-independent executable")
         }
-        (ET_DYN, Some(_)) if elf.is_cut_off => fatal(KILLED),
+        (ET_DYN, Some(_)) if elf.cut_off == Some(CutOff::ZeroedPage) => fatal(KILLED),
         (ET_DYN, Some(_)) => Outcome::Found,
         (ET_EXEC, _) => fatal("cannot dynamically load executable"),
         _ => fatal("only ET_DYN and ET_EXEC can be loaded"),

@@ -18,6 +18,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -46,6 +47,8 @@ pub struct Fixture {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ran {
     pub success: bool,
+    /// The number of the signal that killed it.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -394,5 +397,6 @@ pub fn run_in(root: &Path, command: &[&str], environment: &[&str]) -> Ran {
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ran { success: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    let signal = output.status.signal();
+    Ran { success: output.status.success(), signal, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
