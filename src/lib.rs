@@ -103,6 +103,7 @@ pub mod reason;
 pub mod recipe;
 pub mod text;
 mod calendar;
+mod wildcard;
 
 // Reading: packages to a root, a root to its files, files to what they say.
 pub mod root;

@@ -3,9 +3,10 @@
 //! Firmware is data for a device. Some of it happens to be ELF; it is never looked into. A name may be a pattern
 //! (`ath11k/WCN6855/hw2.1/*`), which only tools like this one read: the kernel asks for exact names later.
 
-use super::{Compression, ModuleName, pattern};
+use super::{Compression, ModuleName};
 use crate::path::RootPath;
 use crate::root::{FileKind, Found, Root};
+use crate::wildcard;
 use std::collections::BTreeMap;
 
 /// The suffixes the kernel tries, in its order (drivers/base/firmware_loader/main.c, `_request_firmware`).
@@ -41,7 +42,7 @@ pub(super) struct FirmwareLookup {
 /// Looks for the file that the kernel would take, or for a pattern all files it stands for.
 pub(super) fn find_firmware(root: &Root, version: &str, name: &str) -> FirmwareLookup {
     let mut lookup = FirmwareLookup { found: Vec::new(), probes: Vec::new() };
-    let is_pattern = pattern::has_wildcard(name.as_bytes());
+    let is_pattern = wildcard::has_wildcard(name.as_bytes());
     // By name below the directory: the first directory that has it wins.
     let mut matched: BTreeMap<Vec<u8>, (RootPath, Found)> = BTreeMap::new();
     for suffix in SUFFIXES {
@@ -81,7 +82,7 @@ pub(super) fn find_firmware(root: &Root, version: &str, name: &str) -> FirmwareL
 fn expand(root: &Root, base: &RootPath, pattern: &RootPath) -> Vec<(RootPath, Found)> {
     let mut paths = vec![base.clone()];
     for component in pattern.components().skip(base.components().count()) {
-        if !pattern::has_wildcard(component) {
+        if !wildcard::has_wildcard(component) {
             paths = paths.iter().map(|path| path.join(component)).collect();
             continue;
         }
@@ -94,7 +95,7 @@ fn expand(root: &Root, base: &RootPath, pattern: &RootPath) -> Vec<(RootPath, Fo
 fn matching_names(root: &Root, path: &RootPath, component: &[u8]) -> Vec<RootPath> {
     let Ok(directory) = root.directory(path) else { return Vec::new() };
     let names = root.read_dir(&directory).unwrap_or_default();
-    names.iter().filter(|name| pattern::component_matches(component, name)).map(|name| path.join(name)).collect()
+    names.iter().filter(|name| wildcard::matches(component, name)).map(|name| path.join(name)).collect()
 }
 
 #[cfg(test)]

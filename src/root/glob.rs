@@ -2,10 +2,8 @@
 
 use super::{FileKind, Root};
 use crate::path::RootPath;
-use globset::{GlobBuilder, GlobMatcher};
+use crate::wildcard;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 
 /// The longest pattern that is looked at, in bytes: `PATH_MAX` of the kernel.
 const LONGEST_PATTERN: usize = 4096;
@@ -20,7 +18,7 @@ const MOST_MATCHES: usize = 1 << 20;
 
 impl Root {
     /// Every existing path that matches an absolute pattern, sorted. A path with symlinks in it is spelled as the
-    /// pattern spells it. Symlinks that lead nowhere match too; a pattern that is no glob, or matches without end,
+    /// pattern spells it. Symlinks that lead nowhere match too; a pattern that lacks a brace, or matches without end,
     /// matches nothing.
     pub fn glob(&self, pattern: &str) -> Vec<RootPath> {
         let mut matches: Vec<RootPath> =
@@ -43,17 +41,20 @@ impl Root {
                 ".." => before.map(|path| path.parent().unwrap_or_else(RootPath::root)).collect(),
                 "**" => {
                     // What is below one of them may be below another as well.
-                    let below: BTreeSet<RootPath> = before.flat_map(|directory| self.below(directory)).collect();
-                    below.into_iter().collect()
+                    let all: BTreeSet<RootPath> = before.flat_map(|path| self.with_directories_below(path)).collect();
+                    all.into_iter().collect()
                 }
-                name if !is_pattern(name) => before
-                    .map(|directory| directory.join(name.as_bytes()))
-                    .filter(|path| self.lookup_nofollow(path).is_ok())
-                    .collect(),
-                wild => {
-                    let Some(matcher) = matcher(wild) else { return Vec::new() };
-                    before.flat_map(|directory| self.matching(directory, &matcher)).take(most + 1).collect()
+                name if !is_pattern(name) => {
+                    // The names up to the next wildcard are one path.
+                    let n_names = rest.iter().take_while(|next| !is_pattern(next) && **next != "..").count();
+                    let names = [&[name], &rest[..n_names]].concat().join("/");
+                    components = &rest[n_names..];
+                    before
+                        .filter_map(|directory| below(directory, &names))
+                        .filter(|path| self.lookup_nofollow(path).is_ok())
+                        .collect()
                 }
+                wild => before.flat_map(|directory| self.matching(directory, wild)).take(most + 1).collect(),
             };
             if matches.len() > most {
                 return Vec::new();
@@ -62,22 +63,27 @@ impl Root {
         matches
     }
 
-    fn matching(&self, directory: &RootPath, matcher: &GlobMatcher) -> Vec<RootPath> {
+    fn matching(&self, directory: &RootPath, pattern: &str) -> Vec<RootPath> {
         let names = self.directory(directory).ok().and_then(|found| self.read_dir(&found).ok()).unwrap_or_default();
-        let hidden = matcher.glob().glob().starts_with('.');
+        let hidden = pattern.starts_with('.');
         names
             .iter()
-            .filter(|name| (hidden || !name.starts_with(b".")) && matcher.is_match(OsStr::from_bytes(name)))
+            .filter(|name| (hidden || !name.starts_with(b".")) && wildcard::matches(pattern.as_bytes(), name))
             .map(|name| directory.join(name))
             .collect()
     }
 
     /// The directory and all directories below it.
-    fn below(&self, directory: &RootPath) -> Vec<RootPath> {
+    fn with_directories_below(&self, directory: &RootPath) -> Vec<RootPath> {
         let inside = self.walk(directory).into_iter().filter_map(Result::ok);
         let directories = inside.filter(|found| found.info.kind == FileKind::Directory).map(|found| found.path);
         std::iter::once(directory.clone()).chain(directories).collect()
     }
+}
+
+/// A path of plain names below a directory; `None` with a NUL in it.
+pub fn below(directory: &RootPath, names: &str) -> Option<RootPath> {
+    RootPath::new([directory.as_bytes(), b"/", names.as_bytes()].concat()).ok()
 }
 
 /// Whether a name means more than itself.
@@ -112,12 +118,13 @@ pub fn alternatives(pattern: &str) -> Vec<String> {
 }
 
 /// Where the first brace of a pattern opens, its commas are and it closes; nothing of that for one that does not close, and
-/// `None` without any. What is in brackets stands for itself.
+/// `None` without any. What is in brackets or behind a backslash stands for itself.
 fn first_choice(pattern: &str) -> Option<Vec<usize>> {
     let bytes = pattern.as_bytes();
     let (mut at, mut depth, mut cuts) = (0, 0, Vec::new());
     while let Some(&byte) = bytes.get(at) {
         match byte {
+            b'\\' => at += 1,
             b'[' => at += bracket_length(&bytes[at + 1..]),
             b'{' => {
                 depth += 1;
@@ -145,10 +152,6 @@ fn bracket_length(rest: &[u8]) -> usize {
     let negation = usize::from(matches!(rest.first(), Some(b'!' | b'^')));
     let members = rest.get(negation + 1..).unwrap_or_default();
     memchr::memchr(b']', members).map_or(0, |end| negation + 1 + end + 1)
-}
-
-fn matcher(pattern: &str) -> Option<GlobMatcher> {
-    GlobBuilder::new(pattern).literal_separator(true).build().ok().map(|glob| glob.compile_matcher())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod metadata;
 mod sparse;
 mod walk;
 
-pub use glob::{alternatives, is_pattern};
+pub use glob::{alternatives, below, is_pattern};
 pub use metadata::{METADATA_PATH, Metadata, Override};
 pub use sparse::{LEAST_SIZE as LEAST_SPARSE_SIZE, SparseFile, next_data};
 
@@ -405,9 +405,6 @@ impl Root {
         let mut info = None;
         let mut components = spelled.split(|&b| b == b'/').filter(|c| !matches!(*c, b"" | b".")).peekable();
         while let Some(component) = components.next() {
-            if info.is_some_and(|info: FileInfo| info.kind != FileKind::Directory) {
-                return Err(LookupError::NotADirectory(here));
-            }
             if component == b".." {
                 let parent = here.parent().unwrap_or_else(RootPath::root);
                 let left = std::mem::replace(&mut here, parent);
@@ -415,8 +412,9 @@ impl Root {
                     walk.through.push(left);
                 }
                 info = None;
+            } else if components.peek().is_some() {
+                here = self.enter(here.join(component), walk)?;
             } else {
-                let last = last && components.peek().is_none();
                 let (path, found) = self.follow(here.join(component), last, walk)?;
                 (here, info) = (path, Some(found));
             }
@@ -429,6 +427,29 @@ impl Root {
             return Err(LookupError::NotADirectory(here));
         }
         Ok((here, info))
+    }
+
+    /// Follows `path`, a directory on the way that has no symlink before its last component. Where that leads is
+    /// remembered: the links of `/etc/ssl/certs`, for one, all begin with the same directories.
+    fn enter(&self, path: RootPath, walk: &mut Following) -> Result<RootPath, LookupError> {
+        if let Some(Ok(known)) = self.directories.read().expect("no panic while held").get(&path) {
+            walk.links.extend_from_slice(&known.links);
+            walk.through.extend_from_slice(&known.through);
+            if walk.links.len() > MAX_LINKS {
+                walk.links.truncate(MAX_LINKS + 1);
+                return Err(LookupError::Loop(cycle(&walk.links)));
+            }
+            return Ok(known.path.clone());
+        }
+        let (n_links, n_through) = (walk.links.len(), walk.through.len());
+        let (here, info) = self.follow(path.clone(), false, walk)?;
+        if info.kind != FileKind::Directory {
+            return Err(LookupError::NotADirectory(here));
+        }
+        let (links, through) = (walk.links[n_links..].to_vec(), walk.through[n_through..].to_vec());
+        let directory = Directory { path: here.clone(), links, through };
+        self.directories.write().expect("no panic while held").insert(path, Ok(Arc::new(directory)));
+        Ok(here)
     }
 
     /// `lstat` of a path whose directories have no symlinks.

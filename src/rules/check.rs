@@ -91,7 +91,7 @@ fn broad_claims(file: &RuleFile) -> Vec<Problem> {
         return Vec::new();
     }
     let stranger = |rule: &Rule| {
-        let object = rule.when.object.as_ref()?.compile_matcher();
+        let object = path_glob(rule.when.object.as_deref()?).ok()?.compile_matcher();
         STRANGERS.into_iter().find(|path| object.is_match(path))
     };
     let broad = file.rules.iter().filter_map(|rule| Some((rule, stranger(rule)?)));

@@ -4,7 +4,8 @@
 
 use super::facts::Facts;
 use crate::path::RootPath;
-use crate::root::{alternatives, is_pattern};
+use crate::root::{alternatives, below, is_pattern};
+use crate::wildcard;
 use foldhash::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -28,10 +29,11 @@ impl GlobCache {
 
     /// Of a glob without choices.
     fn matching_one(&self, glob: &str, facts: &dyn Facts) -> Vec<RootPath> {
-        if let Some((directory, start, end)) = one_star(glob) {
+        if let Some((directory, pattern)) = in_directory(glob) {
             let listing = format!("{directory}/*");
             let all = self.remembered(&listing, || facts.glob(&listing));
-            return all.iter().filter(|path| is_between(path.file_name(), start, end)).cloned().collect();
+            let is_match = |path: &&RootPath| wildcard::matches(pattern.as_bytes(), path.file_name());
+            return all.iter().filter(is_match).cloned().collect();
         }
         let Some((beginning, rest)) = cut(glob) else { return facts.glob(glob) };
         let directories = self.remembered(beginning, || facts.glob(beginning));
@@ -40,8 +42,7 @@ impl GlobCache {
             let globs = texts.map(|text| format!("{}/{rest}", globset::escape(text)));
             return globs.flat_map(|glob| self.matching_one(&glob, facts)).collect();
         }
-        let below = |directory: &RootPath| RootPath::new([directory.as_bytes(), b"/", rest.as_bytes()].concat()).ok();
-        directories.iter().filter_map(below).filter(|path| facts.exists(path)).collect()
+        directories.iter().filter_map(|directory| below(directory, rest)).filter(|path| facts.exists(path)).collect()
     }
 
     fn remembered(&self, name: &str, find: impl FnOnce() -> Vec<RootPath>) -> Arc<[RootPath]> {
@@ -55,17 +56,12 @@ impl GlobCache {
     }
 }
 
-/// A glob with one `*`, after the first character of its last component: the directory, and what the names in it begin
-/// and end with.
-fn one_star(glob: &str) -> Option<(&str, &str, &str)> {
-    let (start, end) = glob.split_once('*')?;
-    let (directory, start) = start.rsplit_once('/')?;
-    let is_plain = !is_pattern(directory) && !is_pattern(start) && !is_pattern(end) && !end.contains('/');
-    (is_plain && !start.is_empty() && !start.starts_with('.')).then_some((directory, start, end))
-}
-
-fn is_between(name: &[u8], start: &str, end: &str) -> bool {
-    name.len() >= start.len() + end.len() && name.starts_with(start.as_bytes()) && name.ends_with(end.as_bytes())
+/// A glob whose only wildcards are in its last component, and not for names with a dot first: the directory, and that
+/// component.
+fn in_directory(glob: &str) -> Option<(&str, &str)> {
+    let (directory, pattern) = glob.rsplit_once('/')?;
+    let is_plain = !is_pattern(directory) && is_pattern(pattern);
+    (is_plain && pattern != "**" && !pattern.starts_with('.')).then_some((directory, pattern))
 }
 
 /// A glob up to the end of its first component with a wildcard, and the rest.
@@ -89,11 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn names_with_one_star_need_no_pattern() {
-        assert_eq!(one_star("/a/b.*so"), Some(("/a", "b.", "so")));
-        assert_eq!(one_star("/a/*so"), None);
-        assert_eq!(one_star("/a*/b.so"), None);
-        assert_eq!(one_star("/a/**b"), None);
-        assert!(is_between(b"ab", "a", "b") && !is_between(b"a", "a", "a"));
+    fn wildcards_in_the_last_component_are_looked_for_among_the_names_there() {
+        assert_eq!(in_directory("/a/b.*so"), Some(("/a", "b.*so")));
+        assert_eq!(in_directory("/a/*"), Some(("/a", "*")));
+        assert_eq!(in_directory("/a*/b.so"), None);
+        assert_eq!(in_directory("/a/b"), None);
+        assert_eq!(in_directory("/a/**"), None);
+        assert_eq!(in_directory("/a/.*"), None);
     }
 }

@@ -1,14 +1,16 @@
 //! Which rules can concern a new path, without asking every rule.
 //!
-//! All globs of one kind are one automaton. A rule is a candidate when each of its globs matched, which is counted:
-//! a rule with `object` and `needed` needs two hits. Rules without any glob are kept in two short lists.
+//! Globs of one kind are one table: those without wildcards, which are most, are looked up, the others asked one after
+//! the other, which takes less time than compiling them at every start. A rule is a candidate when each of its globs
+//! matched, which is counted: a rule with `object` and `needed` needs two hits. Rules without any glob are kept in two
+//! short lists.
 
 use super::facts::ObjectFacts;
-use super::pattern::as_path;
 use super::{Condition, Rule};
 use crate::path::RootPath;
+use crate::root::{alternatives, is_pattern};
+use crate::wildcard::PathGlob;
 use foldhash::HashMap;
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
@@ -31,8 +33,9 @@ pub(super) struct Index {
 /// The globs of one kind, and the rules that have each.
 #[derive(Debug)]
 struct Globs {
-    set: GlobSet,
-    rules: Vec<Vec<usize>>,
+    /// By what matches itself only.
+    names: HashMap<Box<[u8]>, Vec<usize>>,
+    globs: Vec<(PathGlob, Vec<usize>)>,
 }
 
 /// The rules that one path concerns.
@@ -52,23 +55,23 @@ pub(super) struct NameCache {
 
 impl Index {
     /// `symbols` is sorted; the number of a symbol pattern is its position.
-    pub fn new(rules: &[&Rule], symbols: &[&str]) -> Result<Index, globset::Error> {
+    pub fn new(rules: &[&Rule], symbols: &[&str]) -> Index {
         let globs_used = rules.iter().map(|rule| rule.when.globs().iter().flatten().count() as u8).collect();
         let symbol = rules.iter().map(|rule| symbols.binary_search(&rule.when.imports.as_deref()?).ok()).collect();
         let chosen = |wanted: fn(&Condition) -> bool| {
             rules.iter().enumerate().filter(|(_, rule)| wanted(&rule.when)).map(|(number, _)| number).collect()
         };
-        Ok(Index {
-            objects: Globs::new(rules, |when| when.object.as_ref())?,
-            sonames: Globs::new(rules, |when| when.soname.as_ref())?,
-            needed: Globs::new(rules, |when| when.needed.as_ref())?,
-            interpreters: Globs::new(rules, |when| when.interpreter.as_ref())?,
-            included: Globs::new(rules, |when| when.included.as_ref())?,
+        Index {
+            objects: Globs::new(rules, |when| when.object.as_deref()),
+            sonames: Globs::new(rules, |when| when.soname.as_deref()),
+            needed: Globs::new(rules, |when| when.needed.as_deref()),
+            interpreters: Globs::new(rules, |when| when.interpreter.as_deref()),
+            included: Globs::new(rules, |when| when.included.as_deref()),
             globs_used,
             symbol,
             by_imports: chosen(|when| when.has_object() && when.globs().iter().all(Option::is_none)),
             whole_image: chosen(|when| !when.has_object()),
-        })
+        }
     }
 
     /// What the path alone decides.
@@ -113,22 +116,30 @@ impl Index {
 }
 
 impl Globs {
-    fn new(rules: &[&Rule], glob: fn(&Condition) -> Option<&Glob>) -> Result<Globs, globset::Error> {
-        let mut known: BTreeMap<&str, (&Glob, Vec<usize>)> = BTreeMap::new();
+    fn new(rules: &[&Rule], glob: fn(&Condition) -> Option<&str>) -> Globs {
+        let mut by_text: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (number, rule) in rules.iter().enumerate() {
-            if let Some(glob) = glob(&rule.when) {
-                known.entry(glob.glob()).or_insert_with(|| (glob, Vec::new())).1.push(number);
+            for text in glob(&rule.when).into_iter().flat_map(alternatives) {
+                by_text.entry(text).or_default().push(number);
             }
         }
-        let mut set = GlobSetBuilder::new();
-        for (glob, _) in known.values() {
-            set.add((*glob).clone());
+        let (globs, names): (Vec<_>, Vec<_>) =
+            by_text.into_iter().partition(|(text, _)| is_pattern(text) || text.contains('\\'));
+        Globs {
+            names: names.into_iter().map(|(text, rules)| (text.into_bytes().into(), rules)).collect(),
+            globs: globs.into_iter().map(|(text, rules)| (PathGlob::new(text.as_bytes()), rules)).collect(),
         }
-        Ok(Globs { set: set.build()?, rules: known.into_values().map(|(_, rules)| rules).collect() })
     }
 
+    /// The rules whose glob matches, sorted; each once, though several of its alternatives may match.
     fn matching(&self, name: &[u8]) -> Vec<usize> {
-        self.set.matches(as_path(name)).into_iter().flat_map(|glob| &self.rules[glob]).copied().collect()
+        let mut rules = self.names.get(name).cloned().unwrap_or_default();
+        for (_, matching) in self.globs.iter().filter(|(glob, _)| glob.matches(name)) {
+            rules.extend_from_slice(matching);
+        }
+        rules.sort_unstable();
+        rules.dedup();
+        rules
     }
 
     fn remembered<'c>(&self, name: &[u8], cache: &'c mut HashMap<Vec<u8>, Vec<usize>>) -> &'c [usize] {
@@ -141,8 +152,8 @@ impl Globs {
 
 impl Condition {
     /// The globs over facts of the object.
-    fn globs(&self) -> [Option<&Glob>; 4] {
-        [self.object.as_ref(), self.soname.as_ref(), self.needed.as_ref(), self.interpreter.as_ref()]
+    fn globs(&self) -> [Option<&str>; 4] {
+        [self.object.as_deref(), self.soname.as_deref(), self.needed.as_deref(), self.interpreter.as_deref()]
     }
 
     /// Whether the rule is about one object, as opposed to the image as a whole.

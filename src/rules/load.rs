@@ -12,7 +12,7 @@ use super::{Condition, Effects, Example, Mechanism, Reading, Rule, RuleFile};
 use crate::path::RootPath;
 use crate::reason::{Consequence, Priority, RuleId, Severity};
 use crate::recipe::System;
-use globset::Glob;
+use crate::root::alternatives;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -276,7 +276,7 @@ fn read_condition(source: &Source<'_>, table: &Table<'_>) -> Condition {
             reader,
             filter: filters.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
         }),
-        exists: table.text("exists").filter(|text| is_glob(source, *text)).map(|text| text.text.to_owned()),
+        exists: glob("exists"),
         included: glob("included"),
         arch: text("arch"),
         hardware: text("hardware"),
@@ -338,7 +338,7 @@ fn read_path_template(source: &Source<'_>, text: Text<'_>) -> Template {
     if !text.text.starts_with('/') && !begins_with_binding {
         let hint = Some("a library found by name goes into `libraries`".to_owned());
         source.problem(text.start, format!("`{}` is not an absolute path", text.text), hint);
-    } else if is_fixed {
+    } else if is_fixed && !source.is_trusted {
         is_glob(source, text);
     }
     template
@@ -431,21 +431,20 @@ fn read_path(source: &Source<'_>, text: Text<'_>) -> Option<RootPath> {
     path.ok()
 }
 
-fn read_glob(source: &Source<'_>, text: Text<'_>) -> Option<Glob> {
-    let climbs = text.text.split('/').any(|component| component == "..");
-    if climbs {
-        source.problem(text.start, format!("`{}`: the path has a `..` component", text.text), None);
-    }
-    let glob = path_glob(text.text);
-    if let Err(error) = &glob {
-        source.problem(text.start, format!("`{}`: {}", text.text, error.kind()), None);
-    }
-    glob.ok().filter(|_| !climbs)
+fn read_glob(source: &Source<'_>, text: Text<'_>) -> Option<String> {
+    (source.is_trusted || is_glob(source, text)).then(|| text.text.to_owned())
 }
 
 /// Whether the text is a glob; what is no glob is noted.
 fn is_glob(source: &Source<'_>, text: Text<'_>) -> bool {
-    source.is_trusted || read_glob(source, text).is_some()
+    let wrong = match path_glob(text.text) {
+        _ if text.text.split('/').any(|component| component == "..") => "the path has a `..` component".to_owned(),
+        Err(error) => error.kind().to_string(),
+        Ok(_) if alternatives(text.text).is_empty() => "too many alternatives".to_owned(),
+        Ok(_) => return true,
+    };
+    source.problem(text.start, format!("`{}`: {wrong}", text.text), None);
+    false
 }
 
 fn read_strings(source: &Source<'_>, text: Text<'_>) -> Option<StringPattern> {

@@ -45,7 +45,6 @@ pub use problem::{Problem, RulesError};
 use crate::path::RootPath;
 use crate::reason::{Consequence, Priority, RuleId};
 use crate::recipe::System;
-use globset::Glob;
 use index::Index;
 use readers::Reader;
 use sha2::{Digest, Sha256};
@@ -125,14 +124,14 @@ pub struct Rule {
 /// `when = {…}`; an absent condition always holds.
 #[derive(Debug, Clone, Default)]
 pub struct Condition {
-    /// A path of the image.
-    pub object: Option<Glob>,
+    /// A glob over the paths of the image, as [`path_glob`] has it; so are the next three.
+    pub object: Option<String>,
     /// The object's `DT_SONAME`.
-    pub soname: Option<Glob>,
+    pub soname: Option<String>,
     /// One of the object's `DT_NEEDED` entries.
-    pub needed: Option<Glob>,
+    pub needed: Option<String>,
     /// The object's `PT_INTERP`, or the interpreter of a script's `#!` line.
-    pub interpreter: Option<Glob>,
+    pub interpreter: Option<String>,
     /// One of the object's undefined dynamic symbols: a regular expression over whole names.
     pub imports: Option<String>,
     /// A string in the object's bytes; every match fires with its bindings.
@@ -142,7 +141,7 @@ pub struct Condition {
     /// A path or glob of the source root.
     pub exists: Option<String>,
     /// A path of the image other than the object; it may join later than the object.
-    pub included: Option<Glob>,
+    pub included: Option<String>,
     /// The architecture that the image is for, in the kernel's word.
     pub arch: Option<String>,
     /// The name of a hardware profile the image is for.
@@ -253,7 +252,7 @@ impl RuleSet {
     /// Puts rule files together.
     ///
     /// # Errors
-    /// Ids that occur twice, and patterns too large to compile.
+    /// Ids that occur twice.
     pub(crate) fn new(mut files: Vec<RuleFile>) -> Result<RuleSet, RulesError> {
         files.sort_by(|a, b| a.id.cmp(&b.id));
         let twice = files.windows(2).filter(|pair| pair[0].id == pair[1].id);
@@ -273,7 +272,7 @@ impl RuleSet {
         let texts: BTreeSet<&str> = rules.iter().filter_map(|rule| rule.when.imports.as_deref()).collect();
         let texts: Vec<&str> = texts.into_iter().collect();
         let symbols = texts.iter().enumerate().map(|(index, text)| SymbolPattern::new(index, text)).collect();
-        let index = Index::new(&rules, &texts).map_err(|error| too_large("object", &error))?;
+        let index = Index::new(&rules, &texts);
         Ok(RuleSet { files, numbers, symbols, index })
     }
 
@@ -375,12 +374,6 @@ impl Effects {
 fn read_directories(directories: &[PathBuf]) -> Result<Vec<RuleFile>, RulesError> {
     let files: Vec<Vec<RuleFile>> = directories.iter().map(|top| load::directory(top)).collect::<Result<_, _>>()?;
     Ok(files.concat())
-}
-
-/// Single patterns were compiled when their file was read; what is left is that all of them together are too large.
-fn too_large(key: &str, error: &dyn std::fmt::Display) -> RulesError {
-    let message = format!("the `{key}` patterns of all rules cannot be compiled together: {error}");
-    RulesError::Wrong(vec![Problem { file: "rules".to_owned(), line: 1, column: 1, message, hint: None }])
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::path::RootPath;
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{System, Take};
 use crate::resolve::glibc::Request;
-use crate::root::{FileKind, LookupError};
+use crate::root::{FileKind, Found, LookupError};
 use crate::rules::{Effect, Firing, Made, Need, first_existing};
 use crate::startup::GeneratedFile;
 
@@ -78,13 +78,18 @@ impl Tracer<'_> {
     }
 
     fn list_need(&mut self, from: Option<&RootPath>, need: &Need, firing: &Firing) {
-        let Ok(found) = self.input.root.lookup(&need.path) else { return };
+        let Ok(found) = self.look_up_need(need) else { return };
         self.dropped.insert(Omission {
             from: from.cloned(),
             reason: Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone()),
             to: Some(found.path),
             why: Take::Suggested.reason("a rule only suggests it"),
         });
+    }
+
+    fn look_up_need(&mut self, need: &Need) -> Result<Found, LookupError> {
+        let root = self.input.root;
+        self.rule_lookups.entry(need.path.clone()).or_insert_with(|| root.lookup(&need.path)).clone()
     }
 
     /// A rule's edge starts at the file that named it if that is in the image, else at the object.
@@ -100,9 +105,7 @@ impl Tracer<'_> {
             return;
         }
         let purpose = if firing.starts { Purpose::Start } else { Purpose::Open };
-        let root = self.input.root;
-        let found = self.rule_lookups.entry(need.path.clone()).or_insert_with(|| root.lookup(&need.path)).clone();
-        match found {
+        match self.look_up_need(need) {
             Ok(_) if need.below => self.need_below(purpose, from, &need.path, &reason, firing.priority),
             Ok(found) => {
                 let path = self.need_for(purpose, from, found, reason);
