@@ -157,6 +157,11 @@ pub fn escaped(bytes: &[u8]) -> impl fmt::Display + '_ {
 }
 
 fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    // Nearly all paths are plain, and a trace shows a few thousand of them.
+    let is_plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\');
+    if is_plain && let Ok(text) = std::str::from_utf8(bytes) {
+        return f.write_str(text);
+    }
     let as_numbers = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| bytes.iter().try_for_each(|b| write!(f, "\\x{b:02x}"));
     for chunk in bytes.utf8_chunks() {
         let mut rest = chunk.valid();

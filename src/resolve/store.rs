@@ -133,8 +133,7 @@ impl<'r> Store<'r> {
     }
 
     fn open(&self, id: ObjectId) -> Option<FileRanges> {
-        let found = self.root.lookup(&self.object(id).path).ok()?;
-        Some(FileRanges { file: self.root.open_file(&found).ok()?, size: found.info.size })
+        FileRanges::open(self.root, &self.object(id).path)
     }
 
     fn insert(&mut self, object: Object) -> ObjectId {
@@ -188,9 +187,18 @@ fn facts(root: &Root, scan: &SymbolScan, found: &Found) -> io::Result<Facts> {
     })
 }
 
-struct FileRanges {
+/// A file of the root, to read pieces of.
+pub struct FileRanges {
     file: File,
     size: u64,
+}
+
+impl FileRanges {
+    /// `None` when there is no file, or it cannot be read.
+    pub fn open(root: &Root, path: &RootPath) -> Option<FileRanges> {
+        let found = root.lookup(path).ok()?;
+        Some(FileRanges { file: root.open_file(&found).ok()?, size: found.info.size })
+    }
 }
 
 impl Ranges for FileRanges {

@@ -8,8 +8,8 @@ use super::evaluate::{Evaluation, Match, Ready};
 use super::facts::Facts;
 use super::firing::{Effect, Firing, Made, Need};
 use super::globs::GlobCache;
-use super::index::{NameCache, PathHits};
-use super::pattern::{Bindings, PathPattern, StringPattern, Template};
+use super::index::Hits;
+use super::pattern::{Bindings, PathPattern, Template};
 use super::readings::Readings;
 use super::{Mechanism, Rule, RuleFile, RuleSet};
 use crate::path::RootPath;
@@ -21,7 +21,6 @@ use rayon::prelude::*;
 #[derive(Debug, Default)]
 pub struct RuleState {
     seen: HashSet<RootPath>,
-    names: NameCache,
     /// By rule number.
     rules: Vec<Progress>,
     globs: GlobCache,
@@ -38,18 +37,23 @@ struct Progress {
     /// Objects that wait for `included`; `None` is the image as a whole.
     waiting: Vec<Option<RootPath>>,
     exists: Option<bool>,
+    environment: Option<bool>,
 }
 
 impl RuleSet {
     /// What follows from `new` paths of the image, symlinks and directories included; a path counts the first time
     /// only. The answer is sorted and holds no firing twice.
     pub fn fire(&self, new: &[RootPath], state: &mut RuleState, facts: &dyn Facts) -> Vec<Firing> {
+        if self.numbers.is_empty() {
+            return Vec::new();
+        }
         let mut run = Run { set: self, state, facts, ready: Vec::new() };
         if run.state.rules.is_empty() {
             run.start();
         }
-        // The globs over paths are the larger part of the work, and ask nobody else.
-        let hits: Vec<PathHits> = new.par_iter().map(|path| self.index.path_hits(path)).collect();
+        let new: Vec<&RootPath> = new.iter().filter(|path| run.state.seen.insert((*path).clone())).collect();
+        let hits = |path: &&RootPath| self.index.hits(path, facts.object(path).as_ref());
+        let hits: Vec<Hits> = new.par_iter().map(hits).collect();
         for (path, hits) in new.iter().zip(&hits) {
             run.add(path, hits);
         }
@@ -107,18 +111,14 @@ impl Run<'_> {
         }
     }
 
-    fn add(&mut self, path: &RootPath, hits: &PathHits) {
-        if !self.state.seen.insert(path.clone()) {
-            return;
-        }
+    fn add(&mut self, path: &RootPath, hits: &Hits) {
         for &number in &hits.included {
             self.state.rules[number].included = true;
             for object in std::mem::take(&mut self.state.rules[number].waiting) {
                 self.evaluate(number, object.as_ref());
             }
         }
-        let object = self.facts.object(path);
-        for number in self.set.index.candidates(hits, object.as_ref(), &mut self.state.names) {
+        for &number in &hits.candidates {
             self.consider(number, Some(path));
         }
     }
@@ -164,10 +164,11 @@ impl Run<'_> {
         }
     }
 
-    fn environment(&self, number: usize) -> bool {
+    fn environment(&mut self, number: usize) -> bool {
         let (variables, (_, rule)) = (self.facts.environment(), self.set.rule(number));
-        let is_given = |pattern: &StringPattern| !variables.is_empty() && !pattern.matches(variables).is_empty();
-        rule.when.environment.as_ref().is_none_or(is_given)
+        let Some(pattern) = &rule.when.environment else { return true };
+        let is_given = || !variables.is_empty() && !pattern.matches(variables).is_empty();
+        *self.state.rules[number].environment.get_or_insert_with(is_given)
     }
 }
 

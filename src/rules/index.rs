@@ -11,7 +11,7 @@ use crate::path::RootPath;
 use crate::root::{alternatives, is_pattern};
 use crate::wildcard::PathGlob;
 use foldhash::HashMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
 pub(super) struct Index {
@@ -38,19 +38,12 @@ struct Globs {
     globs: Vec<(PathGlob, Vec<usize>)>,
 }
 
-/// The rules that one path concerns.
-pub(super) struct PathHits {
-    /// By `object`.
-    objects: Vec<usize>,
-    /// By `included`.
+/// The rules that one path concerns, by number, sorted.
+pub(super) struct Hits {
+    /// Those whose globs over the object all match.
+    pub candidates: Vec<usize>,
+    /// Those whose `included` matches.
     pub included: Vec<usize>,
-}
-
-/// Rules by soname and interpreter, which repeat from object to object.
-#[derive(Debug, Default)]
-pub(super) struct NameCache {
-    needed: HashMap<Vec<u8>, Vec<usize>>,
-    interpreters: HashMap<Vec<u8>, Vec<usize>>,
 }
 
 impl Index {
@@ -74,10 +67,10 @@ impl Index {
         }
     }
 
-    /// What the path alone decides.
-    pub fn path_hits(&self, path: &RootPath) -> PathHits {
-        let matching = |globs: &Globs| globs.matching(path.as_bytes());
-        PathHits { objects: matching(&self.objects), included: matching(&self.included) }
+    /// What the path decides, and what the object there says about itself.
+    pub fn hits(&self, path: &RootPath, object: Option<&ObjectFacts<'_>>) -> Hits {
+        let included = self.included.matching(path.as_bytes());
+        Hits { candidates: self.candidates(path, object), included }
     }
 
     /// The rules that name an object by its path or soname, whatever else they ask of it.
@@ -86,30 +79,21 @@ impl Index {
         [self.objects.matching(path.as_bytes()), by_soname].concat()
     }
 
-    /// The rules whose globs over the object all match, sorted.
-    pub fn candidates(&self, path: &PathHits, object: Option<&ObjectFacts<'_>>, cache: &mut NameCache) -> Vec<usize> {
-        let mut hits = vec![0u8; self.globs_used.len()];
-        let mut hit = |rules: &[usize]| rules.iter().for_each(|&rule| hits[rule] += 1);
-        hit(&path.objects);
+    fn candidates(&self, path: &RootPath, object: Option<&ObjectFacts<'_>>) -> Vec<usize> {
+        let mut hits = self.objects.matching(path.as_bytes());
         let mut candidates = Vec::new();
         if let Some(object) = object {
-            if let Some(soname) = object.soname {
-                hit(&self.sonames.matching(soname));
-            }
-            if let Some(interpreter) = object.interpreter {
-                hit(self.interpreters.remembered(interpreter, &mut cache.interpreters));
-            }
-            let mut needed: Vec<usize> = Vec::new();
-            for name in &object.needed {
-                needed.extend_from_slice(self.needed.remembered(name, &mut cache.needed));
-            }
-            needed.sort_unstable();
-            needed.dedup();
-            hit(&needed);
+            let by_name = [(object.soname, &self.sonames), (object.interpreter, &self.interpreters)];
+            hits.extend(by_name.into_iter().flat_map(|(name, globs)| Some(globs.matching(name?))).flatten());
+            // Several names may match one glob.
+            let needed: BTreeSet<usize> = object.needed.iter().flat_map(|name| self.needed.matching(name)).collect();
+            hits.extend(needed);
             candidates.clone_from(&self.by_imports);
         }
-        let complete = hits.iter().zip(&self.globs_used).enumerate();
-        candidates.extend(complete.filter(|(_, (hits, used))| **used > 0 && hits == used).map(|(rule, _)| rule));
+        hits.sort_unstable();
+        let complete = hits.chunk_by(|one, other| one == other);
+        let complete = complete.filter(|same| same.len() == usize::from(self.globs_used[same[0]]));
+        candidates.extend(complete.map(|same| same[0]));
         candidates.sort_unstable();
         candidates
     }
@@ -140,13 +124,6 @@ impl Globs {
         rules.sort_unstable();
         rules.dedup();
         rules
-    }
-
-    fn remembered<'c>(&self, name: &[u8], cache: &'c mut HashMap<Vec<u8>, Vec<usize>>) -> &'c [usize] {
-        if !cache.contains_key(name) {
-            cache.insert(name.to_vec(), self.matching(name));
-        }
-        &cache[name]
     }
 }
 

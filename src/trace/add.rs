@@ -127,6 +127,10 @@ impl Tracer<'_> {
             self.add_node(&link.path);
             self.graph.connect(from.as_ref(), &link.path, reason.clone());
             if link.last {
+                // Where it leads is the same for all.
+                if !self.chained.insert(link.path.clone()) {
+                    return;
+                }
                 from = Some(link.path.clone());
                 let target = crate::path::escaped(&link.target).to_string();
                 reason = Reason::new(Evidence::Proven, Kind::Symlink, target);

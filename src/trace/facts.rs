@@ -1,16 +1,19 @@
 //! What the rules ask of the root and its objects, answered from what has been read already.
 
 use super::{Input, Item};
+use crate::objects::Ranges;
+use crate::objects::elf::Elf;
 use crate::objects::script::Script;
 use crate::path::RootPath;
 use crate::recipe::System;
 use crate::resolve::krtld;
-use crate::resolve::store::Store;
+use crate::resolve::store::{FileRanges, Object, Store};
 use crate::root::{FileKind, LookupError};
 use crate::rules::{Bindings, Facts, ObjectFacts, RuleSet, StringPattern, SymbolPattern};
 use foldhash::HashMap;
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io;
+use std::ops::Range;
 
 /// The rules' symbol patterns in the order of their numbers: bit *n* of [`crate::objects::elf::Dynamic::imports`].
 pub(super) fn symbol_patterns(rules: &RuleSet) -> impl Iterator<Item = &str> {
@@ -21,41 +24,45 @@ pub(super) fn symbol_patterns(rules: &RuleSet) -> impl Iterator<Item = &str> {
 /// memory than the search itself.
 const PIECE: usize = 128 << 10;
 
-/// [`StringPattern::matches`] over a file for each of the patterns, piece by piece; pieces end where a string does. Of a
-/// string longer than a piece, the parts count as strings.
+/// [`StringPattern::matches`] over a stretch of a file for each of the patterns, piece by piece; pieces end where a string
+/// does. Of a string longer than a piece, the parts count as strings.
 fn matches_in_pieces(
-    mut file: impl Read,
-    patterns: &[&StringPattern],
+    file: &dyn Ranges,
+    stretch: Range<u64>,
     piece: usize,
-) -> io::Result<Vec<BTreeSet<Bindings>>> {
-    let mut buffer = vec![0; piece];
-    let mut held = 0;
-    let mut found = vec![BTreeSet::new(); patterns.len()];
-    loop {
-        let length = match file.read(&mut buffer[held..]) {
+    patterns: &[&StringPattern],
+    found: &mut [BTreeSet<Bindings>],
+) -> io::Result<()> {
+    let left = |at: u64| usize::try_from(stretch.end - at).unwrap_or(usize::MAX);
+    let mut buffer = vec![0; piece.min(left(stretch.start))];
+    let (mut at, mut held) = (stretch.start, 0_usize);
+    while held > 0 || at < stretch.end {
+        let room = buffer.len().min(held.saturating_add(left(at)));
+        let length = match file.read_at(at, &mut buffer[held..room]) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        let filled = held + length;
-        let at_end = length == 0;
-        if !at_end && filled < piece {
-            held = filled;
+        at += length as u64;
+        held += length;
+        let is_at_end = length == 0 || at == stretch.end;
+        if held < room && !is_at_end {
             continue;
         }
-        let whole = match memchr::memrchr(0, &buffer[..filled]) {
-            Some(nul) if !at_end => nul + 1,
-            _ => filled,
+        let whole = match memchr::memrchr(0, &buffer[..held]) {
+            Some(nul) if !is_at_end => nul + 1,
+            _ => held,
         };
-        for (pattern, found) in patterns.iter().zip(&mut found) {
+        for (pattern, found) in patterns.iter().zip(found.iter_mut()) {
             found.extend(pattern.matches(&buffer[..whole]));
         }
-        if at_end {
-            return Ok(found);
+        if is_at_end {
+            break;
         }
-        buffer.copy_within(whole..filled, 0);
-        held = filled - whole;
+        buffer.copy_within(whole..held, 0);
+        held -= whole;
     }
+    Ok(())
 }
 
 fn of_script(script: Script<'_>) -> ObjectFacts<'_> {
@@ -72,6 +79,23 @@ pub(super) struct Known<'t> {
     pub system: System,
     /// As [`Facts::environment`] has it.
     pub environment: &'t [u8],
+}
+
+impl Known<'_> {
+    /// What each of the patterns finds among the strings of a file; `None` when it cannot be read.
+    fn search(&self, path: &RootPath, patterns: &[&StringPattern]) -> Option<Vec<BTreeSet<Bindings>>> {
+        let file = FileRanges::open(self.input.root, path)?;
+        let object = self.store.known(path).map(|id| self.store.object(id));
+        let stretches = match object.and_then(Object::elf) {
+            Some(_) => Elf::strings(&file).ok()?,
+            None => vec![0..file.size()],
+        };
+        let mut found = vec![BTreeSet::new(); patterns.len()];
+        for stretch in stretches {
+            matches_in_pieces(&file, stretch, PIECE, patterns, &mut found).ok()?;
+        }
+        Some(found)
+    }
 }
 
 impl Facts for Known<'_> {
@@ -95,10 +119,7 @@ impl Facts for Known<'_> {
     }
 
     fn strings(&self, path: &RootPath, patterns: &[&StringPattern]) -> Vec<Vec<Bindings>> {
-        let found = self.input.root.lookup(path).ok().filter(|found| found.info.kind == FileKind::File);
-        let file = found.and_then(|found| self.input.root.open_file(&found).ok());
-        let found = file.and_then(|file| matches_in_pieces(file, patterns, PIECE).ok());
-        let found = found.unwrap_or_else(|| vec![BTreeSet::new(); patterns.len()]);
+        let found = self.search(path, patterns).unwrap_or_else(|| vec![BTreeSet::new(); patterns.len()]);
         found.into_iter().map(|found| found.into_iter().collect()).collect()
     }
 
@@ -160,7 +181,9 @@ mod tests {
         let whole = pattern.matches(content);
         assert!(!whole.is_empty());
         for piece in 32..content.len() + 2 {
-            let found = matches_in_pieces(&content[..], &[pattern], piece).unwrap().remove(0);
+            let mut found = [BTreeSet::new()];
+            matches_in_pieces(&&content[..], 0..content.len() as u64, piece, &[pattern], &mut found).unwrap();
+            let [found] = found;
             assert_eq!(found.into_iter().collect::<Vec<_>>(), whole, "{piece}");
         }
     }

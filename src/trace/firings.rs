@@ -10,7 +10,7 @@ use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::{System, Take};
 use crate::resolve::glibc::Request;
 use crate::root::{FileKind, Found, LookupError};
-use crate::rules::{Effect, Firing, Made, Need, first_existing};
+use crate::rules::{Effect, Firing, Made, Need};
 use crate::startup::GeneratedFile;
 
 impl Tracer<'_> {
@@ -52,8 +52,7 @@ impl Tracer<'_> {
                 self.wants_module_indexes.insert((from.cloned(), firing.detail.clone()));
             }
             Effect::FirstOf { alternatives } => {
-                let facts = self.known();
-                match first_existing(alternatives, &facts).map(<[Need]>::to_vec) {
+                match alternatives.iter().find(|needs| needs.iter().all(|need| self.is_there(need))) {
                     Some(needs) => needs.iter().for_each(|need| self.need_by_rule(from, need, firing)),
                     None => self.no_list_exists(from, alternatives, firing),
                 }
@@ -78,18 +77,23 @@ impl Tracer<'_> {
     }
 
     fn list_need(&mut self, from: Option<&RootPath>, need: &Need, firing: &Firing) {
-        let Ok(found) = self.look_up_need(need) else { return };
+        let Ok(Found { path, .. }) = self.look_up_need(need) else { return };
+        let to = Some(path.clone());
         self.dropped.insert(Omission {
             from: from.cloned(),
             reason: Reason::new(Evidence::Rule, Kind::Rule, firing.detail.clone()),
-            to: Some(found.path),
+            to,
             why: Take::Suggested.reason("a rule only suggests it"),
         });
     }
 
-    fn look_up_need(&mut self, need: &Need) -> Result<Found, LookupError> {
+    fn look_up_need(&mut self, need: &Need) -> &Result<Found, LookupError> {
         let root = self.input.root;
-        self.rule_lookups.entry(need.path.clone()).or_insert_with(|| root.lookup(&need.path)).clone()
+        self.rule_lookups.entry(need.path.clone()).or_insert_with(|| root.lookup(&need.path))
+    }
+
+    fn is_there(&mut self, need: &Need) -> bool {
+        matches!(self.items.get(&need.path), Some(Item::Generated(_))) || self.look_up_need(need).is_ok()
     }
 
     /// A rule's edge starts at the file that named it if that is in the image, else at the object.
@@ -105,7 +109,7 @@ impl Tracer<'_> {
             return;
         }
         let purpose = if firing.starts { Purpose::Start } else { Purpose::Open };
-        match self.look_up_need(need) {
+        match self.look_up_need(need).clone() {
             Ok(_) if need.below => self.need_below(purpose, from, &need.path, &reason, firing.priority),
             Ok(found) => {
                 let path = self.need_for(purpose, from, found, reason);

@@ -253,6 +253,8 @@ struct Tracer<'a> {
     interpreters: HashMap<Vec<u8>, scripts::Interpreter>,
     /// Links to directories whose directory is in.
     followed: HashSet<RootPath>,
+    /// Links to files whose file is in.
+    chained: HashSet<RootPath>,
     /// Files that are to be examined, and all that ever were.
     unexamined: Vec<Found>,
     examined: HashSet<RootPath>,
@@ -350,6 +352,7 @@ impl<'a> Tracer<'a> {
             new_paths: Vec::new(),
             interpreters: HashMap::new(),
             followed: HashSet::new(),
+            chained: HashSet::new(),
             unexamined: Vec::new(),
             examined: HashSet::new(),
             only_opened: HashSet::new(),

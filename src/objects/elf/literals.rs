@@ -1,4 +1,4 @@
-//! Names of libraries among the strings of an object: what its code may call `dlopen` with.
+//! Where the strings of an object are, and names of libraries among them: what its code may call `dlopen` with.
 //!
 //! Compilers put literals into memory that is only read, so segments that can be written are left out; so are the
 //! interpreter's name and the dynamic string table, whose names the loader reads and not the code.
@@ -7,7 +7,7 @@ use super::reader::{Reader, Window};
 use super::{Buffers, ElfError, Name, context, file_offset, parse_dynamic, parse_header, program_headers};
 use crate::objects::dlopen::{LONGEST, library_names};
 use goblin::elf::dynamic::{DT_STRSZ, DT_STRTAB};
-use goblin::elf::program_header::{PF_W, PT_DYNAMIC, PT_INTERP, PT_LOAD, ProgramHeader};
+use goblin::elf::program_header::{PF_W, PF_X, PT_DYNAMIC, PT_INTERP, PT_LOAD, ProgramHeader};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -51,6 +51,24 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<BTreeSet<Name>, ElfError> {
         })?;
     }
     Ok(names)
+}
+
+/// Where strings of the program can be, in the order of the file: in what is mapped of it, and not among the
+/// instructions where linkers keep these apart (`-z separate-code`), which is half of most objects. All of a file that
+/// is not mapped.
+pub(super) fn stretches(reader: &Reader<'_>) -> Result<Vec<Range<u64>>, ElfError> {
+    let mut buffers = Buffers::new();
+    reader.head(&mut buffers.head)?;
+    let header = parse_header(buffers.head.bytes())?;
+    let segments = program_headers(reader, &mut buffers, &header, context(&header)?)?;
+    let mapped = || segments.iter().filter(|segment| segment.p_type == PT_LOAD);
+    let has_literals_apart = mapped().any(|segment| segment.p_flags & (PF_W | PF_X) == 0);
+    let searched = mapped().filter(|segment| segment.p_flags & PF_X == 0 || !has_literals_apart).map(extent);
+    let inside = searched.map(|stretch| stretch.start.min(reader.size())..stretch.end.min(reader.size()));
+    match mapped().next() {
+        Some(_) => Ok(united(inside.collect())),
+        None => Ok(vec![0..reader.size()]),
+    }
 }
 
 /// Searches a stretch of the file in pieces; `found` gets the offset of each name.

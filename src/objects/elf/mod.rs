@@ -31,6 +31,7 @@ use goblin::elf::program_header::{self, ProgramHeader};
 use reader::{Reader, Window};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use strings::Strings;
 
 /// A string of the object: a soname, a path, a version.
@@ -156,6 +157,14 @@ impl Elf {
     /// As [`Elf::read`].
     pub fn globals(bytes: &dyn Ranges) -> Result<Option<Globals>, ElfError> {
         globals::read(&Reader::new(bytes))
+    }
+
+    /// Where in the file its strings are, in the order of the file.
+    ///
+    /// # Errors
+    /// As [`Elf::read`].
+    pub fn strings(bytes: &dyn Ranges) -> Result<Vec<Range<u64>>, ElfError> {
+        literals::stretches(&Reader::new(bytes))
     }
 
     /// Strings of the read-only data that may be names of libraries; read only on demand, because that takes reading

@@ -83,7 +83,15 @@ impl SymbolScan {
             return Ok(SymbolScan::default());
         }
         let parsed: Option<Vec<Hir>> = patterns.iter().map(|pattern| parse(pattern)).collect();
-        let filter = match parsed.as_ref().and_then(|parsed| Tails::of(&Hir::alternation(parsed.clone()))) {
+        let names: Vec<Option<Vec<Name>>> = match &parsed {
+            Some(parsed) => parsed.iter().map(names_of).collect(),
+            None => vec![None; patterns.len()],
+        };
+        let tails = match names.iter().all(Option::is_some) {
+            true => Tails::of(names.iter().flatten().flatten().map(|name| &**name)),
+            false => parsed.and_then(|parsed| Tails::of_pattern(&Hir::alternation(parsed))),
+        };
+        let filter = match tails {
             Some(tails) => Filter::Tails(tails),
             None => {
                 let any = patterns.iter().map(|p| format!("(?:{p})")).collect::<Vec<_>>().join("|");
@@ -91,9 +99,9 @@ impl SymbolScan {
             }
         };
         let mut scan = SymbolScan { filter: Some(filter), ..SymbolScan::default() };
-        for (number, pattern) in patterns.iter().enumerate() {
+        for (number, (pattern, names)) in patterns.iter().zip(names).enumerate() {
             let bit = 1 << number;
-            match parsed.as_ref().and_then(|parsed| names_of(&parsed[number])) {
+            match names {
                 Some(names) => names.into_iter().for_each(|name| *scan.names.entry(name).or_default() |= bit),
                 None => scan.patterns.push((bit, WholeName::new(pattern))),
             }
@@ -150,7 +158,7 @@ impl WholeName {
 }
 
 /// The names that a pattern matches, where these can be listed: most are the two or three spellings of one function.
-fn names_of(pattern: &Hir) -> Option<Vec<Box<[u8]>>> {
+fn names_of(pattern: &Hir) -> Option<Vec<Name>> {
     let names = Extractor::new().kind(ExtractKind::Prefix).limit_total(100).extract(pattern);
     if !names.is_exact() || !pattern.properties().look_set().is_empty() {
         return None;
@@ -185,15 +193,19 @@ impl Filter {
 
 impl Tails {
     /// `None` when the matches of the pattern end in too many ways.
-    fn of(pattern: &Hir) -> Option<Tails> {
+    fn of_pattern(pattern: &Hir) -> Option<Tails> {
         let suffixes = Extractor::new().kind(ExtractKind::Suffix).limit_total(10_000).extract(pattern);
-        let suffixes = suffixes.literals()?;
-        let length = suffixes.iter().map(|suffix| suffix.len()).min()?.min(TAIL);
+        Tails::of(suffixes.literals()?.iter().map(|suffix| suffix.as_bytes()))
+    }
+
+    /// Of what the names of interest end with; `None` when that may be nothing, or too many ends.
+    fn of<'s>(suffixes: impl Iterator<Item = &'s [u8]> + Clone) -> Option<Tails> {
+        let length = suffixes.clone().map(<[u8]>::len).min()?.min(TAIL);
         if length == 0 {
             return None;
         }
         let last = |bytes: &[u8], count: usize| bytes[bytes.len().saturating_sub(count)..].to_vec();
-        let tails: BTreeSet<Vec<u8>> = suffixes.iter().map(|suffix| last(suffix.as_bytes(), length)).collect();
+        let tails: BTreeSet<Vec<u8>> = suffixes.map(|suffix| last(suffix, length)).collect();
         let endings: BTreeSet<Vec<u8>> = tails.iter().map(|tail| [&last(tail, ENDING)[..], b"\0"].concat()).collect();
         let tails = tails.into_iter().map(Vec::into_boxed_slice).collect();
         Some(Tails { length, tails, endings: Searcher::new(endings)? })

@@ -1,7 +1,7 @@
 //! Reading ahead: most of what the executables of a root will map can be guessed, and read on all threads.
 
 use super::Glibc;
-use super::places::{NameId, PlaceId};
+use super::places::{DirId, NameId, PlaceId};
 use crate::resolve::store::ObjectId;
 use foldhash::{HashSet, HashSetExt};
 
@@ -12,7 +12,7 @@ impl Glibc<'_> {
         let mut frontier = executables.to_vec();
         let mut asked: HashSet<NameId> = HashSet::new();
         while !frontier.is_empty() {
-            let mut questions = Vec::new();
+            let mut questions: Vec<(NameId, Vec<DirId>)> = Vec::new();
             for object in std::mem::take(&mut frontier) {
                 let Some(elf) = self.places.store.object(object).elf() else { continue };
                 let (identity, interpreter) = (elf.identity, elf.interpreter.clone());
@@ -29,6 +29,9 @@ impl Glibc<'_> {
                         .push((need.name, own().chain(&loader.configured).chain(&loader.default).copied().collect()));
                 }
             }
+            // Programs with the same RUNPATH ask the same.
+            questions.sort_unstable();
+            questions.dedup();
             let mut looked = self.places.look_all(&questions);
             looked.sort_by_key(|(directory, name, _)| (*directory, *name));
             looked.dedup_by_key(|(directory, name, _)| (*directory, *name));

@@ -21,13 +21,14 @@ pub(super) fn read(text: &[u8]) -> Vec<Bindings> {
     if !is_script_of(text, b"python") {
         return Vec::new();
     }
-    let mut end = 0;
+    let mut start = 0;
     let mut source = Source {
-        lines: text.split(|&byte| byte == b'\n').map(|line| {
-            end += line.len() + 1;
-            (end - line.len() - 1, line)
+        lines: memchr::memchr_iter(b'\n', text).chain([text.len()]).map(|end| {
+            let begun = std::mem::replace(&mut start, end + 1);
+            (begun, &text[begun..end])
         }),
         found: BTreeSet::new(),
+        quotes: Places::of(QUOTES, text),
         headed: Places::of(HEADED, text),
         calls: Places::of([CALLS, CODINGS, &[STRPTIME]].concat(), text),
     };
@@ -43,27 +44,37 @@ struct Source<L> {
     /// With where each begins.
     lines: L,
     found: BTreeSet<Found>,
+    /// Triple quotes.
+    quotes: Places,
     /// Statements behind the header of their block.
     headed: Places,
     /// Calls of interest.
     calls: Places,
 }
 
-/// Where words are in a text, in order: one search over a file costs less than one over each of its lines.
-struct Places(Vec<usize>);
+/// Where words are in a text that is gone through from its beginning to its end: one search over a file costs less than
+/// one over each of its lines.
+struct Places {
+    /// The last one first.
+    ahead: Vec<usize>,
+}
 
 impl Places {
     fn of<'w>(words: impl AsRef<[&'w str]>, text: &[u8]) -> Places {
         let words = words.as_ref().iter();
-        let mut places: Vec<usize> = words.flat_map(|word| memmem::find_iter(text, word.as_bytes())).collect();
-        places.sort_unstable();
-        Places(places)
+        let mut ahead: Vec<usize> = words.flat_map(|word| memmem::find_iter(text, word.as_bytes())).collect();
+        ahead.sort_unstable_by(|one, other| other.cmp(one));
+        Places { ahead }
     }
 
-    fn any_in(&self, range: &Range<usize>) -> bool {
-        self.0.get(self.0.partition_point(|&at| at < range.start)).is_some_and(|at| range.contains(at))
+    /// Whether there is one in a range that no later question is about anything before.
+    fn any_in(&mut self, range: &Range<usize>) -> bool {
+        while self.ahead.pop_if(|at| *at < range.start).is_some() {}
+        self.ahead.last().is_some_and(|at| range.contains(at))
     }
 }
+
+const QUOTES: &[&str] = &["\"\"\"", "'''"];
 
 const HEADED: &[&str] = &[": import ", ": from "];
 
@@ -92,7 +103,10 @@ impl<'t, L: Iterator<Item = (usize, &'t [u8])>> Source<L> {
         let mut quotes: Option<&[u8]> = None;
         while let Some((start, line)) = self.lines.next() {
             let was_inside = quotes.is_some();
-            quotes = still_open(line, quotes);
+            let place = start..start + line.len();
+            if self.quotes.any_in(&place) {
+                quotes = still_open(line, quotes);
+            }
             let statement = line.trim_ascii();
             if was_inside || statement.is_empty() || statement.starts_with(b"#") {
                 continue;
@@ -115,13 +129,13 @@ impl<'t, L: Iterator<Item = (usize, &'t [u8])>> Source<L> {
                     _ => None,
                 };
             }
-            self.statement(statement, start..start + line.len(), scope);
+            self.statement(statement, &place, scope);
         }
     }
 
     /// Of a line, which is at `place`.
-    fn statement(&mut self, statement: &[u8], place: Range<usize>, scope: &'static str) {
-        let (is_headed, has_calls) = (self.headed.any_in(&place), self.calls.any_in(&place));
+    fn statement(&mut self, statement: &[u8], place: &Range<usize>, scope: &'static str) {
+        let (is_headed, has_calls) = (self.headed.any_in(place), self.calls.any_in(place));
         for part in statement.split(|&byte| byte == b';') {
             // `try: import x` and the like have a header on the same line.
             let header = || HEADED.iter().find_map(|word| memmem::find(part, word.as_bytes()));
