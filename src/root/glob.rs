@@ -29,6 +29,11 @@ impl Root {
     }
 
     fn glob_one(&self, pattern: &str) -> Vec<RootPath> {
+        if !is_pattern(pattern)
+            && let Ok(path) = RootPath::new(pattern)
+        {
+            return if self.lookup_nofollow(&path).is_ok() { vec![path] } else { Vec::new() };
+        }
         let mut matches = vec![RootPath::root()];
         let mut components: Vec<&str> = pattern.split('/').filter(|c| !c.is_empty() && *c != ".").collect();
         components.dedup_by(|next, before| *next == "**" && *before == "**");
@@ -96,6 +101,9 @@ pub fn is_pattern(name: &str) -> bool {
 pub fn alternatives(pattern: &str) -> Vec<String> {
     if pattern.len() > LONGEST_PATTERN {
         return Vec::new();
+    }
+    if !pattern.contains('{') {
+        return vec![pattern.to_owned()];
     }
     let mut found = Vec::new();
     // The next one is the last.

@@ -18,12 +18,11 @@ const PIECE: u64 = 1 << 20;
 /// piece before, with what is before it.
 const OVERLAP: u64 = 4 * LONGEST as u64;
 
-pub(super) fn read(reader: &Reader<'_>) -> Result<BTreeSet<Name>, ElfError> {
-    let mut buffers = Buffers::new();
+pub(super) fn read(reader: &Reader<'_>, buffers: &mut Buffers) -> Result<BTreeSet<Name>, ElfError> {
     reader.head(&mut buffers.head)?;
     let header = parse_header(buffers.head.bytes())?;
     let context = context(&header)?;
-    let segments = program_headers(reader, &mut buffers, &header, context)?;
+    let segments = program_headers(reader, buffers, &header, context)?;
     let mut not_literal: Vec<Range<u64>> = Vec::new();
     for segment in &segments {
         match segment.p_type {
@@ -56,11 +55,10 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<BTreeSet<Name>, ElfError> {
 /// Where strings of the program can be, in the order of the file: in what is mapped of it, and not among the
 /// instructions where linkers keep these apart (`-z separate-code`), which is half of most objects. All of a file that
 /// is not mapped.
-pub(super) fn stretches(reader: &Reader<'_>) -> Result<Vec<Range<u64>>, ElfError> {
-    let mut buffers = Buffers::new();
+pub(super) fn stretches(reader: &Reader<'_>, buffers: &mut Buffers) -> Result<Vec<Range<u64>>, ElfError> {
     reader.head(&mut buffers.head)?;
     let header = parse_header(buffers.head.bytes())?;
-    let segments = program_headers(reader, &mut buffers, &header, context(&header)?)?;
+    let segments = program_headers(reader, buffers, &header, context(&header)?)?;
     let mapped = || segments.iter().filter(|segment| segment.p_type == PT_LOAD);
     let has_literals_apart = mapped().any(|segment| segment.p_flags & (PF_W | PF_X) == 0);
     let searched = mapped().filter(|segment| segment.p_flags & PF_X == 0 || !has_literals_apart).map(extent);

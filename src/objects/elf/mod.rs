@@ -135,9 +135,6 @@ impl Elf {
     /// # Errors
     /// [`ElfError::NotElf`] for another kind of file, else the field that is damaged.
     pub fn read(bytes: &dyn Ranges, scan: &SymbolScan) -> Result<Elf, ElfError> {
-        thread_local! {
-            static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers::new());
-        }
         BUFFERS.with_borrow_mut(|buffers| read(&Reader::new(bytes), buffers, scan))
     }
 
@@ -164,7 +161,7 @@ impl Elf {
     /// # Errors
     /// As [`Elf::read`].
     pub fn strings(bytes: &dyn Ranges) -> Result<Vec<Range<u64>>, ElfError> {
-        literals::stretches(&Reader::new(bytes))
+        BUFFERS.with_borrow_mut(|buffers| literals::stretches(&Reader::new(bytes), buffers))
     }
 
     /// Strings of the read-only data that may be names of libraries; read only on demand, because that takes reading
@@ -173,7 +170,7 @@ impl Elf {
     /// # Errors
     /// As [`Elf::read`].
     pub fn library_names(bytes: &dyn Ranges) -> Result<BTreeSet<Name>, ElfError> {
-        literals::read(&Reader::new(bytes))
+        BUFFERS.with_borrow_mut(|buffers| literals::read(&Reader::new(bytes), buffers))
     }
 
     /// What a file lacks of its segments, whatever else is wrong with it.
@@ -202,6 +199,10 @@ impl Dynamic {
     pub fn has_flag_1(&self, flag: u64) -> bool {
         self.flags_1 & flag != 0
     }
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers::new());
 }
 
 /// What a thread keeps between two objects, so that it allocates once and not for each.

@@ -87,11 +87,10 @@ impl SymbolScan {
             Some(parsed) => parsed.iter().map(names_of).collect(),
             None => vec![None; patterns.len()],
         };
-        let tails = match names.iter().all(Option::is_some) {
-            true => Tails::of(names.iter().flatten().flatten().map(|name| &**name)),
-            false => parsed.and_then(|parsed| Tails::of_pattern(&Hir::alternation(parsed))),
-        };
-        let filter = match tails {
+        let ends = parsed.iter().flatten().zip(&names);
+        let ends: Option<Vec<Vec<Name>>> =
+            ends.map(|(pattern, names)| names.clone().or_else(|| ends_of(pattern))).collect();
+        let filter = match ends.and_then(|ends| Tails::of(&ends.concat())) {
             Some(tails) => Filter::Tails(tails),
             None => {
                 let any = patterns.iter().map(|p| format!("(?:{p})")).collect::<Vec<_>>().join("|");
@@ -166,6 +165,12 @@ fn names_of(pattern: &Hir) -> Option<Vec<Name>> {
     Some(names.literals()?.iter().map(|name| name.as_bytes().into()).collect())
 }
 
+/// What the names end with that a pattern matches; `None` when they end in too many ways.
+fn ends_of(pattern: &Hir) -> Option<Vec<Name>> {
+    let suffixes = Extractor::new().kind(ExtractKind::Suffix).limit_total(10_000).extract(pattern);
+    Some(suffixes.literals()?.iter().map(|suffix| suffix.as_bytes().into()).collect())
+}
+
 fn parse(pattern: &str) -> Option<Hir> {
     ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build().parse(pattern).ok()
 }
@@ -192,20 +197,14 @@ impl Filter {
 }
 
 impl Tails {
-    /// `None` when the matches of the pattern end in too many ways.
-    fn of_pattern(pattern: &Hir) -> Option<Tails> {
-        let suffixes = Extractor::new().kind(ExtractKind::Suffix).limit_total(10_000).extract(pattern);
-        Tails::of(suffixes.literals()?.iter().map(|suffix| suffix.as_bytes()))
-    }
-
-    /// Of what the names of interest end with; `None` when that may be nothing, or too many ends.
-    fn of<'s>(suffixes: impl Iterator<Item = &'s [u8]> + Clone) -> Option<Tails> {
-        let length = suffixes.clone().map(<[u8]>::len).min()?.min(TAIL);
+    /// Of what the names of interest end with; `None` when that may be nothing, or too much.
+    fn of(ends: &[Name]) -> Option<Tails> {
+        let length = ends.iter().map(|end| end.len()).min()?.min(TAIL);
         if length == 0 {
             return None;
         }
         let last = |bytes: &[u8], count: usize| bytes[bytes.len().saturating_sub(count)..].to_vec();
-        let tails: BTreeSet<Vec<u8>> = suffixes.map(|suffix| last(suffix, length)).collect();
+        let tails: BTreeSet<Vec<u8>> = ends.iter().map(|end| last(end, length)).collect();
         let endings: BTreeSet<Vec<u8>> = tails.iter().map(|tail| [&last(tail, ENDING)[..], b"\0"].concat()).collect();
         let tails = tails.into_iter().map(Vec::into_boxed_slice).collect();
         Some(Tails { length, tails, endings: Searcher::new(endings)? })

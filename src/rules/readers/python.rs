@@ -76,6 +76,9 @@ impl Places {
 
 const QUOTES: &[&str] = &["\"\"\"", "'''"];
 
+/// How the statements begin that import.
+const IMPORTS: [&[u8]; 2] = [b"import ", b"from "];
+
 const HEADED: &[&str] = &[": import ", ": from "];
 
 /// Calls that import a module by a literal name.
@@ -136,6 +139,10 @@ impl<'t, L: Iterator<Item = (usize, &'t [u8])>> Source<L> {
     /// Of a line, which is at `place`.
     fn statement(&mut self, statement: &[u8], place: &Range<usize>, scope: &'static str) {
         let (is_headed, has_calls) = (self.headed.any_in(place), self.calls.any_in(place));
+        let is_import = IMPORTS.iter().any(|word| statement.starts_with(word));
+        if !is_import && !is_headed && !has_calls && memchr::memchr(b';', statement).is_none() {
+            return;
+        }
         for part in statement.split(|&byte| byte == b';') {
             // `try: import x` and the like have a header on the same line.
             let header = || HEADED.iter().find_map(|word| memmem::find(part, word.as_bytes()));
@@ -144,10 +151,11 @@ impl<'t, L: Iterator<Item = (usize, &'t [u8])>> Source<L> {
                 None => part,
             };
             let part = part.trim_ascii_start();
-            if let Some(names) = part.strip_prefix(b"import ") {
+            let [import, from] = IMPORTS;
+            if let Some(names) = part.strip_prefix(import) {
                 let names = self.with_continuation(names);
                 names.split(|&byte| byte == b',').for_each(|name| self.chain(b"", module(name), scope));
-            } else if let Some(rest) = part.strip_prefix(b"from ") {
+            } else if let Some(rest) = part.strip_prefix(from) {
                 self.from(rest, scope);
             } else if has_calls {
                 self.calls(part, scope);
