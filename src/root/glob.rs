@@ -29,6 +29,7 @@ impl Root {
     }
 
     fn glob_one(&self, pattern: &str) -> Vec<RootPath> {
+        // What is left of a rule's pattern, its braces and bindings filled in, is a path more often than not.
         if !is_pattern(pattern)
             && let Ok(path) = RootPath::new(pattern)
         {
@@ -203,6 +204,10 @@ mod tests {
         assert_eq!(glob("/a/*.so"), ["/a/x.so"]);
         assert_eq!(glob("/a/**/*.so"), ["/a/b/y.so", "/a/x.so"]);
         assert_eq!(glob("/*/{x,z}.so"), ["/a/x.so"]);
+        assert_eq!(glob("/*/b/y.so"), ["/a/b/y.so"]);
+        assert_eq!(glob("/a/b/../x.[st]o"), ["/a/x.so"]);
+        assert_eq!(glob("/a/./b/y.so"), ["/a/b/y.so"]);
         assert!(glob("/nothing/*").is_empty());
+        assert!(glob("/a/x.so/*").is_empty() && glob("/a/x.so/y").is_empty());
     }
 }

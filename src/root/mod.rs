@@ -549,3 +549,6 @@ fn host_relative(path: &RootPath) -> &OsStr {
         relative => OsStr::from_bytes(relative),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,10 +121,11 @@ pub struct Rule {
     pub optional: bool,
 }
 
-/// `when = {…}`; an absent condition always holds.
+/// `when = {…}`; an absent condition always holds. Of paths and names of objects these are globs as [`path_glob`] reads
+/// them.
 #[derive(Debug, Clone, Default)]
 pub struct Condition {
-    /// A glob over the paths of the image, as [`path_glob`] has it; so are the next three.
+    /// A path of the image.
     pub object: Option<String>,
     /// The object's `DT_SONAME`.
     pub soname: Option<String>,

@@ -119,6 +119,39 @@ mod tests {
         assert_eq!(united(vec![5..9, 0..3, 2..4, 9..9, 20..21, 6..7]), [0..4, 5..9, 20..21]);
     }
 
+    /// An object of 64 bits with these segments: kind, flags, offset and length in the file.
+    fn object(segments: &[(u32, u32, u64, u64)], size: usize) -> Vec<u8> {
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(16, 0);
+        bytes.extend([3u16, 62].map(u16::to_le_bytes).concat());
+        bytes.extend(1u32.to_le_bytes());
+        bytes.extend([0u64, 64, 0].map(u64::to_le_bytes).concat());
+        bytes.extend(0u32.to_le_bytes());
+        bytes.extend([64u16, 56, segments.len() as u16, 64, 0, 0].map(u16::to_le_bytes).concat());
+        for (kind, flags, offset, length) in segments {
+            bytes.extend([*kind, *flags].map(u32::to_le_bytes).concat());
+            bytes.extend([*offset, *offset, *offset, *length, *length, 8].map(u64::to_le_bytes).concat());
+        }
+        bytes.resize(size, 0);
+        bytes
+    }
+
+    #[test]
+    fn strings_are_where_instructions_are_not_unless_the_linker_mixes_them() {
+        const R: u32 = 4;
+        let found = |segments: &[(u32, u32, u64, u64)]| {
+            let bytes = object(segments, 0x4000);
+            stretches(&Reader::new(&&bytes[..]), &mut Buffers::new()).unwrap()
+        };
+        let (code, data) = ((PT_LOAD, R | PF_X, 0x1000, 0xf00), (PT_LOAD, R | PF_W, 0x3000, 0x500));
+        let apart = [(PT_LOAD, R, 0, 0x800), code, (PT_LOAD, R, 0x2000, 0x1000), data];
+        assert_eq!(found(&apart), [0..0x800, 0x2000..0x3500]);
+        assert_eq!(found(&[code, data]), [0x1000..0x1f00, 0x3000..0x3500]);
+        assert_eq!(found(&[(PT_INTERP, R, 0, 0x10)]), [0..0x4000]);
+        assert_eq!(found(&[(PT_LOAD, R, 0x3000, u64::MAX)]), [0x3000..0x4000]);
+        assert_eq!(found(&[(PT_LOAD, R, u64::MAX, 1)]), [0x4000..0x4000]);
+    }
+
     #[test]
     fn names_are_found_whatever_the_pieces() {
         let filler = [&b"%"[..], &vec![b'x'; 700], b"\0"].concat().repeat(9);

@@ -99,6 +99,11 @@ fn patterns_that_do_not_compile_are_told() {
         "[[rule]]\nwhen = { object = '/[a' }\nneeds = ['/a']",
         &["t.toml:4:19: `/[a`: unclosed character class; missing ']'"],
     );
+    let many = format!("/{}", "{a,b}".repeat(12));
+    check(
+        &format!("[[rule]]\nwhen = {{ object = '{many}' }}\nneeds = ['/a']"),
+        &[&format!("t.toml:4:19: `{many}`: too many alternatives")],
+    );
     check(
         "[[rule]]\nwhen = { imports = '^read$' }\nneeds = ['/a']",
         &["t.toml:4:20: `imports` matches whole names anyway; write `read`"],
