@@ -135,7 +135,8 @@ pub struct Condition {
     pub interpreter: Option<String>,
     /// One of the object's undefined dynamic symbols: a regular expression over whole names.
     pub imports: Option<String>,
-    /// A string in the object's bytes; every match fires with its bindings.
+    /// A string in the object's bytes, of an ELF object in what is mapped of it but the instructions; every match fires
+    /// with its bindings.
     pub strings: Option<StringPattern>,
     /// A configuration file; everything the reader finds in it fires with its bindings.
     pub reading: Option<Reading>,

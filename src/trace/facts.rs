@@ -36,7 +36,7 @@ fn matches_in_pieces(
     let left = |at: u64| usize::try_from(stretch.end - at).unwrap_or(usize::MAX);
     let mut buffer = vec![0; piece.min(left(stretch.start))];
     let (mut at, mut held) = (stretch.start, 0_usize);
-    while held > 0 || at < stretch.end {
+    while at < stretch.end {
         let room = buffer.len().min(held.saturating_add(left(at)));
         let length = match file.read_at(at, &mut buffer[held..room]) {
             Ok(length) => length,

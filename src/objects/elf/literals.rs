@@ -1,7 +1,7 @@
 //! Where the strings of an object are, and names of libraries among them: what its code may call `dlopen` with.
 //!
-//! Compilers put literals into memory that is only read, so segments that can be written are left out; so are the
-//! interpreter's name and the dynamic string table, whose names the loader reads and not the code.
+//! Compilers put literals into memory that is only read, so for names of libraries segments that can be written are
+//! left out; so are the interpreter's name and the dynamic string table, whose names the loader reads and not the code.
 
 use super::reader::{Reader, Window};
 use super::{Buffers, ElfError, Name, context, file_offset, parse_dynamic, parse_header, program_headers};

@@ -19,17 +19,22 @@ impl Glibc<'_> {
                 let loader = self.loader(interpreter.as_deref(), identity);
                 let needs = self.needs.get(&mut self.places, object);
                 let path = self.search_path(object, PlaceId::EXECUTABLE, &needs, &loader);
-                let own = || path.iter().flat_map(|path| path.rpath.iter().chain(&path.runpath));
+                let own: Vec<DirId> =
+                    path.iter().flat_map(|path| path.rpath.iter().chain(&path.runpath)).copied().collect();
                 for need in &needs.needed {
-                    let is_path = self.places.names.text(need.name).contains(&b'/');
-                    if is_path || !asked.insert(need.name) && own().next().is_none() {
+                    if self.places.names.text(need.name).contains(&b'/') {
                         continue;
                     }
-                    questions
-                        .push((need.name, own().chain(&loader.configured).chain(&loader.default).copied().collect()));
+                    if !own.is_empty() {
+                        questions.push((need.name, own.clone()));
+                    }
+                    // Most names are not in a directory of one's own.
+                    if asked.insert(need.name) {
+                        questions.push((need.name, loader.configured.iter().chain(&loader.default).copied().collect()));
+                    }
                 }
             }
-            // Programs with the same RUNPATH ask the same.
+            // Programs with the same directories ask the same.
             questions.sort_unstable();
             questions.dedup();
             let mut looked = self.places.look_all(&questions);
