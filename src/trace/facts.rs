@@ -22,22 +22,21 @@ pub(super) fn symbol_patterns(rules: &RuleSet) -> impl Iterator<Item = &str> {
 
 /// How much of a file is searched for strings at a time. A library of 50 MB in one piece would cost more in fresh
 /// memory than the search itself.
-const PIECE: usize = 128 << 10;
+const PIECE: usize = 64 << 10;
 
-/// [`StringPattern::matches`] over a stretch of a file for each of the patterns, piece by piece; pieces end where a string
-/// does. Of a string longer than a piece, the parts count as strings.
+/// [`StringPattern::matches`] over a stretch of a file for each of the patterns, in pieces as long as the buffer; pieces
+/// end where a string does. Of a string longer than a piece, the parts count as strings.
 fn matches_in_pieces(
     file: &dyn Ranges,
     stretch: Range<u64>,
-    piece: usize,
+    buffer: &mut [u8],
     patterns: &[&StringPattern],
     found: &mut [BTreeSet<Bindings>],
 ) -> io::Result<()> {
-    let left = |at: u64| usize::try_from(stretch.end - at).unwrap_or(usize::MAX);
-    let mut buffer = vec![0; piece.min(left(stretch.start))];
     let (mut at, mut held) = (stretch.start, 0_usize);
     while at < stretch.end {
-        let room = buffer.len().min(held.saturating_add(left(at)));
+        let left = usize::try_from(stretch.end - at).unwrap_or(usize::MAX);
+        let room = buffer.len().min(held.saturating_add(left));
         let length = match file.read_at(at, &mut buffer[held..room]) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -91,8 +90,10 @@ impl Known<'_> {
             None => vec![0..file.size()],
         };
         let mut found = vec![BTreeSet::new(); patterns.len()];
+        let longest = stretches.iter().map(|stretch| stretch.end - stretch.start).max().unwrap_or_default();
+        let mut buffer = vec![0; usize::try_from(longest).map_or(PIECE, |longest| longest.min(PIECE))];
         for stretch in stretches {
-            matches_in_pieces(&file, stretch, PIECE, patterns, &mut found).ok()?;
+            matches_in_pieces(&file, stretch, &mut buffer, patterns, &mut found).ok()?;
         }
         Some(found)
     }
@@ -182,7 +183,8 @@ mod tests {
         assert!(!whole.is_empty());
         for piece in 32..content.len() + 2 {
             let mut found = [BTreeSet::new()];
-            matches_in_pieces(&&content[..], 0..content.len() as u64, piece, &[pattern], &mut found).unwrap();
+            let (whole_file, mut buffer) = (0..content.len() as u64, vec![0; piece]);
+            matches_in_pieces(&&content[..], whole_file, &mut buffer, &[pattern], &mut found).unwrap();
             let [found] = found;
             assert_eq!(found.into_iter().collect::<Vec<_>>(), whole, "{piece}");
         }
