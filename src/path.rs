@@ -105,6 +105,14 @@ impl RootPath {
         }
     }
 
+    /// The path of the directory it is in, without making a path of it; `/` for `/`.
+    pub(crate) fn parent_bytes(&self) -> &[u8] {
+        match memchr::memrchr(b'/', &self.0) {
+            Some(slash) if slash > 0 => &self.0[..slash],
+            _ => b"/",
+        }
+    }
+
     /// The last component; empty for `/`.
     pub fn file_name(&self) -> &[u8] {
         match memchr::memrchr(b'/', &self.0) {

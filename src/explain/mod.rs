@@ -198,10 +198,11 @@ fn included<'m>(manifest: &'m Manifest, entry: &'m Entry, options: &Options) -> 
     let needs = Needs::of(manifest);
     let position = needs.position(&entry.path).expect("the entry is of this manifest");
     let from = options.from.as_ref().map(|from| locate(manifest, from.as_bytes()).path.unwrap_or(from.clone()));
-    let chain = match &from {
+    let chain = || match &from {
         None => needs.chain(position, None),
         Some(from) => needs.position(from).and_then(|from| needs.chain(position, Some(from))),
     };
+    let (chain, retained) = rayon::join(chain, || needs.retained(position));
     let chain = chain.unwrap_or_default();
     let gate = (options.all && from.is_none()).then(|| gate(&needs, &chain, position)).flatten();
     Answer::Included(Box::new(Included {
@@ -211,7 +212,7 @@ fn included<'m>(manifest: &'m Manifest, entry: &'m Entry, options: &Options) -> 
         gate,
         reasons: if options.all { entry.reasons.iter().collect() } else { Vec::new() },
         choices: alternatives::chosen(&manifest.choices, &entry.path),
-        retained: Retained::of(needs.retained(position).iter().map(|position| &manifest.entries[*position])),
+        retained: Retained::of(retained.iter().map(|position| &manifest.entries[*position])),
     }))
 }
 

@@ -109,17 +109,18 @@ fn check_order(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
 }
 
 fn check_parent(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
-    let Some(parent) = entry.path.parent() else {
+    if entry.path.is_root() {
         return if entry.content == Content::Directory { Ok(()) } else { Err(EntryError::RootKind) };
-    };
+    }
+    let parent = entry.path.parent_bytes();
     // Neighbours mostly share their parent, and an error of the one before is reported first.
-    if before.last().and_then(|last| last.path.parent()).as_ref() == Some(&parent) {
+    if before.last().is_some_and(|last| last.path.parent_bytes() == parent) {
         return Ok(());
     }
-    match find(before, &parent) {
+    match find(before, parent) {
         Some(Entry { content: Content::Directory, .. }) => Ok(()),
         Some(_) => Err(EntryError::ParentKind),
-        None if parent.is_root() => Ok(()),
+        None if parent == b"/" => Ok(()),
         None => Err(EntryError::NoParent),
     }
 }
@@ -154,7 +155,7 @@ fn check_content(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
         Content::Symlink { target } if target.is_empty() || target.contains(&0) => {
             return Err(EntryError::LinkTarget);
         }
-        Content::Hardlink { to } => match find(before, to) {
+        Content::Hardlink { to } => match find(before, to.as_bytes()) {
             Some(Entry { content: Content::File { .. } | Content::Generated { .. }, .. }) => {}
             _ => return Err(EntryError::HardLink(to.clone())),
         },
@@ -163,8 +164,8 @@ fn check_content(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
     Ok(())
 }
 
-fn find<'m>(sorted: &'m [Entry], path: &RootPath) -> Option<&'m Entry> {
-    sorted.binary_search_by(|entry| entry.path.cmp(path)).ok().map(|index| &sorted[index])
+fn find<'m>(sorted: &'m [Entry], path: &[u8]) -> Option<&'m Entry> {
+    sorted.binary_search_by(|entry| entry.path.as_bytes().cmp(path)).ok().map(|index| &sorted[index])
 }
 
 fn first_unsorted(paths: &[RootPath]) -> Option<usize> {

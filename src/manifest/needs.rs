@@ -21,6 +21,8 @@ pub struct Needs<'m> {
     /// `edges[starts[i]..starts[i + 1]]` are those of entry `i`.
     starts: Vec<usize>,
     edges: Vec<Edge>,
+    /// In the order of their paths.
+    targets: Vec<usize>,
 }
 
 /// One entry needs another.
@@ -66,7 +68,7 @@ impl<'m> Needs<'m> {
                     let from = position(because.from.as_ref()?.as_bytes())?;
                     Some((from, Edge { to, reason: Some(reason) }))
                 });
-                let parent = position(parent_of(entry.path.as_bytes())).filter(|parent| *parent != to);
+                let parent = position(entry.path.parent_bytes()).filter(|parent| *parent != to);
                 let linked = match &entry.content {
                     Content::Hardlink { to } => position(to.as_bytes()),
                     _ => None,
@@ -76,7 +78,9 @@ impl<'m> Needs<'m> {
             })
             .collect();
         let (starts, edges) = group(entries.len(), &pairs);
-        Needs { entries, positions, starts, edges }
+        let is_target = |entry: &Entry| entry.reasons.iter().any(|because| because.from.is_none());
+        let targets = (0..entries.len()).filter(|position| is_target(&entries[*position])).collect();
+        Needs { entries, positions, starts, edges, targets }
     }
 
     /// The number by which [`Edge`] knows the entry; `None` when the path is not in.
@@ -91,11 +95,7 @@ impl<'m> Needs<'m> {
 
     /// The entries that the user asked for, in the order of their paths.
     pub fn targets(&self) -> impl Iterator<Item = usize> + '_ {
-        self.entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.reasons.iter().any(|because| because.from.is_none()))
-            .map(|(position, _)| position)
+        self.targets.iter().copied()
     }
 
     /// The shortest chain of reasons from a target, or from `from`, to an entry. Of chains of one length the one
@@ -192,14 +192,6 @@ impl<'m> Chains<'_, 'm> {
         // Reasons are sorted by path, and the first of equals is taken.
         let because = entry.reasons.iter().filter(leads_here).min_by_key(|because| because.reason.evidence);
         Some((Step { entry, because }, because.and_then(referrer)))
-    }
-}
-
-/// The directory a path is in, without making a path of it; `/` for `/`.
-fn parent_of(path: &[u8]) -> &[u8] {
-    match memchr::memrchr(b'/', path) {
-        Some(slash) if slash > 0 => &path[..slash],
-        _ => b"/",
     }
 }
 

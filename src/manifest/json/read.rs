@@ -91,13 +91,11 @@ pub fn read(json: &[u8]) -> Result<Manifest, ManifestError> {
         unknown: document.unknown,
         missing: document.missing,
     };
-    check(&manifest)?;
+    let (checked, actual) = rayon::join(|| check(&manifest), || Totals::of(&manifest));
+    checked?;
     match document.totals {
-        None => Ok(manifest),
-        Some(stated) => match Totals::of(&manifest) {
-            actual if actual == stated => Ok(manifest),
-            actual => Err(ManifestError::Totals { stated, actual }),
-        },
+        Some(stated) if stated != actual => Err(ManifestError::Totals { stated, actual }),
+        _ => Ok(manifest),
     }
 }
 
@@ -108,17 +106,23 @@ pub fn read(json: &[u8]) -> Result<Manifest, ManifestError> {
 /// them is a whole entry; without them the rest is the same document with an empty list.
 fn by_lines(text: &str) -> Option<Document> {
     const BEGIN: &str = "\n  \"entries\": [\n";
-    const END: &str = "\n  ]";
+    const END: &[u8] = b"  ]";
     let begin = memchr::memmem::find(text.as_bytes(), BEGIN.as_bytes())? + BEGIN.len();
-    let length = memchr::memmem::find(&text.as_bytes()[begin..], END.as_bytes())?;
-    let (before, after) = (&text[..begin], &text[begin + length..]);
-    let mut document: Document = serde_json::from_str(&[before, after].concat()).ok()?;
-    let mut lines: Vec<&str> = text[begin..begin + length].split('\n').collect();
-    let last = lines.pop()?;
-    lines = lines.into_iter().map(|line| line.strip_suffix(',')).collect::<Option<_>>()?;
-    lines.push(last);
-    let read_entry = |line: &&str| entry(serde_json::from_str(line).ok()?).ok();
-    document.entries = lines.par_iter().map(read_entry).collect::<Option<_>>()?;
+    let (mut lines, mut here) = (Vec::new(), begin);
+    while !text.as_bytes()[here..].starts_with(END) {
+        let next = here + memchr::memchr(b'\n', &text.as_bytes()[here..])?;
+        lines.push(&text[here..next]);
+        here = next + 1;
+    }
+    let last = lines.len().checked_sub(1)?;
+    let mut document: Document = serde_json::from_str(&[&text[..begin], &text[here..]].concat()).ok()?;
+    let read_entry = |(at, line): (usize, &&str)| {
+        let element = if at == last { line } else { line.strip_suffix(',')? };
+        entry(serde_json::from_str(element).ok()?).ok()
+    };
+    // Each where it belongs: a list that may end early would be put together from pieces.
+    let entries: Vec<Option<Entry>> = lines.par_iter().enumerate().map(read_entry).collect();
+    document.entries = entries.into_iter().collect::<Option<_>>()?;
     Some(document)
 }
 
@@ -184,8 +188,12 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::
 pub(super) fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Because>, D::Error> {
     list(deserializer, "reasons", |text: BecauseText| {
         let from = optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?;
-        Ok(Because { from, reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail.into() } })
+        Ok(Because { from, reason: reason(text.evidence, text.kind, &text.detail) })
     })
+}
+
+fn reason(evidence: Evidence, kind: Kind, detail: &Option<Text>) -> Reason {
+    Reason::new(evidence, kind, detail.as_ref().map_or("", |detail| &*detail.0))
 }
 
 /// The name and value of an extended attribute.
@@ -210,7 +218,7 @@ fn missing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Missing>, D
     list(deserializer, "missing", |text: MissingText| {
         Ok(Missing {
             from: optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?,
-            reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail.into() },
+            reason: reason(text.evidence, text.kind, &text.detail),
             name: text.name,
             priority: text.priority,
             consequence: text.consequence.map(|text| Consequence { severity: text.severity, words: text.words.into() }),
@@ -403,8 +411,8 @@ struct BecauseText<'a> {
     from_hex: Option<Text<'a>>,
     evidence: Evidence,
     kind: Kind,
-    #[serde(default)]
-    detail: String,
+    #[serde(borrow)]
+    detail: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -416,8 +424,8 @@ struct OmissionText<'a> {
     from_hex: Option<Text<'a>>,
     evidence: Evidence,
     kind: Kind,
-    #[serde(default)]
-    detail: String,
+    #[serde(borrow)]
+    detail: Option<Text<'a>>,
     #[serde(borrow)]
     to: Option<Text<'a>>,
     #[serde(borrow)]
@@ -436,8 +444,8 @@ struct MissingText<'a> {
     from_hex: Option<Text<'a>>,
     evidence: Evidence,
     kind: Kind,
-    #[serde(default)]
-    detail: String,
+    #[serde(borrow)]
+    detail: Option<Text<'a>>,
     #[serde(default)]
     consequence: Option<ConsequenceText>,
     #[serde(deserialize_with = "probes")]
@@ -477,7 +485,7 @@ fn entry(mut text: EntryText<'_>) -> Result<Entry, FieldError> {
 fn omission(text: OmissionText<'_>) -> Result<Omission, FieldError> {
     Ok(Omission {
         from: optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?,
-        reason: Reason { evidence: text.evidence, kind: text.kind, detail: text.detail.into() },
+        reason: reason(text.evidence, text.kind, &text.detail),
         to: optional_path("to", text.to.as_ref(), text.to_hex.as_ref())?,
         why: text.why,
     })
