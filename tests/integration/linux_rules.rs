@@ -383,7 +383,7 @@ fn programs_of_packages_do_their_task_with_what_the_rules_bring_and_not_without(
 }
 
 #[test]
-fn b38_locales_of_other_character_sets_work_with_what_the_rules_bring_and_not_without() {
+fn locales_of_other_character_sets_work_with_what_the_rules_bring_and_not_without() {
     let Some(localedef) = tool("localedef") else { return };
     let directory = scratch();
     let recipe = directory.path().join("packages.toml");

@@ -407,7 +407,7 @@ fn cut_off(segments: &[ProgramHeader], size: u64) -> Option<CutOff> {
 /// Whether a file of this size ends before the segment, and has the beginning of its first page.
 fn is_zeros(segment: &ProgramHeader, size: u64) -> bool {
     segment.p_filesz > 0
-        && (segment.p_offset / PAGE * PAGE..segment.p_offset + 1).contains(&size)
+        && (segment.p_offset / PAGE * PAGE..=segment.p_offset).contains(&size)
         && !size.is_multiple_of(PAGE)
 }
 
