@@ -115,20 +115,16 @@ impl Tracer<'_> {
                 let path = self.need_for(purpose, from, found, reason);
                 self.note_consequence(&path, firing);
             }
+            // In the place of a file it says that there is to be none: to systemd, udev and others. The device that it leads
+            // to is the kernel's.
             Err(LookupError::Dangling { link, target }) if link == need.path && target == b"/dev/null" => {
-                self.need_mask(from, &link, target, reason);
+                self.make(from, &link, Item::Link { target }, reason);
             }
             Err(error) => {
                 let probed = self.with_nearest(&need.path, probe(&need.path, &error), "the rule");
                 self.missing_by_rule(from, need.path.to_string(), firing, vec![probed]);
             }
         }
-    }
-
-    /// A link to `/dev/null` in the place of a file says that there is to be none: to systemd, udev and others. The device
-    /// it leads to is the kernel's, whether the root has it or not.
-    fn need_mask(&mut self, from: Option<&RootPath>, path: &RootPath, target: Vec<u8>, reason: Reason) {
-        self.make(from, path, Item::Link { target }, reason);
     }
 
     /// What a rule wants made. What the root has of that name stays as it is; a finished image must have it.
