@@ -18,8 +18,8 @@ use name::UnitName;
 
 /// `unit` is whose assignment it is. `key` is that of the assignment; `.d`, `.wants` or `.requires` for what is in such a
 /// directory of the unit; empty for what goes without saying. `role` is `command` for a program, by path or name, `path`
-/// for a file, `unit` for one that has a file of that name, `alias` for another name, `user` for an account, `pam` for a service of
-/// PAM. `strength` is `required` where the unit fails without the word, else `wanted`.
+/// for a file, `unit` for one that has a file of that name, `alias` for another name, `user` for an account, `pam` for a
+/// service of PAM. `strength` is `required` where the unit fails without the word, else `wanted`.
 pub(super) const BINDINGS: &[&str] = &["unit", "key", "role", "strength", "word"];
 
 const REQUIRED: &str = "required";
