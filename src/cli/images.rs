@@ -1,16 +1,17 @@
 //! `minroot pack`, `minroot iso` and `minroot pxe`: from a manifest and its root to an archive, and to what starts it.
 
 use super::args::{Compress, Iso, Pack, Packed, Pxe};
+use super::sizes::{check_sizes, write_sizes};
 use super::why::read_manifest;
 use super::{Outcome, progress, report, setting};
 use crate::iso::illumos::pxe::{PxeLoader, write_pxe_tree};
 use crate::iso::illumos::{IllumosImage, IllumosLoader, IllumosLoaderError, hash_file as sha1_text, write_illumos_iso};
 use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
-use crate::manifest::{Content, Manifest, json};
+use crate::manifest::{Content, Manifest};
 use crate::output::{self, directory_of};
 use crate::pack::oci::ImageConfig;
 use crate::pack::{
-    Compression, Contents, Format, PackError, PackOptions, PackReport, measure, ufs, write_archive, write_stream,
+    Compression, Contents, Format, PackError, PackOptions, PackReport, ufs, write_archive, write_stream,
 };
 use crate::path::{RootPath, escaped};
 use crate::recipe::{BootOptions, Recipe, System};
@@ -68,33 +69,6 @@ pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
         tell_image(image, sha256);
     }
     Ok(Outcome::Done)
-}
-
-/// Tells before the work that the manifest with sizes cannot be written.
-fn check_sizes(compress: &Compress) -> anyhow::Result<()> {
-    match &compress.sizes_to {
-        Some(file) if !output::is_no_file(file) && file != Path::new("-") => {
-            output::begin(file).map(drop).with_context(|| format!("cannot write `{}`", file.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes the manifest of an archive with what each file takes in it, where that is asked for.
-fn write_sizes(
-    manifest: &Manifest,
-    contents: &Contents<'_>,
-    pack: &PackOptions<'_>,
-    packed: &PackReport,
-    compress: &Compress,
-) -> anyhow::Result<()> {
-    let Some(file) = &compress.sizes_to else { return Ok(()) };
-    let mut manifest = manifest.clone();
-    let reading = progress::reading("measuring", contents.root());
-    measure(&mut manifest, contents, pack, packed).map_err(hinted)?;
-    drop(reading);
-    report::write_output(file, |out| json::write(&manifest, out))
-        .with_context(|| format!("cannot write `{}`", file.display()))
 }
 
 /// What a container of the recipe runs.
@@ -372,7 +346,7 @@ fn compression(format: Format, compress: &Compress, boot: &BootOptions) -> anyho
     Ok((compression, compress.level.or(boot.level.filter(|_| boots))))
 }
 
-fn hinted(error: PackError) -> anyhow::Error {
+pub fn hinted(error: PackError) -> anyhow::Error {
     let hint = error.hint();
     report::with_optional_hint(error.into(), hint)
 }

@@ -16,6 +16,7 @@ mod sbom;
 mod setting;
 mod shell;
 mod size;
+mod sizes;
 mod trace;
 mod tree;
 mod verify;
