@@ -87,7 +87,7 @@ impl Known<'_> {
         let object = self.store.known(path).map(|id| self.store.object(id));
         let stretches = match object.and_then(Object::elf) {
             Some(_) => Elf::strings(&file).ok()?,
-            None => vec![0..file.size()],
+            None => std::iter::once(0..file.size()).collect(),
         };
         let mut found = vec![BTreeSet::new(); patterns.len()];
         let longest = stretches.iter().map(|stretch| stretch.end - stretch.start).max().unwrap_or_default();
