@@ -36,9 +36,10 @@ const MODULES: [&str; 8] = [
 const MADE: [&str; 3] = ["/init", "/init.plan", "/srv/hello.js"];
 
 #[test]
-fn the_image_answers_from_cd_and_disk_under_bios_and_uefi() {
+fn the_image_answers_from_disk_and_under_uefi() {
     let (Some(_), Some(image)) = (tool("qemu-system-x86_64"), node_image()) else { return };
-    for flags in [&[][..], &["--disk"], &["--uefi"], &["--uefi", "--disk"]] {
+    // From a CD under a BIOS: see below.
+    for flags in [&["--disk"][..], &["--uefi"], &["--uefi", "--disk"]] {
         let mut boot = minroot(["boot", "--json", "--accel", "tcg"]);
         let answer = succeed(boot.arg(&image.iso).arg(node_recipe()).args(flags));
         let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
