@@ -8,4 +8,4 @@ $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recomme
     qemu-system-x86 ovmf musl-tools xorriso genisoimage grub-common mtools dosfstools cpio bzip2 libarchive-tools \
     zstd xz-utils gzip kmod patchelf gcc libc6-dev binutils man-db python3-minimal perl-base \
     ca-certificates util-linux fdisk grub-pc-bin git openssl ncurses-bin graphviz chromium skopeo umoci python3-venv \
-    fish zsh libglib2.0-bin shared-mime-info systemd
+    fish zsh libglib2.0-bin shared-mime-info systemd libgdk-pixbuf2.0-bin

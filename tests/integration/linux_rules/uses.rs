@@ -12,7 +12,16 @@ pub struct Use {
 }
 
 /// Programs of the machine that the tests run on, which is a Debian.
-pub const HOST: [Use; 9] = [
+pub const HOST: [Use; 10] = [
+    Use {
+        // The list of loaders is made when the package is installed.
+        rule: "linux/gdk-pixbuf",
+        targets: &["/usr/bin/gdk-pixbuf-csource"],
+        recipe: "[[file]]\npath = '/srv/dot.xpm'\ncontent = '''\n/* XPM */\nstatic char *x[] = {\n\
+                 \"1 1 1 1\",\n\"a c #ff0000\",\n\"a\"};\n'''\n",
+        command: &["gdk-pixbuf-csource", "/srv/dot.xpm"],
+        prints: "RGB C-Source image dump",
+    },
     Use {
         rule: "linux/accounts",
         targets: &["/usr/bin/getent"],
@@ -84,8 +93,23 @@ pub const HOST: [Use; 9] = [
 const PLAIN: Use = Use { rule: "", targets: &[], recipe: "", command: &[], prints: "" };
 
 /// Programs of packages.
-pub const PACKAGES: &str = r#"["file", "fontconfig", "fonts-dejavu-core", "alsa-utils", "libc-bin", "coreutils", "tzdata", "sed", "dash", "make", "nginx"]"#;
-pub const FETCHED: [Use; 9] = [
+pub const PACKAGES: &str = r#"["file", "fontconfig", "fonts-dejavu-core", "alsa-utils", "libc-bin", "coreutils", "tzdata", "sed", "dash", "make", "nginx", "sasl2-bin", "libsasl2-modules", "krb5-kdc"]"#;
+pub const FETCHED: [Use; 11] = [
+    Use {
+        rule: "linux/sasl",
+        targets: &["/usr/sbin/saslpluginviewer"],
+        command: &["saslpluginviewer", "-c"],
+        prints: "DIGEST-MD5",
+        ..PLAIN
+    },
+    Use {
+        // A database is a plugin.
+        rule: "linux/krb5",
+        targets: &["/usr/sbin/kdb5_util", "/usr/bin/dash"],
+        recipe: "[[file]]\npath = '/etc/krb5.conf'\ncontent = '''\n[realms]\nEX = {\n key_stash_file = /tmp/stash\n}\n'''\n",
+        command: &["dash", "-c", "kdb5_util -r EX -d /tmp/db create -P x && echo is made"],
+        prints: "is made",
+    },
     Use {
         rule: "linux/locale",
         targets: &["/usr/bin/locale", "/usr/bin/env"],
@@ -180,9 +204,21 @@ pub const LOCALES: [Use; 3] = [
 ];
 
 /// What is started for others.
-pub const SERVICE_PACKAGES: &str =
-    r#"["systemd", "udev", "dbus-daemon", "dconf-cli", "dconf-service", "dash", "coreutils"]"#;
-pub const SERVICES: [Use; 5] = [
+pub const SERVICE_PACKAGES: &str = r#"["systemd", "udev", "dbus-daemon", "dconf-cli", "dconf-service", "dash", "coreutils", "dconf-gsettings-backend", "libglib2.0-bin"]"#;
+pub const SERVICES: [Use; 6] = [
+    Use {
+        rule: "linux/gio-modules",
+        targets: &["/usr/bin/gsettings", "/usr/lib/x86_64-linux-gnu/glib-2.0/glib-compile-schemas", "/usr/bin/dash"],
+        recipe: "[[file]]\npath = '/srv/a.gschema.xml'\ncontent = '''\n<schemalist><schema id=\"a.b\" path=\"/a/b/\">\
+                 <key name=\"c\" type=\"i\"><default>7</default></key></schema></schemalist>'''\n",
+        command: &[
+            "dash",
+            "-c",
+            "/usr/lib/x86_64-linux-gnu/glib-2.0/glib-compile-schemas /srv && \
+             GSETTINGS_SCHEMA_DIR=/srv G_MESSAGES_DEBUG=GLib-GIO gsettings get a.b c",
+        ],
+        prints: "(DConfSettingsBackend)",
+    },
     Use {
         rule: "linux/systemd-units",
         targets: &["/usr/bin/systemd-analyze", "/usr/bin/dash"],
