@@ -10,7 +10,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use uses::{FETCHED, HOST, JAVA, JAVA_PACKAGES, LOCALES, PACKAGES, RECIPES, SERVICE_PACKAGES, SERVICES, Use};
+use uses::{
+    FETCHED, GRAPHICS, GRAPHICS_PACKAGES, HOST, JAVA, JAVA_PACKAGES, LOCALES, PACKAGES, RECIPES, SERVICE_PACKAGES,
+    SERVICES, Use,
+};
 
 /// Files that are input of the tasks.
 fn add_input(tree: &Path) {
@@ -139,6 +142,11 @@ fn locales_of_other_character_sets_work_with_what_the_rules_bring_and_not_withou
         succeed(compile.env("I18NPATH", debian.join("usr/share/i18n")));
     }
     check(&root, &LOCALES);
+}
+
+#[test]
+fn pictures_are_drawn_with_what_the_rules_bring_and_not_without() {
+    check_packages(GRAPHICS_PACKAGES, &GRAPHICS);
 }
 
 #[test]

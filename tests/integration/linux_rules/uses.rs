@@ -203,6 +203,27 @@ pub const LOCALES: [Use; 3] = [
     },
 ];
 
+/// Drawing without a graphics card.
+pub const GRAPHICS_PACKAGES: &str =
+    r#"["vulkan-tools", "mesa-vulkan-drivers", "libegl-mesa0", "libegl1", "mesa-utils-bin"]"#;
+pub const GRAPHICS: [Use; 2] = [
+    Use {
+        // The program looks for libvulkan.so.1 by a name among its strings.
+        rule: "linux/vulkan-icd",
+        targets: &["/usr/bin/vulkaninfo"],
+        recipe: "trace.take = ['suspected']\n",
+        command: &["vulkaninfo", "--summary"],
+        prints: "= llvmpipe",
+    },
+    Use {
+        rule: "linux/mesa",
+        targets: &["/usr/bin/eglinfo.x86_64-linux-gnu"],
+        command: &["eglinfo.x86_64-linux-gnu"],
+        prints: "EGL driver name: swrast",
+        ..PLAIN
+    },
+];
+
 /// What is started for others.
 pub const SERVICE_PACKAGES: &str = r#"["systemd", "udev", "dbus-daemon", "dconf-cli", "dconf-service", "dash", "coreutils", "dconf-gsettings-backend", "libglib2.0-bin"]"#;
 pub const SERVICES: [Use; 6] = [
