@@ -58,7 +58,8 @@ fn matches_components(pattern: &[Box<[u8]>], path: &[&[u8]]) -> bool {
     }
 }
 
-/// [`matches`], where bytes that fold to the same one are one character. Backtracks to the last `*` only, so the work is at most pattern length times text length.
+/// [`matches`], where bytes that fold to the same one are one character. Backtracks to the last `*` only, so the work is at
+/// most pattern length times text length.
 pub fn matches_folded(pattern: &[u8], text: &[u8], fold: fn(u8) -> u8) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut last_star = None;

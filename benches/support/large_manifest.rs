@@ -54,17 +54,9 @@ pub fn large_manifest() -> Manifest {
         entry.reasons.dedup();
     }
     Manifest {
-        system: System::Linux,
-        arch: "x86_64".to_owned(),
         targets: (0..50).map(file).collect(),
         rules_digest: [7; 32],
-        boot: None,
-        packed: None,
-        entries,
-        choices: Vec::new(),
-        dropped: Vec::new(),
-        unknown: Vec::new(),
-        missing: Vec::new(),
+        ..Manifest::new(System::Linux, "x86_64", entries)
     }
 }
 

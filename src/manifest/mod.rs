@@ -197,6 +197,23 @@ pub struct Probed {
 }
 
 impl Manifest {
+    /// Nothing but entries, which have to be sorted by path.
+    pub fn new(system: System, arch: &str, entries: Vec<Entry>) -> Manifest {
+        Manifest {
+            system,
+            arch: arch.to_owned(),
+            targets: Vec::new(),
+            rules_digest: [0; 32],
+            boot: None,
+            packed: None,
+            entries,
+            choices: Vec::new(),
+            dropped: Vec::new(),
+            unknown: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
     /// The entry at `path`.
     pub fn entry(&self, path: &RootPath) -> Option<&Entry> {
         self.entries.binary_search_by(|e| e.path.cmp(path)).ok().map(|i| &self.entries[i])

@@ -249,19 +249,7 @@ pub(crate) mod tests {
             })
             .collect();
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Manifest {
-            system: System::Linux,
-            arch: "x86_64".to_owned(),
-            targets: Vec::new(),
-            rules_digest: [0; 32],
-            boot: None,
-            packed: None,
-            entries,
-            choices: Vec::new(),
-            dropped: Vec::new(),
-            unknown: Vec::new(),
-            missing: Vec::new(),
-        }
+        Manifest::new(System::Linux, "x86_64", entries)
     }
 
     fn names(manifest: &Manifest, positions: &[usize]) -> Vec<String> {

@@ -422,19 +422,7 @@ pub(crate) mod testing {
     }
 
     pub fn manifest(entries: Vec<Entry>) -> Manifest {
-        Manifest {
-            system: System::Linux,
-            arch: "x86_64".to_owned(),
-            targets: Vec::new(),
-            rules_digest: [0; 32],
-            boot: None,
-            packed: None,
-            entries,
-            choices: Vec::new(),
-            dropped: Vec::new(),
-            unknown: Vec::new(),
-            missing: Vec::new(),
-        }
+        Manifest::new(System::Linux, "x86_64", entries)
     }
 
     /// What `write` writes when the root is empty.

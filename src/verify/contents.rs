@@ -154,19 +154,7 @@ mod tests {
         for (at, kind) in nodes {
             tree.insert(path(at), Node { kind, mode: 0o644, uid: 0, gid: 0, built_in: false });
         }
-        let manifest = Manifest {
-            system: System::Linux,
-            arch: String::new(),
-            targets: vec![],
-            rules_digest: [0; 32],
-            boot: None,
-            packed: None,
-            entries,
-            choices: Vec::new(),
-            dropped: vec![],
-            unknown: vec![],
-            missing: vec![],
-        };
+        let manifest = Manifest::new(System::Linux, "", entries);
         let mut report = Report::default();
         compare(&tree, &manifest, owners, &mut report);
         report.findings.into_iter().map(|f| format!("{} {}", f.severity.letter(), f.message)).collect()

@@ -1,6 +1,6 @@
 //! Graphs of a manifest with hostile names, judged by the programs that people feed them to.
 
-use crate::support::{manifest_of, run, scratch, tool};
+use crate::support::{run, scratch, tool};
 use minroot::explain::graph::Graph;
 use minroot::manifest::{Because, Content, Entry, Manifest, Missing};
 use minroot::path::{RootPath, escaped};
@@ -68,7 +68,7 @@ pub fn hostile_manifest() -> Manifest {
         consequence: None,
         probes: Vec::new(),
     };
-    Manifest { missing: vec![missing], ..manifest_of(System::Linux, entries) }
+    Manifest { missing: vec![missing], ..Manifest::new(System::Linux, "x86_64", entries) }
 }
 
 fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Vec<u8> {

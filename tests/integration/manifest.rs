@@ -3,7 +3,7 @@
 #[path = "../../benches/support/large_manifest.rs"]
 pub mod large_manifest;
 
-use crate::support::{manifest_of, output, scratch, tool};
+use crate::support::{output, scratch, tool};
 use minroot::explain::diff::diff;
 use minroot::explain::size::{By, tables};
 use minroot::explain::{Options, explain};
@@ -32,7 +32,7 @@ fn odd_tree(directory: &Path) -> Manifest {
     }
     entries.push(entry(b"dir", Content::Directory));
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    manifest_of(System::Linux, entries)
+    Manifest::new(System::Linux, "x86_64", entries)
 }
 
 /// What `trace --format paths0` writes.

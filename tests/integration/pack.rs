@@ -1,6 +1,6 @@
 //! Archives made by `pack`, judged by the tools that people unpack them with.
 
-use crate::support::{manifest_of, run, scratch, tool};
+use crate::support::{run, scratch, tool};
 use minroot::manifest::{Because, Content, Entry, Manifest};
 use minroot::pack::compress::Compression;
 use minroot::pack::{Contents, Format, PackError, PackOptions, PackReport, Warning, cpio, write_archive};
@@ -93,7 +93,7 @@ impl Tree {
     pub fn manifest(&self) -> Manifest {
         let mut entries = self.entries.clone();
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        manifest_of(System::Linux, entries)
+        Manifest::new(System::Linux, "x86_64", entries)
     }
 
     pub fn pack(&self, format: Format, compression: Compression, out: &Path) -> Result<PackReport, PackError> {

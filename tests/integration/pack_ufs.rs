@@ -2,7 +2,7 @@
 
 use crate::command::{minroot, output_of, recipe, succeed, text, with_umask};
 use crate::model_root::{generator::Year, shared};
-use crate::support::{hex, manifest_of, output, run, scratch, tool};
+use crate::support::{hex, output, run, scratch, tool};
 use minroot::manifest::{Because, Content, Entry, Manifest, json};
 use minroot::pack::{Compression, Contents, Format, PackOptions, PackReport, ufs, write_archive};
 use minroot::path::RootPath;
@@ -124,7 +124,7 @@ impl Tree {
     }
 
     pub fn manifest(&self) -> Manifest {
-        manifest_of(System::Illumos, self.entries.values().cloned().collect())
+        Manifest::new(System::Illumos, "x86_64", self.entries.values().cloned().collect())
     }
 
     pub fn pack(&self, options: PackOptions, out: &Path) -> PackReport {

@@ -2,8 +2,6 @@
 
 #![allow(dead_code, reason = "each helper serves some of the subjects")]
 
-use minroot::manifest::{Entry, Manifest};
-use minroot::recipe::System;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -56,21 +54,4 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Options of unshare(1) for a mount namespace, as root or as an ordinary user who becomes root inside.
 pub fn namespace() -> &'static [&'static str] {
     if rustix::process::geteuid().is_root() { &["--mount"] } else { &["--map-root-user", "--mount"] }
-}
-
-/// A manifest of x86_64 that says nothing but what is in.
-pub fn manifest_of(system: System, entries: Vec<Entry>) -> Manifest {
-    Manifest {
-        system,
-        arch: "x86_64".to_owned(),
-        targets: Vec::new(),
-        rules_digest: [0; 32],
-        boot: None,
-        packed: None,
-        entries,
-        choices: Vec::new(),
-        dropped: Vec::new(),
-        unknown: Vec::new(),
-        missing: Vec::new(),
-    }
 }

@@ -188,12 +188,8 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::
 pub(super) fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Because>, D::Error> {
     list(deserializer, "reasons", |text: BecauseText| {
         let from = optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?;
-        Ok(Because { from, reason: reason(text.evidence, text.kind, &text.detail) })
+        Ok(Because { from, reason: Reason::new(text.evidence, text.kind, &*text.detail.0) })
     })
-}
-
-fn reason(evidence: Evidence, kind: Kind, detail: &Option<Text>) -> Reason {
-    Reason::new(evidence, kind, detail.as_ref().map_or("", |detail| &*detail.0))
 }
 
 /// The name and value of an extended attribute.
@@ -218,7 +214,7 @@ fn missing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Missing>, D
     list(deserializer, "missing", |text: MissingText| {
         Ok(Missing {
             from: optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?,
-            reason: reason(text.evidence, text.kind, &text.detail),
+            reason: Reason::new(text.evidence, text.kind, &*text.detail.0),
             name: text.name,
             priority: text.priority,
             consequence: text.consequence.map(|text| Consequence { severity: text.severity, words: text.words.into() }),
@@ -286,6 +282,7 @@ where
 /// Text that is borrowed from the document unless it has escapes.
 ///
 /// `Option<Cow<str>>` would do, but serde borrows a `Cow` only when it is a field's own type.
+#[derive(Default)]
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -411,8 +408,8 @@ struct BecauseText<'a> {
     from_hex: Option<Text<'a>>,
     evidence: Evidence,
     kind: Kind,
-    #[serde(borrow)]
-    detail: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    detail: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -424,8 +421,8 @@ struct OmissionText<'a> {
     from_hex: Option<Text<'a>>,
     evidence: Evidence,
     kind: Kind,
-    #[serde(borrow)]
-    detail: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    detail: Text<'a>,
     #[serde(borrow)]
     to: Option<Text<'a>>,
     #[serde(borrow)]
@@ -444,8 +441,8 @@ struct MissingText<'a> {
     from_hex: Option<Text<'a>>,
     evidence: Evidence,
     kind: Kind,
-    #[serde(borrow)]
-    detail: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    detail: Text<'a>,
     #[serde(default)]
     consequence: Option<ConsequenceText>,
     #[serde(deserialize_with = "probes")]
@@ -485,7 +482,7 @@ fn entry(mut text: EntryText<'_>) -> Result<Entry, FieldError> {
 fn omission(text: OmissionText<'_>) -> Result<Omission, FieldError> {
     Ok(Omission {
         from: optional_path("from", text.from.as_ref(), text.from_hex.as_ref())?,
-        reason: reason(text.evidence, text.kind, &text.detail),
+        reason: Reason::new(text.evidence, text.kind, &*text.detail.0),
         to: optional_path("to", text.to.as_ref(), text.to_hex.as_ref())?,
         why: text.why,
     })

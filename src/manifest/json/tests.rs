@@ -85,6 +85,11 @@ fn wrong_values_are_named_with_their_place() {
     check("\"type\":\"fifo\"", "\"type\":\"fifo\",\"minor\":1", "entries[5]: `minor`: an entry of this type does not");
     check("\"size\":97687095", "\"size\":-1", "entries[9]: invalid value: integer `-1`");
     check("\"sha256\":\"", "\"sha256\":\"A", "entries[2]: `sha256`: a SHA-256 has 64 digits");
+    check(
+        "\"kind\":\"needed\",\"detail\":\"",
+        "\"kind\":\"needed\",\"detail\":null,\"x\":\"",
+        "invalid type: null, expected a string",
+    );
     check("\"uid\":0", "\"uid\":0,\"owner\":\"root\"", "entries[0]: unknown field `owner`");
     check("\"uid\":0", "\"uid\":0,\"uid\":0", "entries[0]: duplicate field `uid`");
     check("\"value_base64\":\"aGk=\"", "\"value_base64\":\"aGk\"", "entries[17]: xattrs[0]: `value_base64`");
