@@ -8,8 +8,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use minroot::explain::diff::diff;
 use minroot::explain::graph::{Graph, page};
 use minroot::explain::size::{By, Drop, tables, what_if};
-use minroot::explain::{Options, explain};
-use minroot::manifest::json;
+use minroot::explain::{Options, explain, explain_from};
+use minroot::manifest::json::{self, Outline};
 use minroot::manifest::tree::{self, View};
 use minroot::text::Style;
 use std::hint::black_box;
@@ -41,8 +41,10 @@ fn manifest(criterion: &mut Criterion) {
         });
         group.bench_function(format!("why {name}, from the file"), |bencher| {
             bencher.iter(|| {
-                let manifest = json::read(&std::fs::read(file.path()).unwrap()).unwrap();
-                explain(&manifest, black_box(path), &Options::default()).text(Style::Plain).to_string()
+                let bytes = std::fs::read(file.path()).unwrap();
+                let outline = Outline::of(&bytes).unwrap();
+                let explanation = explain_from(&outline, black_box(path), &Options::default()).unwrap();
+                explanation.text(Style::Plain).to_string()
             });
         });
     }

@@ -105,20 +105,9 @@ impl RootPath {
         }
     }
 
-    /// The path of the directory it is in, without making a path of it; `/` for `/`.
-    pub(crate) fn parent_bytes(&self) -> &[u8] {
-        match memchr::memrchr(b'/', &self.0) {
-            Some(slash) if slash > 0 => &self.0[..slash],
-            _ => b"/",
-        }
-    }
-
     /// The last component; empty for `/`.
     pub fn file_name(&self) -> &[u8] {
-        match memchr::memrchr(b'/', &self.0) {
-            Some(slash) => &self.0[slash + 1..],
-            None => &self.0,
-        }
+        file_name(&self.0)
     }
 
     /// The components from the top, without slashes.
@@ -136,6 +125,19 @@ impl RootPath {
     pub fn relative(&self) -> &[u8] {
         &self.0[1..]
     }
+}
+
+/// The path of the directory that a path in its plain form is in, without making a path of it; `/` for `/`.
+pub(crate) fn parent_bytes(path: &[u8]) -> &[u8] {
+    match memchr::memrchr(b'/', path) {
+        Some(slash) if slash > 0 => &path[..slash],
+        _ => b"/",
+    }
+}
+
+/// The last component of a path in its plain form; empty for `/`.
+pub(crate) fn file_name(path: &[u8]) -> &[u8] {
+    memchr::memrchr(b'/', path).map_or(path, |slash| &path[slash + 1..])
 }
 
 /// Whether an absolute path is spelled in its only way already. Manifests have hundreds of thousands of paths, nearly

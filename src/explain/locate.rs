@@ -4,7 +4,8 @@
 //! reasons. Where the manifest has no entry the rest of the path is taken as it stands, because the path may be one
 //! that was left out.
 
-use crate::manifest::{Content, Entry, Manifest};
+use crate::manifest::source::Source;
+use crate::manifest::{Content, Entry};
 use crate::path::RootPath;
 
 /// How many symlinks one look-up may follow: the kernel's own limit (`MAXSYMLINKS`, path_resolution(7)).
@@ -18,7 +19,9 @@ pub(super) struct Located<'m> {
     pub links: Vec<&'m Entry>,
 }
 
-pub(super) fn locate<'m>(manifest: &'m Manifest, asked: &[u8]) -> Located<'m> {
+/// # Errors
+/// A link cannot be read.
+pub(super) fn locate<'m, S: Source>(source: &'m S, asked: &[u8]) -> Result<Located<'m>, S::Error> {
     let mut links = Vec::new();
     let mut here = RootPath::root();
     // The last component is at the bottom.
@@ -26,7 +29,7 @@ pub(super) fn locate<'m>(manifest: &'m Manifest, asked: &[u8]) -> Located<'m> {
     push_components(&mut left, asked);
     while let Some(component) = left.pop() {
         if component.contains(&0) {
-            return Located { path: None, links };
+            return Ok(Located { path: None, links });
         }
         if component == b".." {
             here = here.parent().unwrap_or_else(RootPath::root);
@@ -36,10 +39,11 @@ pub(super) fn locate<'m>(manifest: &'m Manifest, asked: &[u8]) -> Located<'m> {
         if left.is_empty() {
             break;
         }
-        let Some(entry) = manifest.entry(&here) else { continue };
+        let Some(position) = source.position(here.as_bytes()) else { continue };
+        let entry = source.entry_at(position)?;
         let Content::Symlink { target } = &entry.content else { continue };
         if links.len() == MAX_LINKS {
-            return Located { path: None, links };
+            return Ok(Located { path: None, links });
         }
         links.push(entry);
         here = match target.first() {
@@ -48,7 +52,7 @@ pub(super) fn locate<'m>(manifest: &'m Manifest, asked: &[u8]) -> Located<'m> {
         };
         push_components(&mut left, target);
     }
-    Located { path: Some(here), links }
+    Ok(Located { path: Some(here), links })
 }
 
 fn push_components<'a>(stack: &mut Vec<&'a [u8]>, path: &'a [u8]) {

@@ -14,9 +14,10 @@ mod rule;
 pub mod size;
 mod text;
 
-use crate::manifest::needs::Needs;
+use crate::manifest::needs::{Needed, Needs};
+use crate::manifest::source::Source;
 use crate::manifest::{Because, Choice, Content, Entry, Manifest, Missing, Omission};
-use crate::path::RootPath;
+use crate::path::{RootPath, file_name};
 use crate::reason::{Evidence, Kind};
 use crate::recipe::Take;
 use locate::{Located, locate};
@@ -140,84 +141,115 @@ impl Explanation<'_> {
 
 /// Explains `asked`: an absolute path inside the image, or a name without a slash such as a soname.
 pub fn explain<'m>(manifest: &'m Manifest, asked: &[u8], options: &Options) -> Explanation<'m> {
-    let (links, answer) = if asked.starts_with(b"/") {
-        let Located { path, links } = locate(manifest, asked);
-        (links, explain_path(manifest, asked, path, options))
-    } else {
-        (Vec::new(), explain_name(manifest, asked, options))
-    };
-    Explanation { asked: asked.to_owned(), links, answer }
+    let Ok(explanation) = explain_from(manifest, asked, options);
+    explanation
 }
 
-fn explain_path<'m>(manifest: &'m Manifest, asked: &[u8], path: Option<RootPath>, options: &Options) -> Answer<'m> {
-    if let Some(path) = path {
-        if let Some(entry) = manifest.entry(&path) {
-            return included(manifest, entry, options);
-        }
-        let spellings = [path.as_bytes(), asked];
-        let omissions: Vec<_> = (manifest.dropped.iter())
-            .filter(|omission| omission.to.as_ref().is_some_and(|to| spellings.contains(&to.as_bytes())))
-            .collect();
-        let choices = alternatives::not_chosen(&manifest.choices, &path);
-        if !omissions.is_empty() || !choices.is_empty() {
-            return Answer::Excluded { path, omissions, choices };
-        }
-        let looked_for = |missing: &&Missing| {
-            spellings.contains(&missing.name.as_bytes())
-                || missing.probes.iter().any(|probe| spellings.contains(&probe.path.as_bytes()))
-        };
-        let missing: Vec<_> = manifest.missing.iter().filter(looked_for).collect();
-        if !missing.is_empty() {
-            return Answer::Missing(missing);
-        }
+/// [`explain`], from a manifest of which only what the answer needs is read.
+///
+/// # Errors
+/// One of the entries that the answer is about cannot be read.
+#[doc(hidden)]
+pub fn explain_from<'m, S: Source>(
+    source: &'m S,
+    asked: &[u8],
+    options: &Options,
+) -> Result<Explanation<'m>, S::Error> {
+    let (links, answer) = if asked.starts_with(b"/") {
+        let Located { path, links } = locate(source, asked)?;
+        (links, explain_path(source, asked, path, options)?)
+    } else {
+        (Vec::new(), explain_name(source, asked, options)?)
+    };
+    Ok(Explanation { asked: asked.to_owned(), links, answer })
+}
+
+fn explain_path<'m, S: Source>(
+    source: &'m S,
+    asked: &[u8],
+    path: Option<RootPath>,
+    options: &Options,
+) -> Result<Answer<'m>, S::Error> {
+    let Some(path) = path else { return unknown(source, asked) };
+    if let Some(position) = source.position(path.as_bytes()) {
+        return included(source, position, options);
     }
-    Answer::Unknown { nearest: nearest::nearest(manifest, asked) }
+    let lists = source.lists();
+    let spellings = [path.as_bytes(), asked];
+    let omissions: Vec<_> = (lists.dropped.iter())
+        .filter(|omission| omission.to.as_ref().is_some_and(|to| spellings.contains(&to.as_bytes())))
+        .collect();
+    let choices = alternatives::not_chosen(&lists.choices, &path);
+    if !omissions.is_empty() || !choices.is_empty() {
+        return Ok(Answer::Excluded { path, omissions, choices });
+    }
+    let looked_for = |missing: &&Missing| {
+        spellings.contains(&missing.name.as_bytes())
+            || missing.probes.iter().any(|probe| spellings.contains(&probe.path.as_bytes()))
+    };
+    let missing: Vec<_> = lists.missing.iter().filter(looked_for).collect();
+    if missing.is_empty() { unknown(source, asked) } else { Ok(Answer::Missing(missing)) }
 }
 
 /// A name may be a reference that was not found, the file name of one entry, or a reference that was left out.
-fn explain_name<'m>(manifest: &'m Manifest, name: &[u8], options: &Options) -> Answer<'m> {
-    let missing: Vec<_> = manifest.missing.iter().filter(|missing| missing.name.as_bytes() == name).collect();
+fn explain_name<'m, S: Source>(source: &'m S, name: &[u8], options: &Options) -> Result<Answer<'m>, S::Error> {
+    let lists = source.lists();
+    let missing: Vec<_> = lists.missing.iter().filter(|missing| missing.name.as_bytes() == name).collect();
     if !missing.is_empty() {
-        return Answer::Missing(missing);
+        return Ok(Answer::Missing(missing));
     }
-    let mut entries = manifest.entries.iter().filter(|entry| entry.path.file_name() == name);
-    if let (Some(entry), None) = (entries.next(), entries.next()) {
-        return included(manifest, entry, options);
+    let has_name = |position: &usize| file_name(source.sketches()[*position].path()) == name;
+    let mut entries = (0..source.sketches().len()).filter(has_name);
+    if let (Some(position), None) = (entries.next(), entries.next()) {
+        return included(source, position, options);
     }
-    let dropped = manifest.dropped.iter().filter_map(|omission| omission.to.as_ref());
-    let others = manifest.choices.iter().flat_map(|choice| choice.others().flat_map(|other| &other.paths));
+    let dropped = lists.dropped.iter().filter_map(|omission| omission.to.as_ref());
+    let others = lists.choices.iter().flat_map(|choice| choice.others().flat_map(|other| &other.paths));
     if let Some(path) = dropped.chain(others).find(|path| path.file_name() == name) {
-        let omissions = manifest.dropped.iter().filter(|omission| omission.to.as_ref() == Some(path)).collect();
-        let choices = alternatives::not_chosen(&manifest.choices, path);
-        return Answer::Excluded { path: path.clone(), omissions, choices };
+        let omissions = lists.dropped.iter().filter(|omission| omission.to.as_ref() == Some(path)).collect();
+        let choices = alternatives::not_chosen(&lists.choices, path);
+        return Ok(Answer::Excluded { path: path.clone(), omissions, choices });
     }
-    Answer::Unknown { nearest: nearest::nearest(manifest, name) }
+    unknown(source, name)
 }
 
-fn included<'m>(manifest: &'m Manifest, entry: &'m Entry, options: &Options) -> Answer<'m> {
-    let needs = Needs::of(manifest);
-    let position = needs.position(&entry.path).expect("the entry is of this manifest");
-    let from = options.from.as_ref().map(|from| locate(manifest, from.as_bytes()).path.unwrap_or(from.clone()));
-    let chain = || match &from {
-        None => needs.chain(position, None),
-        Some(from) => needs.position(from).and_then(|from| needs.chain(position, Some(from))),
+fn unknown<'m, S: Source>(source: &'m S, asked: &[u8]) -> Result<Answer<'m>, S::Error> {
+    let nearest = nearest::nearest(source.sketches(), asked).into_iter();
+    let nearest = nearest.map(|position| Ok(&source.entry_at(position)?.path)).collect::<Result<_, _>>()?;
+    Ok(Answer::Unknown { nearest })
+}
+
+fn included<'m, S: Source>(source: &'m S, position: usize, options: &Options) -> Result<Answer<'m>, S::Error> {
+    let needs = Needs::of(source.sketches());
+    let entry = source.entry_at(position)?;
+    let from = match &options.from {
+        Some(from) => Some(locate(source, from.as_bytes())?.path.unwrap_or_else(|| from.clone())),
+        None => None,
     };
-    let (chain, retained) = rayon::join(chain, || needs.retained(position));
-    let chain = chain.unwrap_or_default();
+    let depths = || match &from {
+        None => Some(needs.chains(None)),
+        Some(from) => needs.position(from).map(|from| needs.chains(Some(from))),
+    };
+    let (chains, retained) = rayon::join(depths, || needs.retained(position));
+    let chain = match chains {
+        Some(chains) => chains.to(position, |position| source.entry_at(position))?.unwrap_or_default(),
+        None => Vec::new(),
+    };
     let gate = (options.all && from.is_none()).then(|| gate(&needs, &chain, position)).flatten();
-    Answer::Included(Box::new(Included {
+    let retained = retained.into_iter().map(|position| source.entry_at(position)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Answer::Included(Box::new(Included {
         entry,
         from,
         chain,
         gate,
         reasons: if options.all { entry.reasons.iter().collect() } else { Vec::new() },
-        choices: alternatives::chosen(&manifest.choices, &entry.path),
-        retained: Retained::of(retained.iter().map(|position| &manifest.entries[*position])),
-    }))
+        choices: alternatives::chosen(&source.lists().choices, &entry.path),
+        retained: Retained::of(retained.into_iter()),
+    })))
 }
 
 /// The immediate dominator of an entry, which is on each chain that leads to it.
-fn gate<'m>(needs: &Needs<'m>, chain: &[Step<'m>], to: usize) -> Option<&'m Entry> {
+fn gate<'m>(needs: &Needs, chain: &[Step<'m>], to: usize) -> Option<&'m Entry> {
     let (_, before) = chain.split_last()?;
     let before = before.iter().filter_map(|step| Some((needs.position(&step.entry.path)?, step.entry)));
     let mut ways = before.rev();

@@ -1,25 +1,26 @@
 //! The entries whose names look most like a name that the manifest does not have.
 
-use crate::manifest::Manifest;
-use crate::path::RootPath;
+use crate::manifest::needs::Needed;
+use crate::path::file_name;
 
 /// How many names to suggest.
 const SUGGESTIONS: usize = 3;
 
-/// The entries with the most similar file names, then the most similar whole paths; none when nothing is similar.
-pub(super) fn nearest<'m>(manifest: &'m Manifest, asked: &[u8]) -> Vec<&'m RootPath> {
-    let name = file_name(asked);
+/// The positions of the entries with the most similar file names, then the most similar whole paths; none when nothing
+/// is similar.
+pub(super) fn nearest(entries: &[impl Needed], asked: &[u8]) -> Vec<usize> {
+    let name = last_name(asked);
     if name.is_empty() {
         return Vec::new();
     }
     let mut limit = (name.len() / 3).max(2);
-    let mut similar: Vec<(usize, &RootPath)> = Vec::new();
+    let mut similar: Vec<(usize, usize)> = Vec::new();
     // The smallest distances so far, sorted: what is further off than the last of them needs no exact distance.
     let mut best: Vec<usize> = Vec::with_capacity(SUGGESTIONS + 1);
     let mut row = Vec::new();
-    for entry in &manifest.entries {
-        let Some(edits) = distance(name, entry.path.file_name(), limit, &mut row) else { continue };
-        similar.push((edits, &entry.path));
+    for (position, entry) in entries.iter().enumerate() {
+        let Some(edits) = distance(name, file_name(entry.path()), limit, &mut row) else { continue };
+        similar.push((edits, position));
         best.insert(best.partition_point(|other| *other <= edits), edits);
         if best.len() > SUGGESTIONS {
             best.pop();
@@ -27,13 +28,15 @@ pub(super) fn nearest<'m>(manifest: &'m Manifest, asked: &[u8]) -> Vec<&'m RootP
         }
     }
     similar.retain(|(edits, _)| *edits <= limit);
-    let mut ranked: Vec<_> =
-        similar.into_iter().map(|(edits, path)| (edits, differing(asked, path.as_bytes()), path)).collect();
+    // Entries are sorted by path, and so are their positions.
+    let mut ranked: Vec<_> = (similar.into_iter())
+        .map(|(edits, position)| (edits, differing(asked, entries[position].path()), position))
+        .collect();
     ranked.sort();
-    ranked.into_iter().map(|(_, _, path)| path).take(SUGGESTIONS).collect()
+    ranked.into_iter().map(|(_, _, position)| position).take(SUGGESTIONS).collect()
 }
 
-fn file_name(path: &[u8]) -> &[u8] {
+fn last_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&b| b == b'/').find(|name| !name.is_empty()).unwrap_or_default()
 }
 
@@ -96,14 +99,15 @@ mod tests {
     fn the_same_name_elsewhere_comes_before_a_similar_one_here() {
         let manifest =
             manifest_of(&[("/usr/lib/libz.so.2", &[]), ("/opt/lib/libz.so.1", &[]), ("/usr/bin/other", &[])]);
-        let found: Vec<String> = nearest(&manifest, b"/usr/lib/libz.so.1").iter().map(|p| p.to_string()).collect();
+        let found = nearest(&manifest.entries, b"/usr/lib/libz.so.1");
+        let found: Vec<String> = found.iter().map(|found| manifest.entries[*found].path.to_string()).collect();
         assert_eq!(found, ["/opt/lib/libz.so.1", "/usr/lib/libz.so.2"]);
     }
 
     #[test]
     fn nothing_is_suggested_for_a_name_like_no_other() {
         let manifest = manifest_of(&[("/usr/bin/node", &[])]);
-        assert!(nearest(&manifest, b"/usr/bin/xyzzyplugh").is_empty());
-        assert!(nearest(&manifest, b"/").is_empty());
+        assert!(nearest(&manifest.entries, b"/usr/bin/xyzzyplugh").is_empty());
+        assert!(nearest(&manifest.entries, b"/").is_empty());
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::manifest::json::read;
+use crate::manifest::json::{Outline, read};
 use crate::manifest::needs::tests::manifest_of;
 use crate::manifest::{Alternative, Verdict};
 use crate::reason::Reason;
@@ -14,7 +14,11 @@ fn small() -> Manifest {
 /// Compares the answer to the text in `testdata/manifest/why-NAME.txt`.
 fn check(name: &str, asked: &str, options: Options) {
     let manifest = small();
-    let text = explain(&manifest, asked.as_bytes(), &options).text(Style::Plain).to_string();
+    let explanation = explain(&manifest, asked.as_bytes(), &options);
+    let text = explanation.text(Style::Plain).to_string();
+    // No more of the manifest than the answer shows makes no difference.
+    let outline = Outline::of(SMALL.as_bytes()).unwrap();
+    assert_eq!(explain_from(&outline, asked.as_bytes(), &options), Ok(explanation));
     crate::manifest::tree::tests::compare(&format!("why-{name}.txt"), &text);
 }
 

@@ -4,7 +4,7 @@
 //! directory would be written to the wrong place. The reader of [`super::json`] refuses such a manifest.
 
 use super::{Choice, Content, Entry, Manifest};
-use crate::path::RootPath;
+use crate::path::{RootPath, parent_bytes};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -112,9 +112,9 @@ fn check_parent(before: &[Entry], entry: &Entry) -> Result<(), EntryError> {
     if entry.path.is_root() {
         return if entry.content == Content::Directory { Ok(()) } else { Err(EntryError::RootKind) };
     }
-    let parent = entry.path.parent_bytes();
+    let parent = parent_bytes(entry.path.as_bytes());
     // Neighbours mostly share their parent, and an error of the one before is reported first.
-    if before.last().is_some_and(|last| last.path.parent_bytes() == parent) {
+    if before.last().is_some_and(|last| parent_bytes(last.path.as_bytes()) == parent) {
         return Ok(());
     }
     match find(before, parent) {

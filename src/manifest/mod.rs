@@ -9,6 +9,8 @@ pub mod json;
 pub mod lists;
 #[doc(hidden)]
 pub mod needs;
+#[doc(hidden)]
+pub mod source;
 pub mod totals;
 pub mod tree;
 

@@ -43,7 +43,7 @@ pub fn write(manifest: &Manifest, view: View, out: impl Write) -> io::Result<()>
     for reference in &manifest.missing {
         missing.entry(reference.from.as_ref()).or_default().push(reference);
     }
-    let needs = Needs::of(manifest);
+    let needs = Needs::of(&manifest.entries);
     let is_expanded = vec![false; manifest.entries.len()];
     Tree { manifest, needs, missing, view, is_expanded, prefix: String::new(), out }.write()
 }
@@ -216,7 +216,7 @@ impl<'m, W: Write> Tree<'m, W> {
         let entries = &self.manifest.entries;
         let entry = &entries[position];
         if !self.view.inverted {
-            let edges = self.needs.edges(position).iter();
+            let edges = self.needs.edges(position);
             let needed = edges.filter_map(|edge| Some((edge.to, &entries[edge.to].reasons[edge.reason?].reason)));
             return needed.filter(|(_, reason)| reason.kind != Kind::Directory).collect();
         }

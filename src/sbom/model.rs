@@ -1,7 +1,7 @@
 //! A manifest, and what its root knows, to the parts of an image: what both formats say.
 
 use super::SbomError;
-use crate::manifest::needs::Needs;
+use crate::manifest::needs::{Edge, Needs};
 use crate::manifest::{Content, Entry, Manifest, json};
 use crate::pack::{Contents, PackError};
 use crate::packages::about::{About, about};
@@ -148,7 +148,7 @@ fn dependencies(
     files: &[File],
     packages: &BTreeMap<&str, usize>,
 ) -> BTreeMap<Node, BTreeSet<Node>> {
-    let parts = Parts { manifest, needs: Needs::of(manifest), files, packages };
+    let parts = Parts { manifest, needs: Needs::of(&manifest.entries), files, packages };
     let mut dependencies: BTreeMap<Node, BTreeSet<Node>> = BTreeMap::new();
     let mut add = |from: Node, to: BTreeSet<Node>| {
         let others = to.into_iter().filter(|to| *to != from).collect::<BTreeSet<Node>>();
@@ -188,11 +188,11 @@ impl Parts<'_> {
 
     /// The entries that an entry needs; that each needs its directory says nothing about parts.
     fn needed(&self, position: usize) -> impl Iterator<Item = usize> {
-        let reason = |edge: &crate::manifest::needs::Edge| {
+        let reason = |edge: Edge| {
             let because = self.manifest.entries[edge.to].reasons.get(edge.reason?)?;
             (because.reason.kind != Kind::Directory).then_some(edge.to)
         };
-        self.needs.edges(position).iter().filter_map(reason)
+        self.needs.edges(position).filter_map(reason)
     }
 
     /// The parts of entries; of those that belong to none, such as a symlink of the administrator, what they need.

@@ -68,6 +68,30 @@ fn a_choice_between_alternatives_is_told_from_the_manifest() {
     assert!(text(&other.stdout).contains(costs), "{}", text(&other.stdout));
 }
 
+/// What is wrong elsewhere does not keep an answer away; what is wrong with the answer is told as by every command.
+#[test]
+fn why_reads_of_a_manifest_what_the_answer_needs() {
+    let (directory, root) = with_root();
+    let manifest = directory.path().join("manifest.json");
+    succeed(trace(&root, "/usr/bin/app").arg("/usr/bin/hello").arg("-o").arg(&manifest));
+    let why = |path: &str| minroot(["why", path, "--all", "-m"]).arg(&manifest).output().unwrap();
+    let library = why("/usr/lib/app/libgreet.so.1.2");
+    assert!(library.status.success() && why("/usr/bin/hello").status.success());
+
+    let written = fs::read_to_string(&manifest).unwrap();
+    let line = written.lines().find(|line| line.contains("{\"path\":\"/usr/bin/hello\",\"type\"")).unwrap();
+    let damaged = line.replacen("\"uid\":0", "\"uid\":-1", 1);
+    assert_ne!(damaged, line);
+    fs::write(&manifest, written.replacen(line, &damaged, 1)).unwrap();
+    assert_eq!(why("/usr/lib/app/libgreet.so.1.2").stdout, library.stdout);
+    let refused = why("/usr/bin/hello");
+    assert_eq!((refused.status.code(), &*text(&refused.stdout)), (Some(2), ""));
+    let messages = text(&refused.stderr);
+    for part in ["cannot use the manifest `", "entries[", "integer `-1`", "minroot trace"] {
+        assert!(messages.contains(part), "{part}\n{messages}");
+    }
+}
+
 #[test]
 fn an_unreadable_file_is_named() {
     let (_directory, root) = with_root();

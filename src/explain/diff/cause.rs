@@ -1,7 +1,7 @@
 //! The first reason of a chain that the other manifest does not have.
 
 use super::Group;
-use crate::manifest::needs::{Chains, Needs};
+use crate::manifest::needs::{Chains, Needs, Step};
 use crate::manifest::{Entry, Manifest};
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub(super) fn by_cause<'m>(manifest: &'m Manifest, other: &Manifest, positions: 
     if positions.is_empty() {
         return Vec::new();
     }
-    let needs = Needs::of(manifest);
+    let needs = Needs::of(&manifest.entries);
     let chains = needs.chains(None);
     let mut causes = Causes { chains: &chains, manifest, other, known: vec![None; manifest.entries.len()] };
     let mut groups: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
@@ -20,7 +20,7 @@ pub(super) fn by_cause<'m>(manifest: &'m Manifest, other: &Manifest, positions: 
     let group = |(cause, positions): (Option<usize>, Vec<usize>)| {
         let entries: Vec<_> = positions.iter().map(|position| &manifest.entries[*position]).collect();
         let bytes = entries.iter().fold(0u64, |bytes, entry| bytes.saturating_add(entry.size()));
-        let cause = cause.and_then(|cause| chains.last_step(cause)).map(|(step, _)| step);
+        let cause = cause.and_then(|cause| chains.last_step(cause, &manifest.entries[cause])).map(|(step, _)| step);
         Group { cause, entries, bytes }
     };
     let mut groups: Vec<Group> = groups.into_iter().map(group).collect();
@@ -30,19 +30,23 @@ pub(super) fn by_cause<'m>(manifest: &'m Manifest, other: &Manifest, positions: 
 }
 
 struct Causes<'c, 'm> {
-    chains: &'c Chains<'c, 'm>,
+    chains: &'c Chains<'c>,
     manifest: &'m Manifest,
     other: &'c Manifest,
     /// By entry: the entry that the first reason of its chain leads to which the other manifest lacks, if any.
     known: Vec<Option<Option<usize>>>,
 }
 
-impl Causes<'_, '_> {
+impl<'m> Causes<'_, 'm> {
+    fn last_step(&self, to: usize) -> Option<(Step<'m>, Option<usize>)> {
+        self.chains.last_step(to, &self.manifest.entries[to])
+    }
+
     /// Chains share their beginnings, so each entry is looked at once.
     fn of(&mut self, position: usize) -> Option<usize> {
         let mut chain = vec![position];
         while let Some(&here) = chain.last() {
-            match self.chains.last_step(here) {
+            match self.last_step(here) {
                 Some((_, Some(referrer))) if self.known[here].is_none() => chain.push(referrer),
                 _ => break,
             }
@@ -58,7 +62,7 @@ impl Causes<'_, '_> {
 
     /// Whether the other manifest lacks the reason that the chain comes here by.
     fn is_new(&self, position: usize) -> bool {
-        let Some((step, _)) = self.chains.last_step(position) else { return false };
+        let Some((step, _)) = self.last_step(position) else { return false };
         let Some(because) = step.because else { return false };
         let there = self.other.entry(&self.manifest.entries[position].path);
         let is_there = |entry: &Entry| {

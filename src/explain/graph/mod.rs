@@ -90,7 +90,7 @@ pub struct Edge<'m> {
 impl<'m> Graph<'m> {
     /// All of the manifest.
     pub fn of(manifest: &'m Manifest) -> Graph<'m> {
-        let needs = Needs::of(manifest);
+        let needs = Needs::of(&manifest.entries);
         let retained = retained(manifest, &needs).into_iter().map(|sum| sum.bytes);
         let entries = manifest.entries.iter().zip(retained);
         let things = entries.map(|(entry, retained)| Thing::Entry { entry, retained });

@@ -104,7 +104,10 @@ impl<'m> Graph<'m> {
     /// The links that lead to directories, if those are left out: all that nobody named.
     fn places(&self, manifest: &Manifest, filter: &Filter, is_named: &[bool]) -> Vec<bool> {
         let is_place = |entry: &Entry| {
-            let inside = || locate(manifest, entry.path.join(b"inside").as_bytes()).path?.parent();
+            let inside = || {
+                let Ok(located) = locate(manifest, entry.path.join(b"inside").as_bytes());
+                located.path?.parent()
+            };
             matches!(entry.content, Content::Symlink { .. })
                 && inside().and_then(|path| manifest.entry(&path)).is_some_and(is_directory)
         };
@@ -125,7 +128,8 @@ impl<'m> Graph<'m> {
                 found.extend(self.matching(name)?);
             }
             if found.len() == n_before {
-                let nearest = nearest(manifest, name).first().map(|path| (*path).clone());
+                let nearest =
+                    nearest(&manifest.entries, name).first().map(|found| manifest.entries[*found].path.clone());
                 return Err(SelectError::NoSuchNode { name: name.clone(), nearest });
             }
         }
@@ -134,7 +138,8 @@ impl<'m> Graph<'m> {
 
     /// By a path, in any spelling that leads there in the image, or by a file name.
     fn exactly(&self, manifest: &Manifest, name: &[u8]) -> Vec<usize> {
-        let located = if name.starts_with(b"/") { locate(manifest, name).path } else { None };
+        let Ok(located) = locate(manifest, name);
+        let located = located.path.filter(|_| name.starts_with(b"/"));
         let is_it = |node: &usize| {
             let node = &self.nodes[*node];
             let path = node.entry().map(|entry| &entry.path);

@@ -6,7 +6,7 @@
 
 use super::super::{locate::locate, nearest::nearest};
 use super::files;
-use crate::manifest::needs::Needs;
+use crate::manifest::needs::{Edge, Needs};
 use crate::manifest::totals::Tally;
 use crate::manifest::{Because, Content, Entry, Manifest, Packed};
 use crate::path::{RootPath, escaped};
@@ -92,11 +92,12 @@ impl Broken<'_> {
 /// # Errors
 /// [`DropError`]: the first thing that is not in the manifest.
 pub fn what_if<'m>(manifest: &'m Manifest, drop: &Drop) -> Result<WhatIf<'m>, DropError> {
-    let needs = Needs::of(manifest);
+    let needs = Needs::of(&manifest.entries);
     let is_dropped = dropped(manifest, drop)?;
     let holds = |because: &Because| !drop.rules.iter().any(|rule| because.reason.is_of_rule(rule));
+    let is_left = |edge: Edge| edge.reason.is_none_or(|reason| holds(&manifest.entries[edge.to].reasons[reason]));
     let (before, after) =
-        rayon::join(|| needs.reachable(|_| true, |_| true), || needs.reachable(|entry| !is_dropped[entry], holds));
+        rayon::join(|| needs.reachable(|_| true, |_| true), || needs.reachable(|entry| !is_dropped[entry], is_left));
     let is_gone: Vec<bool> =
         (0..is_dropped.len()).map(|entry| is_dropped[entry] || (before[entry] && !after[entry])).collect();
     let entries = &manifest.entries;
@@ -125,7 +126,7 @@ fn broken<'m>(
 ) -> Vec<Broken<'m>> {
     let mut broken = Vec::new();
     for (position, referrer) in manifest.entries.iter().enumerate().filter(|(position, _)| !is_gone[*position]) {
-        for edge in needs.edges(position).iter().filter(|edge| is_gone[edge.to]) {
+        for edge in needs.edges(position).filter(|edge| is_gone[edge.to]) {
             let dropped = &manifest.entries[edge.to];
             let Some(because) = edge.reason.map(|reason| &dropped.reasons[reason]) else { continue };
             // A directory that goes takes with it what is in it.
@@ -141,10 +142,11 @@ fn broken<'m>(
 fn dropped(manifest: &Manifest, drop: &Drop) -> Result<Vec<bool>, DropError> {
     let mut is_dropped = vec![false; manifest.entries.len()];
     for asked in &drop.paths {
-        let path = locate(manifest, asked).path.filter(|path| manifest.entry(path).is_some());
+        let Ok(located) = locate(manifest, asked);
+        let path = located.path.filter(|path| manifest.entry(path).is_some());
         let path = path.ok_or_else(|| DropError::Path {
             path: asked.clone(),
-            nearest: nearest(manifest, asked).first().map(|path| (*path).clone()),
+            nearest: nearest(&manifest.entries, asked).first().map(|found| manifest.entries[*found].path.clone()),
         })?;
         for (entry, is_dropped) in manifest.entries.iter().zip(&mut is_dropped) {
             *is_dropped |= entry.path.starts_with(&path);

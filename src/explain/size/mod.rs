@@ -102,7 +102,7 @@ fn files(manifest: &Manifest) -> impl Iterator<Item = (usize, &Entry)> {
 pub fn tables<'m>(manifest: &'m Manifest, by: &[By], top: usize) -> Vec<Table<'m>> {
     // One look at who needs whom serves all tables that ask.
     let needs = OnceCell::new();
-    let needs = || needs.get_or_init(|| Needs::of(manifest));
+    let needs = || needs.get_or_init(|| Needs::of(&manifest.entries));
     let table = |by| {
         let rows = match by {
             By::Package => grouped(manifest, |entry| Label::Package(entry.package.as_deref())),

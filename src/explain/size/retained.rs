@@ -48,7 +48,7 @@ pub(in crate::explain) fn immediate_dominators(manifest: &Manifest, needs: &Need
         graph.add_edge(root, NodeIndex::new(target), ());
     }
     for from in 0..entries.len() {
-        for edge in needs.edges(from).iter().filter(|edge| matters[edge.to]) {
+        for edge in needs.edges(from).filter(|edge| matters[edge.to]) {
             graph.add_edge(NodeIndex::new(from), NodeIndex::new(edge.to), ());
         }
     }
@@ -67,8 +67,7 @@ fn matters(manifest: &Manifest, needs: &Needs) -> Vec<bool> {
             Some(above) if entry.path.starts_with(&manifest.entries[to].path) => *above,
             _ => to != position,
         };
-        let is_on_chain =
-            entry.content != Content::Directory || needs.edges(position).iter().any(|edge| leads_on(edge.to));
+        let is_on_chain = entry.content != Content::Directory || needs.edges(position).any(|edge| leads_on(edge.to));
         matters.push(is_on_chain);
     }
     matters

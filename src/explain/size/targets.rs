@@ -69,7 +69,7 @@ fn owners(manifest: &Manifest, needs: &Needs) -> Vec<Owner> {
         is_target[*target] = true;
     }
     while let Some(here) = stack.pop() {
-        for edge in needs.edges(here).iter().filter(|edge| !is_target[edge.to]) {
+        for edge in needs.edges(here).filter(|edge| !is_target[edge.to]) {
             let owner = match owners[edge.to] {
                 Owner::Nobody => owners[here],
                 same if same == owners[here] => continue,

@@ -167,7 +167,7 @@ proptest! {
             prop_assert_eq!(sum, Tally { files: totals.files, bytes: totals.bytes, packed: bytes }, "{:?}", table.by);
         }
         // The two ways to retained sizes agree, and those right below the virtual root add up with what is unreached.
-        let needs = Needs::of(&manifest);
+        let needs = Needs::of(&manifest.entries);
         let retained = retained(&manifest, &needs);
         for (position, sum) in retained.iter().enumerate() {
             let mut expected = Tally::default();

@@ -3,7 +3,9 @@
 //!
 //! A manifest without choices has no such list, as those have none that were written before there were choices.
 
-use super::read::{list, plain_path, reasons};
+use super::entry::reasons;
+use super::fields::list;
+use super::read::plain_path;
 use super::write::{PathText, ReasonsText};
 use crate::manifest::{Alternative, Because, Choice, Verdict};
 use crate::path::RootPath;

@@ -8,11 +8,16 @@
 //! refuses it by name; all others are as they were.
 
 mod choices;
+mod entry;
+mod fields;
+mod outline;
 mod read;
 mod spelling;
 mod write;
 
 pub(crate) use choices::ChoiceText;
+#[doc(hidden)]
+pub use outline::Outline;
 pub use read::{ManifestError, read};
 pub use write::write;
 pub(crate) use write::{BecauseText, Document, MissingText, OmissionText, PathText, type_name};

@@ -1,5 +1,8 @@
+use super::outline::Damaged;
 use super::*;
 use crate::manifest::check::{CheckError, EntryError};
+use crate::manifest::needs::Needed;
+use crate::manifest::source::Source;
 use crate::manifest::{
     Alternative, Because, Boot, Choice, Content, Entry, Manifest, Missing, Omission, Packed, Probed, Verdict,
 };
@@ -70,6 +73,35 @@ fn every_cut_is_an_error() {
     // All but the last newline.
     for end in 0..SMALL.len() - 1 {
         assert!(read(&SMALL.as_bytes()[..end]).is_err(), "{end}");
+        assert!(Outline::of(&SMALL.as_bytes()[..end]).is_none(), "{end}");
+    }
+}
+
+#[test]
+fn an_outline_reads_an_entry_when_it_is_asked_for() {
+    let damaged = SMALL.replacen("\"mode\":\"0755\"", "\"mode\":\"0799\"", 1);
+    let outline = Outline::of(damaged.as_bytes()).unwrap();
+    let whole = read(SMALL.as_bytes()).unwrap();
+    let at = |position: usize| outline.entry_at(position).ok() == Some(&whole.entries[position]);
+    let wrong: Vec<usize> = (0..whole.entries.len()).filter(|position| !at(*position)).collect();
+    assert_eq!(wrong.len(), 1);
+    assert_eq!(outline.entry_at(wrong[0]), Err(Damaged));
+}
+
+#[test]
+fn what_an_outline_cannot_tell_is_left_to_the_reader() {
+    let mut lines: Vec<&str> = SMALL.lines().collect();
+    let first = lines.iter().position(|line| line.starts_with("    {\"path\":\"/init")).unwrap();
+    lines.swap(first, first + 1);
+    for text in [
+        lines.join("\n"),
+        SMALL.replacen("\n  \"entries\": [\n", "\n  \"entries\": [\n\n", 1),
+        SMALL.replacen("\"format\": 1", "\"format\": 2", 1),
+        SMALL.replacen("\"reasons\":[{\"from\":\"", "\"reasons\":[{\"from_hex\":\"ff\"},{\"from\":\"", 1),
+        SMALL.replacen("\"reasons\":[", "\"reasons\":[{\"from\":7},", 1),
+    ] {
+        assert_ne!(text, SMALL);
+        assert!(Outline::of(text.as_bytes()).is_none(), "{text}");
     }
 }
 
@@ -342,10 +374,30 @@ proptest! {
     }
 
     #[test]
+    fn an_outline_has_all_that_the_manifest_has(manifest in any_manifest()) {
+        let text = written(&manifest);
+        let Some(outline) = Outline::of(text.as_bytes()) else {
+            prop_assert!(manifest.entries.is_empty());
+            return Ok(());
+        };
+        prop_assert_eq!(outline.lists(), &Manifest { entries: Vec::new(), ..manifest.clone() });
+        for (position, (sketch, entry)) in outline.sketches().iter().zip(&manifest.entries).enumerate() {
+            prop_assert_eq!((sketch.path(), sketch.file()), (entry.path(), entry.file()));
+            prop_assert!(sketch.referrers().eq(entry.referrers()));
+            prop_assert_eq!(outline.entry_at(position), Ok(entry));
+            prop_assert_eq!(outline.position(entry.path()), Some(position));
+        }
+        prop_assert_eq!(outline.sketches().len(), manifest.entries.len());
+    }
+
+    #[test]
     fn damage_never_panics(place in 0..SMALL.len(), byte in any::<u8>()) {
         let mut damaged = SMALL.as_bytes().to_vec();
         damaged[place] = byte;
         let _ = read(&damaged);
+        if let Some(outline) = Outline::of(&damaged) {
+            let _ = (0..outline.sketches().len()).filter(|position| outline.entry_at(*position).is_ok()).count();
+        }
     }
 }
 

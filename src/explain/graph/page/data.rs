@@ -96,7 +96,7 @@ const NONE: i64 = -1;
 
 impl<'m> Data<'m> {
     pub(super) fn of(manifest: &'m Manifest) -> Data<'m> {
-        let needs = Needs::of(manifest);
+        let needs = Needs::of(&manifest.entries);
         let entries = &manifest.entries;
         let (types, r#type) = table(entries.iter().map(|entry| type_name(&entry.content)));
         let packages: BTreeSet<&str> = entries.iter().filter_map(|entry| entry.package.as_deref()).collect();
