@@ -4,8 +4,7 @@
 //! A manifest without choices has no such list, as those have none that were written before there were choices.
 
 use super::entry::reasons;
-use super::fields::list;
-use super::read::plain_path;
+use super::fields::{list, plain_path};
 use super::write::{PathText, ReasonsText};
 use crate::manifest::{Alternative, Because, Choice, Verdict};
 use crate::path::RootPath;

@@ -114,6 +114,19 @@ pub(super) fn path(field: &'static str, text: &Text, hex: Option<&Text>) -> Resu
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PathText<'a> {
+    #[serde(borrow)]
+    path: Text<'a>,
+    #[serde(borrow)]
+    path_hex: Option<Text<'a>>,
+}
+
+pub(super) fn plain_path(text: PathText<'_>) -> Result<RootPath, FieldError> {
+    path("path", &text.path, text.path_hex.as_ref())
+}
+
 pub(super) fn optional_path(
     field: &'static str,
     text: Option<&Text>,

@@ -6,7 +6,7 @@
 use super::FORMAT;
 use super::choices::choices;
 use super::entry::{entries, entry_on};
-use super::fields::{FieldError, Text, digest, list, optional_path, path};
+use super::fields::{FieldError, Text, digest, list, optional_path, path, plain_path};
 use crate::manifest::check::{CheckError, check};
 use crate::manifest::totals::Totals;
 use crate::manifest::{Boot, Choice, Entry, Manifest, Missing, Omission, Packed, Probed};
@@ -202,10 +202,6 @@ fn targets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RootPath>, 
     list(deserializer, "targets", plain_path)
 }
 
-pub(super) fn plain_path(text: PathText<'_>) -> Result<RootPath, FieldError> {
-    path("path", &text.path, text.path_hex.as_ref())
-}
-
 fn rules_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
     let text = RulesText::deserialize(deserializer)?;
     digest("digest", &text.digest).map_err(D::Error::custom)
@@ -242,15 +238,6 @@ fn probes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Probed>, D::
     list(deserializer, "probes", |text: ProbeText| {
         Ok(Probed { path: text.path, step: text.step, outcome: text.outcome })
     })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PathText<'a> {
-    #[serde(borrow)]
-    path: Text<'a>,
-    #[serde(borrow)]
-    path_hex: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
