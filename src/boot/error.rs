@@ -44,8 +44,14 @@ impl BootError {
             BootError::NoUefi { .. } => {
                 Some("install it: `apt install ovmf` (Debian), `dnf install edk2-ovmf` (Fedora, Arch alike)".to_owned())
             }
+            BootError::Network(_) => Some("correct `[network]` in the recipe".to_owned()),
+            BootError::HttpPath(_) => Some("correct `[check] http` in the recipe: `path = \"/\"`".to_owned()),
+            BootError::Refused { .. } => {
+                Some("`--accel tcg` runs without KVM, and `--memory MIB` asks for less memory".to_owned())
+            }
             BootError::Failed(failure) => failure.hint(),
-            _ => None,
+            // What the operating system says has hints of its own.
+            BootError::Medium { .. } | BootError::NoPort(_) | BootError::Run { .. } => None,
         }
     }
 }
@@ -134,7 +140,7 @@ impl fmt::Display for Wanted {
 }
 
 impl BootFailure {
-    /// What to do about it, when the failure has a usual cause.
+    /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let on_console = |text: &str| self.console.iter().any(|line| line.contains(text));
         let hint = match &self.kind {
@@ -156,8 +162,8 @@ impl BootFailure {
             FailureKind::PoweredOff if !self.exited.is_empty() => {
                 "the machine goes off when a startup command ends, unless it says `background = true`".to_owned()
             }
-            FailureKind::KvmStopped => "run it without KVM".to_owned(),
-            _ => return None,
+            FailureKind::KvmStopped => "run it without KVM: `--accel tcg`".to_owned(),
+            _ => "`--verbose` shows all that the guest prints".to_owned(),
         };
         Some(hint)
     }

@@ -5,8 +5,8 @@ use super::{Outcome, report};
 use crate::boot::{Accel, BootError, BootReport, BootRequest, Event, Firmware, Medium, Nic, boot};
 use crate::recipe::Recipe;
 use crate::rules::RuleSet;
-use crate::verify::verify;
-use anyhow::Context;
+use crate::verify::{Subject, verify};
+use anyhow::anyhow;
 use std::io::Write;
 use std::path::Path;
 
@@ -19,8 +19,23 @@ const SPARE: u32 = 8;
 pub fn run(options: &Boot) -> anyhow::Result<Outcome> {
     let recipe = Recipe::load(&options.recipes)?;
     let verdict = verify(&options.image, None, &RuleSet::load(&[])?)?;
-    let least = verdict.least_ram_mib.context("the image has no archive, so its memory cannot be computed");
-    let least = u32::try_from(least?)?;
+    if verdict.subject != Subject::Iso {
+        let error = anyhow!("cannot boot `{}`: it is no ISO", options.image.display());
+        return Err(report::with_hint(error, "`minroot iso` makes one of a manifest, `minroot build` of a recipe"));
+    }
+    let is_told = options.machine.memory.or(recipe.boot.memory).is_some();
+    let least = match verdict.least_ram_mib {
+        Some(least) => u32::try_from(least)?,
+        None if is_told => 0,
+        None => {
+            let error = anyhow!("it cannot be told how much memory `{}` needs", options.image.display());
+            let hint = format!(
+                "give it with `--memory`; `minroot verify {}` says what is in the image",
+                options.image.display()
+            );
+            return Err(report::with_hint(error, hint));
+        }
+    };
     start(&options.image, &recipe, &options.machine, least, options.json)
 }
 

@@ -31,7 +31,7 @@ pub fn run(options: &Options) -> anyhow::Result<Outcome> {
 fn part<'m>(manifest: &'m Manifest, options: &Options) -> anyhow::Result<Graph<'m>> {
     Graph::of(manifest).select(manifest, &filter(options)).map_err(|error| {
         let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
+        report::with_hint(error.into(), hint)
     })
 }
 

@@ -185,7 +185,10 @@ fn write_iso_of_illumos(
 ) -> anyhow::Result<(PackReport, IsoReport)> {
     let loader = IllumosLoader::find(root, recipe.boot.forth.unwrap_or_default()).map_err(loader_hinted)?;
     let (packed, image) = illumos_image(manifest, root, recipe, compress, output)?;
-    let written = write_illumos_iso(&image, &loader, output)?;
+    let written = write_illumos_iso(&image, &loader, output).map_err(|error| {
+        let hint = error.hint();
+        report::with_optional_hint(error.into(), hint)
+    })?;
     Ok((packed, written))
 }
 
@@ -203,7 +206,10 @@ fn write_pxe(
     }
     let loader = PxeLoader::find(root, recipe.boot.forth.unwrap_or_default()).map_err(loader_hinted)?;
     let (packed, image) = illumos_image(manifest, root, recipe, compress, output)?;
-    let written = write_pxe_tree(&image, &loader, output)?;
+    let written = write_pxe_tree(&image, &loader, output).map_err(|error| {
+        let hint = error.hint();
+        report::with_optional_hint(error.into(), hint)
+    })?;
     Ok((packed, written))
 }
 
@@ -307,7 +313,10 @@ fn write_iso_of_linux(
         loaders,
         epoch: setting::epoch()?.into(),
     };
-    let written = write_linux_iso(&iso, output)?;
+    let written = write_linux_iso(&iso, output).map_err(|error| {
+        let hint = error.hint();
+        report::with_optional_hint(error.into(), hint)
+    })?;
     Ok((packed, written))
 }
 

@@ -1,10 +1,13 @@
 //! How errors, hints, notes and findings look on a terminal.
 
+use crate::iso::fat::FatError;
+use crate::iso::iso9660::IsoError;
 use crate::manifest::Missing;
 use crate::output;
 use crate::path::escaped;
 use crate::reason::Priority;
 use crate::recipe::{Accept, RecipeError};
+use crate::rules::RulesError;
 use crate::text::Style;
 use crate::trace::Doubt;
 use crate::verify::VerifyError;
@@ -66,14 +69,22 @@ fn usual_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str>
     if recipe.is_some_and(|error| !matches!(error, RecipeError::Read { .. })) {
         return Some("`minroot` comes with complete recipes in rules/recipes");
     }
-    if let Some(VerifyError::Unknown { .. }) = cause.downcast_ref() {
-        return Some("an image is what `pack`, `iso`, `pxe` or `build` wrote; a manifest goes after `-m`");
+    let of_verify = || cause.downcast_ref::<VerifyError>()?.hint();
+    let of_rules = || cause.downcast_ref::<RulesError>()?.hint();
+    let of_fat = || cause.downcast_ref::<FatError>()?.hint();
+    let of_iso = || cause.downcast_ref::<IsoError>()?.hint();
+    if let Some(hint) = of_verify().or_else(of_rules).or_else(of_fat).or_else(of_iso) {
+        return Some(hint);
     }
     match cause.downcast_ref::<io::Error>()?.kind() {
         io::ErrorKind::NotFound => Some("is the path spelled right, and its directory there?"),
         io::ErrorKind::PermissionDenied => Some("`ls -l` says who may; run as that user, or name another path"),
         io::ErrorKind::DirectoryNotEmpty => Some("name an empty directory, or one that is not there yet"),
         io::ErrorKind::IsADirectory => Some("name a file in it"),
+        io::ErrorKind::AlreadyExists => {
+            Some("what is there is no directory: name one, or a path that is not there yet")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => Some("write to another file system"),
         io::ErrorKind::NotADirectory => Some("a part of the path is no directory: `ls -l` says which"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some("make room, or write to another file system; TMPDIR says where temporary files go")

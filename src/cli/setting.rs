@@ -33,7 +33,9 @@ impl Setting {
             let path = RootPath::new(target.as_bytes())
                 .with_context(|| format!("`{}` is no target", target.to_string_lossy()))
                 .map_err(|error| report::with_hint(error, "a target is an absolute path inside the root"))?;
-            let text = std::str::from_utf8(path.as_bytes()).context("a target has to be UTF-8")?;
+            let text = std::str::from_utf8(path.as_bytes())
+                .context("a target has to be UTF-8")
+                .map_err(|error| report::with_hint(error, "name a symlink to it, or a directory that it is in"))?;
             recipe.trace.targets.push(text.to_owned());
         }
         if inputs.lazy.is_some() {
@@ -43,7 +45,9 @@ impl Setting {
             recipe.trace.cpu.clone_from(&inputs.cpu);
         }
         for directory in &inputs.library_path {
-            RootPath::new(directory).with_context(|| format!("`{directory}` is no directory for a library path"))?;
+            RootPath::new(directory)
+                .with_context(|| format!("`{directory}` is no directory for a library path"))
+                .map_err(|error| report::with_hint(error, "give an absolute path inside the root"))?;
             recipe.trace.library_path.push(directory.clone());
         }
         recipe.trace.take.extend(&inputs.include);
@@ -104,8 +108,9 @@ pub fn open_root(path: &Path) -> anyhow::Result<Root> {
 ///
 /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
 pub fn epoch() -> anyhow::Result<u32> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text.parse().with_context(|| format!("SOURCE_DATE_EPOCH is `{text}`, not a number of seconds")),
-        Err(_) => Ok(0),
-    }
+    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(0) };
+    let text = value.to_string_lossy();
+    text.parse()
+        .with_context(|| format!("SOURCE_DATE_EPOCH is `{text}`, not a number of seconds up to {}", u32::MAX))
+        .map_err(|error| report::with_hint(error, "`date +%s` prints the seconds of now; without it every time is 0"))
 }

@@ -23,7 +23,7 @@ pub fn run(options: &Size) -> anyhow::Result<Outcome> {
     }
     let answer = what_if(&manifest, &drop).map_err(|error| {
         let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
+        report::with_hint(error.into(), hint)
     })?;
     report::answer(options.json.then(|| answer.json()), |style| answer.text(style, options.top).to_string())?;
     Ok(if answer.broken.iter().any(|broken| broken.is_required()) { Outcome::No } else { Outcome::Done })

@@ -83,5 +83,8 @@ fn run_trace(
 
 pub fn manifest(setting: &Setting, traced: &trace::Trace) -> anyhow::Result<Manifest> {
     let _reading = progress::reading("digests", &setting.root);
-    Ok(traced.manifest(&setting.root, &setting.rules)?)
+    traced.manifest(&setting.root, &setting.rules).map_err(|error| {
+        let hint = error.hint();
+        report::with_optional_hint(error.into(), hint)
+    })
 }

@@ -13,7 +13,9 @@ use std::path::Path;
 
 pub fn run(options: &Why) -> anyhow::Result<Outcome> {
     let from = options.from.as_ref().map(|path| RootPath::new(path.as_bytes())).transpose();
-    let from = from.context("--from takes an absolute path")?;
+    let from = from
+        .context("--from takes an absolute path")
+        .map_err(|error| report::with_hint(error, "name a file of the image, as in `--from /usr/bin/node`"))?;
     let (asked, how) = (options.path.as_bytes(), Options { all: options.all, from });
     // The program ends with the answer; to take a large manifest apart would cost time for nothing.
     let json = ManuallyDrop::new(read_bytes(&options.manifest)?);

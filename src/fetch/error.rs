@@ -4,6 +4,12 @@ use crate::path::escaped;
 use std::io;
 use std::path::PathBuf;
 
+/// The part that tells what kind of package a file is.
+pub(super) const BEGINNING: &str = "beginning";
+
+/// The same of a directory.
+pub(super) const CONTENTS: &str = "content";
+
 /// Why a root could not be filled.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -99,6 +105,9 @@ impl FetchError {
                 Some(format!("did you mean {}?", quoted(nearest)))
             }
             FetchError::NoMatch { .. } => Some("patterns are relative to the directory of the recipe".to_owned()),
+            FetchError::NotSelected { .. } => {
+                Some("correct `select` in [source], or add the package's file to `packages`".to_owned())
+            }
             FetchError::UnknownPackages { .. } => {
                 Some("the package may be in a repository that this machine's apt sources do not name".to_owned())
             }
@@ -115,8 +124,30 @@ impl FetchError {
                 "install it where pkgadd is, with `pkgadd -R DIR -d . {package}`, and make DIR the recipe's [source] root"
             )),
             FetchError::Digest { path } => Some(format!("remove `{}` and try again", path.display())),
-            FetchError::TwoVersions { .. } => Some("leave one of the two out".to_owned()),
-            _ => None,
+            FetchError::TwoVersions { .. } | FetchError::Conflict { .. } => Some("leave one of the two out".to_owned()),
+            FetchError::Damaged { part, .. } if [BEGINNING, CONTENTS].contains(&&part[..]) => Some(
+                "[source] `packages` takes `.deb`, SVR4 (directory, datastream, `.zap`) and IPS (`.p5p`, repository, image)"
+                    .to_owned(),
+            ),
+            FetchError::Damaged { path, .. } => Some(format!(
+                "get the package again: `sha256sum {}` tells whether it is what its publisher has",
+                path.display()
+            )),
+            FetchError::Content { package, .. } => {
+                Some(format!("get `{package}` again, from another place if that does not help"))
+            }
+            FetchError::Refused { package, .. } => Some(format!(
+                "leave `{package}` out, or give a root that it is installed in as the recipe's [source] `root`"
+            )),
+            FetchError::PackageName(_) => {
+                Some("write names as apt does: `hello`, `hello:arm64`, `hello=2.10-3`, `hello/bookworm`".to_owned())
+            }
+            FetchError::Architecture(_) => Some("`dpkg --print-architecture` prints this machine's".to_owned()),
+            FetchError::Apt { .. } | FetchError::ArchiveName(_) => {
+                Some("`apt-get download PACKAGE` shows whether apt itself works here".to_owned())
+            }
+            // What the operating system says has hints of its own.
+            FetchError::StartApt { .. } | FetchError::Read { .. } | FetchError::Write { .. } => None,
         }
     }
 }

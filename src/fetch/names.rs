@@ -11,11 +11,14 @@ const OFFERS: usize = 3;
 /// of one path component.
 ///
 /// # Errors
-/// [`FetchError::NoMatch`] for a pattern without a file, [`FetchError::Read`] for a directory that cannot be read.
+/// [`FetchError::NoMatch`] for a pattern without a file, [`FetchError::Damaged`] for a directory that is no package's, [`FetchError::Read`] for a directory that cannot be read.
 pub fn matching_files(patterns: &[String]) -> Result<Vec<PathBuf>, FetchError> {
     let mut files = Vec::new();
     for pattern in patterns {
         let found = expand(Path::new(pattern))?;
+        if found.is_empty() && Path::new(pattern).is_dir() {
+            return Err(super::source::unknown(Path::new(pattern)));
+        }
         if found.is_empty() {
             return Err(FetchError::NoMatch { pattern: pattern.clone(), nearest: nearest_files(Path::new(pattern)) });
         }

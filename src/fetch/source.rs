@@ -1,7 +1,7 @@
 //! What a package source is, told by its content and not by its name, and which of its packages are wanted.
 
 use super::archive::invalid;
-use super::error::FetchError;
+use super::error::{BEGINNING, CONTENTS, FetchError};
 use super::member::Package;
 use super::names::nearest;
 use super::{ips, store, svr4, unpack};
@@ -149,13 +149,8 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
 
 fn kind(path: &Path) -> Result<Kind, FetchError> {
     let read = |source| FetchError::Read { path: path.to_owned(), source };
-    let unknown = || FetchError::Damaged {
-        path: path.to_owned(),
-        part: "beginning".to_owned(),
-        source: invalid("it is that of no Debian, SVR4 or IPS package"),
-    };
     if path.is_dir() {
-        return directory_kind(path).ok_or_else(unknown);
+        return directory_kind(path).ok_or_else(|| unknown(path));
     }
     let mut block = Vec::new();
     File::open(path).map_err(read)?.take(512).read_to_end(&mut block).map_err(read)?;
@@ -168,8 +163,14 @@ fn kind(path: &Path) -> Result<Kind, FetchError> {
     } else if block.starts_with(b"!<arch>") {
         Ok(Kind::Debian)
     } else {
-        Err(unknown())
+        Err(unknown(path))
     }
+}
+
+/// What no kind of package is like.
+pub fn unknown(path: &Path) -> FetchError {
+    let part = if path.is_dir() { CONTENTS } else { BEGINNING }.to_owned();
+    FetchError::Damaged { path: path.to_owned(), part, source: invalid("it is that of no Debian, SVR4 or IPS package") }
 }
 
 fn directory_kind(path: &Path) -> Option<Kind> {

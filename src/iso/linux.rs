@@ -53,6 +53,21 @@ pub enum LinuxIsoError {
     Write { path: std::path::PathBuf, source: std::io::Error },
 }
 
+impl LinuxIsoError {
+    /// What to do about it, where a cause does not say it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            LinuxIsoError::BadKernelArgs | LinuxIsoError::KernelArgsTooLong(_) => {
+                Some("correct `kernel_args` in [boot] of the recipe, and trace it again")
+            }
+            LinuxIsoError::MbrTooLong(_) => Some("unpack the package `isolinux` again into the root"),
+            LinuxIsoError::NoLoader | LinuxIsoError::Fat(_) | LinuxIsoError::Iso(_) | LinuxIsoError::Write { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// The x86 boot protocol takes 2047 bytes (`COMMAND_LINE_SIZE`, arch/x86/include/asm/setup.h); isolinux adds
 /// `BOOT_IMAGE=/boot/vmlinuz initrd=/boot/initrd.img` to the line.
 const MAX_KERNEL_ARGS: usize = 1960;

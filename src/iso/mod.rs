@@ -46,6 +46,9 @@ pub const CD_SECTOR: u64 = 2048;
 /// Bytes in a block of a disk, the unit of every address in an MBR and a GPT.
 pub const DISK_BLOCK: u64 = 512;
 
+/// What helps when an archive is too large for its medium.
+const TOO_LARGE: &str = "`minroot size -m MANIFEST` tells what is large; large data can be on a disk of its own";
+
 /// Why a finished image cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

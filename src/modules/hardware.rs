@@ -97,8 +97,18 @@ pub enum HardwareError {
 impl HardwareError {
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<String> {
-        let HardwareError::Unknown { nearest, .. } = self else { return None };
-        (!nearest.is_empty()).then(|| format!("did you mean `{}`?", nearest.join("` or `")))
+        match self {
+            HardwareError::Unknown { nearest, .. } if nearest.is_empty() => {
+                let known: Vec<&str> = builtin_profiles().collect();
+                Some(format!("there are {}, and those that `--rules DIR` has in DIR/hardware", known.join(", ")))
+            }
+            HardwareError::Unknown { nearest, .. } => Some(format!("did you mean `{}`?", nearest.join("` or `"))),
+            HardwareError::Syntax { .. } | HardwareError::Content { .. } => {
+                Some("the profiles in rules/hardware are complete ones".to_owned())
+            }
+            // The text has the classes, and the operating system's words have hints of their own.
+            HardwareError::UnknownClass { .. } | HardwareError::Read { .. } => None,
+        }
     }
 }
 

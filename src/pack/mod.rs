@@ -354,7 +354,22 @@ impl PackError {
             PackError::CompressedLayer(_) => Some("use `--compress gzip`, `zstd` or `none` with `--format oci`"),
             PackError::NoPlatform { .. } => Some("add a program to what is traced"),
             PackError::CompressedDirectory(_) => Some("use `--compress none` with `--format dir`"),
-            _ => None,
+            PackError::TooLate { .. } => {
+                Some("set SOURCE_DATE_EPOCH to 2147483647 or less; without it every file is of 1970")
+            }
+            PackError::DoesNotFit { .. } => {
+                Some("pack as tar, or leave it out with `exclude` in [trace] of the recipe")
+            }
+            PackError::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => None,
+            PackError::Read { .. } => Some("give the root that was traced, or trace the root again"),
+            PackError::Unpack { .. } => Some("unpack the package of this file again into the root"),
+            // The text has what can be given.
+            PackError::Level(_) => None,
+            // What the operating system says has hints of its own.
+            PackError::OpenGiven { .. }
+            | PackError::MakeEntry { .. }
+            | PackError::Measure { .. }
+            | PackError::Write { .. } => None,
         }
     }
 }

@@ -35,6 +35,18 @@ pub enum RulesError {
     Wrong(Vec<Problem>),
 }
 
+impl RulesError {
+    /// What to do about it, where neither a problem nor the operating system says it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            RulesError::Wrong(problems) if problems.iter().all(|problem| problem.hint.is_none()) => {
+                Some("rules/README.md tells how rules are written; `minroot rules show ID` prints one")
+            }
+            RulesError::Wrong(_) | RulesError::Read { .. } => None,
+        }
+    }
+}
+
 struct Lines<'a>(&'a [Problem]);
 
 impl fmt::Display for Lines<'_> {

@@ -166,7 +166,8 @@ impl TraceError {
             TraceError::Startup(error) => Some(error.hint().to_owned()),
             TraceError::Kernel(error) => Some(error.hint()),
             TraceError::Hardware(error) => error.hint(),
-            _ => None,
+            // The text has the levels; the operating system's words have hints of their own; the last is a bug.
+            TraceError::Cpu(_) | TraceError::RecipeFile { .. } | TraceError::Pattern(_) => None,
         }
     }
 }

@@ -48,6 +48,19 @@ pub enum SnapshotError {
     Packages(#[source] io::Error),
 }
 
+impl SnapshotError {
+    /// What to do about it, where the operating system's words do not say it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            SnapshotError::Lookup(_) => {
+                Some("the root changes while it is traced: trace it again when it is left alone")
+            }
+            SnapshotError::Decompress { .. } => Some("unpack the package of this file again into the root"),
+            SnapshotError::Read { .. } | SnapshotError::Packages(_) => None,
+        }
+    }
+}
+
 impl Trace {
     /// What stays when forbidden paths and all that only they lead to are gone, sorted.
     pub fn kept(&self) -> Vec<RootPath> {

@@ -519,10 +519,11 @@ impl VerifyError {
         match self {
             VerifyError::Unpack { .. } => Some("set TMPDIR to a directory with more room"),
             VerifyError::Unknown { .. } => {
-                Some("give an ISO, an initramfs (cpio), tar archive or UFS image, also compressed, or a directory")
+                Some("an image is what `pack`, `iso`, `pxe` or `build` wrote; a manifest goes after `-m`")
             }
             VerifyError::Layers { .. } => Some("unpack it with umoci, and verify the directory"),
-            _ => None,
+            VerifyError::Trace(_) => Some("pack it again from a manifest that `minroot trace` writes"),
+            VerifyError::Read { .. } => None,
         }
     }
 }

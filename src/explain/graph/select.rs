@@ -64,10 +64,11 @@ pub enum SelectError {
 
 impl SelectError {
     /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
         match self {
-            SelectError::NoSuchNode { nearest, .. } => nearest.as_ref().map(|path| format!("did you mean `{path}`?")),
-            SelectError::Pattern { .. } => None,
+            SelectError::NoSuchNode { nearest: Some(path), .. } => format!("did you mean `{path}`?"),
+            SelectError::NoSuchNode { .. } => "`minroot tree -m MANIFEST` shows what there is".to_owned(),
+            SelectError::Pattern { .. } => "a backslash before `*`, `?`, `[` or `{` takes it as it is".to_owned(),
         }
     }
 }

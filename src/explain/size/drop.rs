@@ -71,11 +71,12 @@ pub enum DropError {
 
 impl DropError {
     /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
         match self {
-            DropError::Path { nearest, .. } => nearest.as_ref().map(|nearest| format!("did you mean `{nearest}`?")),
-            DropError::Rule(_) => Some("`minroot why PATH --all` tells the rules that bring a path in".to_owned()),
-            DropError::Package(_) => Some("`minroot size --by package` lists the packages".to_owned()),
+            DropError::Path { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            DropError::Path { nearest: None, .. } => "`minroot tree -m MANIFEST` shows what there is".to_owned(),
+            DropError::Rule(_) => "`minroot why PATH --all` tells the rules that bring a path in".to_owned(),
+            DropError::Package(_) => "`minroot size --by package` lists the packages".to_owned(),
         }
     }
 }

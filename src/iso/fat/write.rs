@@ -5,6 +5,7 @@ use super::names::{self, ShortName};
 use super::{ATTR_ARCHIVE, ATTR_DIRECTORY, ENTRY, SECTOR};
 use crate::calendar::Date;
 use crate::iso::Blob;
+use crate::iso::TOO_LARGE;
 use crate::iso::bytes::put;
 use crate::iso::output::Piece;
 use std::collections::{BTreeMap, HashSet};
@@ -36,6 +37,16 @@ pub enum FatError {
     FileTooLarge { path: String, size: u64 },
     #[error("no FAT volume is large enough for these files")]
     TooLarge,
+}
+
+impl FatError {
+    /// What to do about it, where it is in the user's hands.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            FatError::FileTooLarge { .. } | FatError::TooLarge => Some(TOO_LARGE),
+            FatError::BadName { .. } | FatError::Duplicate { .. } => None,
+        }
+    }
 }
 
 /// A file or directory; the root comes first, every directory before what is in it.

@@ -164,7 +164,11 @@ impl IllumosLoaderError {
             IllumosLoaderError::Incomplete(_) | IllumosLoaderError::Script(IncludesError::Missing { .. }) => {
                 Some(LOADER_PACKAGE.to_owned())
             }
-            _ => None,
+            IllumosLoaderError::Script(IncludesError::NoFirstScript) => Some(LOADER_PACKAGE.to_owned()),
+            IllumosLoaderError::Hybrid(_) => {
+                Some(format!("its files are no longer those of the package: {LOADER_PACKAGE}"))
+            }
+            IllumosLoaderError::Script(IncludesError::Read { .. }) | IllumosLoaderError::Read { .. } => None,
         }
     }
 }

@@ -74,6 +74,26 @@ pub enum StartError {
     Arguments(#[from] LoaderConfError),
 }
 
+impl IllumosIsoError {
+    /// What to do about it, where a cause does not say it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            IllumosIsoError::Start(error) => Some(error.hint()),
+            IllumosIsoError::Fat(_) | IllumosIsoError::Iso(_) | IllumosIsoError::Write { .. } => None,
+        }
+    }
+}
+
+impl StartError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            StartError::NoKernel => "trace with rules/recipes/illumos-base.toml, or with a kernel as target",
+            StartError::Arguments(_) => "correct `kernel_args` in [boot] of the recipe",
+        }
+    }
+}
+
 /// Writes the ISO with its `loader` to `path`, which is replaced when the new file is complete.
 ///
 /// # Errors

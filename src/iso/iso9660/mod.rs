@@ -12,7 +12,7 @@ pub use layout::IsoLayout;
 
 use super::eltorito::{self, Platform};
 use super::output::Piece;
-use super::{Blob, CD_SECTOR};
+use super::{Blob, CD_SECTOR, TOO_LARGE};
 use crate::path::RootPath;
 use std::collections::BTreeMap;
 
@@ -79,6 +79,13 @@ pub enum IsoError {
     TooManyDirectories,
     #[error("the volume would be larger than 8 TiB")]
     TooLarge,
+}
+
+impl IsoError {
+    /// What to do about it, where it is in the user's hands.
+    pub fn hint(&self) -> Option<&'static str> {
+        (*self == IsoError::TooLarge).then_some(TOO_LARGE)
+    }
 }
 
 #[derive(Debug)]

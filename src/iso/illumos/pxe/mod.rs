@@ -41,6 +41,16 @@ pub enum PxeError {
     Write { path: PathBuf, source: io::Error },
 }
 
+impl PxeError {
+    /// What to do about it, where the operating system does not say it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            PxeError::Start(error) => Some(error.hint()),
+            PxeError::Write { .. } => None,
+        }
+    }
+}
+
 const README: &str = "/README.txt";
 
 /// A file of the tree, with all its names.
