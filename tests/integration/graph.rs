@@ -1,5 +1,7 @@
 //! Graphs of a manifest with hostile names, judged by the programs that people feed them to.
 
+use crate::command::{minroot, succeed};
+use crate::small_root;
 use crate::support::{run, scratch, tool};
 use minroot::explain::graph::Graph;
 use minroot::manifest::{Because, Content, Entry, Manifest, Missing};
@@ -163,6 +165,33 @@ fn json_has_every_byte_and_the_schema_of_its_documentation() {
     assert_eq!(keys(&nodes[14]), "id name priority what");
     assert_eq!(keys(&graph["edges"][0]), "detail evidence kind source target words");
     assert_eq!((&graph["edges"][3]["source"], &graph["edges"][3]["target"]), (&Value::from(3), &Value::from(4)));
+}
+
+#[test]
+fn json_of_a_measured_archive_accounts_for_every_byte_of_it() {
+    let directory = scratch();
+    let [root, manifest, packed, archive] =
+        ["root", "m.json", "p.json", "a.tar"].map(|name| directory.path().join(name));
+    small_root::make(&root);
+    succeed(minroot(["trace", "/usr/bin/app", "--root"]).arg(&root).arg("-o").arg(&manifest));
+    let mut pack = minroot(["pack", "--format", "tar", "--compress", "gzip", "-m"]);
+    pack.arg(&manifest).arg("--root").arg(&root).arg("-o").arg(&archive).arg("--sizes-to").arg(&packed);
+    succeed(&mut pack);
+    let graph = |manifest| -> Value {
+        serde_json::from_slice(&succeed(minroot(["graph", "--format", "json", "-m"]).arg(manifest))).unwrap()
+    };
+    let measured = graph(&packed);
+    let nodes = measured["nodes"].as_array().unwrap();
+    let of_files: u64 = nodes.iter().filter_map(|node| node["packed"].as_u64()).sum();
+    let of_archive = &measured["packed"];
+    assert!(of_files > 0);
+    assert_eq!(of_archive["bytes"], of_files + of_archive["overhead"].as_u64().unwrap());
+    assert_eq!(of_archive["bytes"], fs::metadata(&archive).unwrap().len());
+    assert!(nodes.iter().all(|node| (node["type"] == "file") == node["packed"].is_u64()), "{measured:#}");
+    let plain = graph(&manifest);
+    assert!(
+        plain["packed"].is_null() && plain["nodes"].as_array().unwrap().iter().all(|node| node["packed"].is_null())
+    );
 }
 
 #[test]

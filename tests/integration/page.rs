@@ -10,7 +10,7 @@ use minroot::explain::size::{Drop, what_if};
 use minroot::explain::{Options, explain};
 use minroot::manifest::{Alternative, Choice, Manifest, Packed, Verdict, json};
 use minroot::path::RootPath;
-use minroot::text::Style;
+use minroot::text::{Style, size};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,6 +36,20 @@ fn page_of(manifest: &Manifest) -> Vec<u8> {
 
 fn small() -> Manifest {
     json::read(&fs::read(repository("testdata/manifest/small.json")).unwrap()).unwrap()
+}
+
+/// The same in an archive of a third of its bytes and three million more.
+fn small_packed() -> Manifest {
+    let mut manifest = small();
+    let overhead = 3_000_000;
+    let mut bytes = overhead;
+    for entry in manifest.entries.iter_mut().filter(|entry| entry.is_file()) {
+        bytes += entry.size() / 3;
+        entry.packed = Some(entry.size() / 3);
+    }
+    let (format, compression) = ("cpio".to_owned(), "zstd".to_owned());
+    manifest.packed = Some(Packed { format, compression, level: 9, bytes, overhead });
+    manifest
 }
 
 /// What a real program needs on this machine.
@@ -126,15 +140,7 @@ fn the_page_of_a_real_program_says_what_the_commands_say() {
 
 #[test]
 fn the_page_of_every_type_of_entry_says_what_the_commands_say() {
-    let mut manifest = small();
-    let mut bytes = 50;
-    for entry in manifest.entries.iter_mut().filter(|entry| entry.is_file()) {
-        bytes += entry.size() / 3;
-        entry.packed = Some(entry.size() / 3);
-    }
-    let (format, compression) = ("cpio".to_owned(), "zstd".to_owned());
-    manifest.packed = Some(Packed { format, compression, level: 9, bytes, overhead: 50 });
-    check_all(&manifest);
+    check_all(&small_packed());
 }
 
 #[test]
@@ -227,6 +233,40 @@ fn the_treemap_is_walked_with_the_arrows() {
     // In the middle of what the program retains is the program.
     tab.click("#treemap");
     tab.wait_for("document.querySelector('#details h2').innerText === '/usr/bin/node'");
+    tab.close();
+}
+
+#[test]
+fn the_treemap_of_packed_sizes_is_the_archive_to_the_byte() {
+    let manifest = small_packed();
+    let Some(mut tab) = open(&manifest) else { return };
+    let below = |path: &str| {
+        let path = RootPath::new(path).unwrap();
+        let entries = manifest.entries.iter().filter(|entry| entry.path.starts_with(&path));
+        size(entries.filter_map(|entry| entry.packed).sum())
+    };
+    tab.click("[value=packed]");
+    let archive = size(manifest.packed.as_ref().unwrap().bytes);
+    assert_eq!(tab.text("#status"), format!("all: about {archive} packed, 4 parts"));
+    tab.evaluate("document.querySelector('#treemap').focus()");
+    for (key, told) in [
+        ("ArrowDown", format!("/usr: about {} packed, 2 parts", below("/usr"))),
+        ("ArrowRight", "(headers and the like): about 2.9 MiB (3,000,000 bytes) packed".to_owned()),
+        ("ArrowLeft", format!("/usr: about {} packed, 2 parts", below("/usr"))),
+        ("ArrowDown", format!("/usr/bin: about {} packed, 1 part", below("/usr/bin"))),
+        ("ArrowRight", format!("/usr/lib: about {} packed, 1 part", below("/usr/lib"))),
+    ] {
+        tab.press(key);
+        assert_eq!(tab.text("#status"), told);
+    }
+    assert!(tab.text("#legend").contains("target 31.1 MiB"), "{}", tab.text("#legend"));
+    tab.click("[value=directory]");
+    assert_eq!(tab.text("#status"), "all: 96.3 MiB (100,974,639 bytes), 3 parts");
+    assert!(tab.text("#legend").contains("target 93.2 MiB"), "{}", tab.text("#legend"));
+    tab.close();
+    let mut tab = open(&small()).unwrap();
+    assert_eq!(tab.evaluate("document.querySelector('[value=packed]').getClientRects().length"), 0);
+    assert_eq!(tab.evaluate("document.querySelector('[value=retained]').getClientRects().length"), 1);
     tab.close();
 }
 

@@ -20,6 +20,11 @@ impl Graph<'_> {
     ///   "format": 1,             the number of this schema
     ///   "directed": true,
     ///   "multigraph": true,      two nodes can have several edges, one for each reason
+    ///   "packed": {              the archive of the whole image, as in the manifest; absent when it was not measured
+    ///     "format": "cpio", "compression": "zstd", "level": 9,
+    ///     "bytes": 900,          of the archive: `overhead` and what `packed` of all its files is
+    ///     "overhead": 100
+    ///   },
     ///   "nodes": [{
     ///     "id": 0,               what edges name it by; counts from 0
     ///     "what": "entry",       or missing, unknown, outside (a referrer that is not in the manifest)
@@ -29,6 +34,8 @@ impl Graph<'_> {
     ///     "type": "file",        of entry: file, generated, dir, symlink, hardlink, char, block, fifo
     ///     "size": 408,           of entry: bytes of its own
     ///     "retained": 1316,      of entry: bytes that would go without it
+    ///     "packed": 200,         of entry: bytes of the archive that its content takes, an estimate; of files only,
+    ///                            when the archive was measured
     ///     "package": "libx1",    of entry; absent when none delivered it
     ///     "evidence": "target",  of entry: the strongest of all its reasons
     ///     "name": "libx.so",     of missing and unknown: what was asked for
@@ -52,6 +59,9 @@ impl Graph<'_> {
         document.value("format", &FORMAT)?;
         document.value("directed", &true)?;
         document.value("multigraph", &true)?;
+        if let Some(packed) = self.packed {
+            document.value("packed", packed)?;
+        }
         document.list("nodes", self.nodes.iter().enumerate().map(|(id, node)| NodeJson::new(id, node)))?;
         document.list("edges", self.edges.iter().map(|edge| EdgeJson::new(edge, self)))?;
         document.end()
@@ -77,6 +87,8 @@ enum ThingJson<'a> {
         r#type: &'static str,
         size: u64,
         retained: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        packed: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         package: Option<&'a str>,
         evidence: Option<Evidence>,
@@ -117,6 +129,7 @@ impl<'a> NodeJson<'a> {
                 r#type: type_name(&entry.content),
                 size: entry.size(),
                 retained,
+                packed: entry.packed,
                 package: entry.package.as_deref(),
                 evidence: node.evidence(),
             },

@@ -22,7 +22,7 @@ use super::size::retained;
 use super::text::reference_in_words;
 use crate::manifest::needs::Needs;
 use crate::manifest::totals::strongest;
-use crate::manifest::{Entry, Manifest, Omission};
+use crate::manifest::{Entry, Manifest, Omission, Packed};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Priority, Reason};
 use std::collections::HashMap;
@@ -34,6 +34,8 @@ pub struct Graph<'m> {
     pub nodes: Vec<Node<'m>>,
     /// In the order of the nodes that they lead to.
     pub edges: Vec<Edge<'m>>,
+    /// The archive of the whole image, where it was measured; then its files have [`Entry::packed`].
+    pub packed: Option<&'m Packed>,
 }
 
 /// An entry of the manifest, or something that its references name.
@@ -95,7 +97,11 @@ impl<'m> Graph<'m> {
         let entries = manifest.entries.iter().zip(retained);
         let things = entries.map(|(entry, retained)| Thing::Entry { entry, retained });
         let nodes = things.map(|thing| Node { thing, asked_for: Vec::new() }).collect();
-        let mut maker = Maker { needs, graph: Graph { nodes, edges: Vec::new() }, others: HashMap::new() };
+        let mut maker = Maker {
+            needs,
+            graph: Graph { nodes, edges: Vec::new(), packed: manifest.packed.as_ref() },
+            others: HashMap::new(),
+        };
         for (position, entry) in manifest.entries.iter().enumerate() {
             for because in &entry.reasons {
                 maker.reason(because.from.as_ref(), &because.reason, position);

@@ -3,7 +3,7 @@
 /** How many packages have a colour of their own; page.css has one more, for all others. */
 const PACKAGES = 9;
 
-const ARRANGEMENTS = { directory: byDirectory, package: byPackage, retained: byRetained };
+const ARRANGEMENTS = { directory: byDirectory, package: byPackage, retained: byRetained, packed: byPacked };
 
 class TreemapView {
   /**
@@ -19,6 +19,8 @@ class TreemapView {
     /** The entry that is selected, or -1. */
     this.selected = -1;
     this.tree = byDirectory(model);
+    /** Whether the boxes are as large as what they take in the archive. */
+    this.isPacked = false;
     /** The box that fills the treemap, and the one that the keyboard is at. */
     this.top = this.tree;
     this.cursor = this.tree;
@@ -34,6 +36,7 @@ class TreemapView {
   /** @param {string} arrangement */
   arrange(arrangement) {
     this.tree = ARRANGEMENTS[/** @type {keyof typeof ARRANGEMENTS} */ (arrangement)](this.model);
+    this.isPacked = arrangement === "packed";
     this.top = this.cursor = this.tree;
     this.draw();
     this.tell(this.top);
@@ -133,15 +136,16 @@ class TreemapView {
 
   writeLegend() {
     const { data, ofPackage, ofEvidence, total } = this.model;
-    const item = (/** @type {string} */ colour, /** @type {string} */ text, /** @type {number} */ bytes) =>
-      bytes === 0 ? [] : [make("li", {}, swatch(colour), named(text), named(` ${rounded(bytes)}`, "soft"))];
+    const bytes = (/** @type {Tally} */ tally) => (this.isPacked ? tally.packed : tally.bytes);
+    const item = (/** @type {string} */ colour, /** @type {string} */ text, /** @type {number} */ sum) =>
+      sum === 0 ? [] : [make("li", {}, swatch(colour), named(text), named(` ${rounded(sum)}`, "soft"))];
     if (this.colour === "evidence") {
-      const items = data.evidence.flatMap((text, at) => item(`--evidence-${at}`, text, ofEvidence[at].bytes));
+      const items = data.evidence.flatMap((text, at) => item(`--evidence-${at}`, text, bytes(ofEvidence[at])));
       element("legend").replaceChildren(...items);
       return;
     }
-    const items = this.largest.flatMap((at, rank) => item(`--package-${rank}`, data.packages[at], ofPackage[at].bytes));
-    const others = total.bytes - this.largest.reduce((sum, at) => sum + ofPackage[at].bytes, 0);
+    const items = this.largest.flatMap((at, rank) => item(`--package-${rank}`, data.packages[at], bytes(ofPackage[at])));
+    const others = bytes(total) - this.largest.reduce((sum, at) => sum + bytes(ofPackage[at]), 0);
     element("legend").replaceChildren(...items, ...item(`--package-${PACKAGES}`, "other", others));
   }
 
@@ -150,7 +154,8 @@ class TreemapView {
     const path = box.entry < 0 ? box.name : this.model.paths[box.entry];
     const inside = box.children.length > 0 ? `, ${count(box.children.length, "part")}` : "";
     const gone = box.entry >= 0 && this.without.isGone[box.entry] ? ", gone" : "";
-    element("status").textContent = `${path}: ${size(box.total)}${inside}${gone}`;
+    const bytes = this.isPacked ? `about ${size(box.total)} packed` : size(box.total);
+    element("status").textContent = `${path}: ${bytes}${inside}${gone}`;
   }
 
   listen() {

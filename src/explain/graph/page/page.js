@@ -10,6 +10,7 @@ class Page {
       open: (box) => this.open(box),
       tick: (box) => this.tick(box),
     });
+    element("packed-sizes").hidden = model.data.packed === null;
     this.answers.writeTotals();
     this.answers.writeDoubts();
     this.answers.writeRules();

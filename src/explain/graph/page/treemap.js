@@ -42,6 +42,18 @@ function byDirectory(model) {
   return assemble(root, boxes, (_, i) => (model.parent[i] < 0 ? root : boxes[model.parent[i]]));
 }
 
+/**
+ * What the files take in the archive, in the directories; with what it takes besides, it is the archive.
+ * @param {Model} model
+ */
+function byPacked(model) {
+  const { packed, archive } = model.data;
+  const root = box("all", -1, 0);
+  const boxes = model.paths.map((_, i) => box(model.name(i), i, packed?.[i] ?? 0));
+  const rest = box("(headers and the like)", -1, (archive ?? 0) - model.total.packed);
+  return assemble(root, [...boxes, rest], ({ entry }) => (boxes[model.parent[entry]] ?? root));
+}
+
 /** Own sizes in the packages. @param {Model} model */
 function byPackage(model) {
   const root = box("all", -1, 0);
