@@ -20,8 +20,10 @@ pub(super) fn by_cause<'m>(manifest: &'m Manifest, other: &Manifest, positions: 
     let group = |(cause, positions): (Option<usize>, Vec<usize>)| {
         let entries: Vec<_> = positions.iter().map(|position| &manifest.entries[*position]).collect();
         let bytes = entries.iter().fold(0u64, |bytes, entry| bytes.saturating_add(entry.size()));
+        let packed = entries.iter().filter_map(|entry| entry.packed).fold(0, u64::saturating_add);
+        let packed = (manifest.packed.is_some() && other.packed.is_some()).then_some(packed);
         let cause = cause.and_then(|cause| chains.last_step(cause, &manifest.entries[cause])).map(|(step, _)| step);
-        Group { cause, entries, bytes }
+        Group { cause, entries, bytes, packed }
     };
     let mut groups: Vec<Group> = groups.into_iter().map(group).collect();
     // Stable: groups of one size stay in the order of the entries that brought them in.

@@ -14,6 +14,9 @@ pub struct Change<'m> {
     pub new: &'m Entry,
     /// Never empty.
     pub fields: Vec<Field>,
+    /// By how many bytes more the file takes in the archive, negative for less; `None` for what is no file in either
+    /// image, and where an archive was not measured.
+    pub packed_growth: Option<i128>,
 }
 
 /// One thing that differs, in the words of the manifest.
@@ -28,8 +31,8 @@ pub struct Field {
 }
 
 impl<'m> Change<'m> {
-    /// `None` when the image would not tell one from the other.
-    pub(super) fn between(old: &'m Entry, new: &'m Entry) -> Option<Change<'m>> {
+    /// `None` when the image would not tell one from the other. What the archives take counts when both are measured.
+    pub(super) fn between(old: &'m Entry, new: &'m Entry, is_measured: bool) -> Option<Change<'m>> {
         let mut fields = Vec::new();
         let mut compare = |name, old: String, new: String| {
             if old != new {
@@ -49,7 +52,15 @@ impl<'m> Change<'m> {
         if old.xattrs != new.xattrs {
             compare("attributes", attributes(old), attributes(new));
         }
-        (!fields.is_empty()).then_some(Change { old, new, fields })
+        let has_content = old.packed.is_some() || new.packed.is_some();
+        let bytes = |entry: &Entry| i128::from(entry.packed.unwrap_or_default());
+        let packed_growth = (is_measured && has_content).then(|| bytes(new) - bytes(old));
+        (!fields.is_empty()).then_some(Change { old, new, fields, packed_growth })
+    }
+
+    /// Whether it has another content, or is of another type.
+    pub fn changes_content(&self) -> bool {
+        self.fields.iter().any(|field| matches!(field.name, "type" | "size" | "sha256"))
     }
 
     /// By how many bytes the file grew; negative for one that shrank.

@@ -8,12 +8,14 @@
 mod cause;
 mod change;
 mod json;
+mod packed;
 mod text;
 
 pub use change::{Change, Field};
+pub use packed::PackedDifference;
 
 use crate::manifest::needs::Step;
-use crate::manifest::{Boot, Entry, Manifest, Missing, Packed};
+use crate::manifest::{Boot, Entry, Manifest, Missing};
 use cause::by_cause;
 
 /// The difference between two manifests. [`Difference::text`] and [`Difference::json`] show it.
@@ -24,7 +26,7 @@ pub struct Difference<'m> {
     /// Bytes of content in the new manifest.
     pub new_bytes: u64,
     /// The archives, where both were measured. Their sizes alone make no difference.
-    pub packed: Option<(&'m Packed, &'m Packed)>,
+    pub packed: Option<PackedDifference<'m>>,
     /// What is only in the new manifest, the most bytes first.
     pub added: Vec<Group<'m>>,
     /// What is only in the old manifest, the most bytes first.
@@ -48,6 +50,8 @@ pub struct Group<'m> {
     pub entries: Vec<&'m Entry>,
     /// Of the entries; saturates at the largest `u64`.
     pub bytes: u64,
+    /// Bytes of the archive that they take, where both archives were measured.
+    pub packed: Option<u64>,
 }
 
 impl Difference<'_> {
@@ -69,6 +73,7 @@ pub fn diff<'m>(old: &'m Manifest, new: &'m Manifest) -> Difference<'m> {
     let mut changed = Vec::new();
     // Both are sorted.
     let (mut from, mut to) = (0, 0);
+    let is_measured = old.packed.is_some() && new.packed.is_some();
     loop {
         let (before, after) = (old.entries.get(from), new.entries.get(to));
         let order = match (before, after) {
@@ -82,17 +87,18 @@ pub fn diff<'m>(old: &'m Manifest, new: &'m Manifest) -> Difference<'m> {
         } else if order.is_gt() {
             added.push(to);
         } else if let (Some(before), Some(after)) = (before, after) {
-            changed.extend(Change::between(before, after));
+            changed.extend(Change::between(before, after, is_measured));
         }
         from += usize::from(order.is_le());
         to += usize::from(order.is_ge());
     }
+    let (added, removed) = (by_cause(new, old, &added), by_cause(old, new, &removed));
     Difference {
         old_bytes: old.total_bytes(),
         new_bytes: new.total_bytes(),
-        packed: old.packed.as_ref().zip(new.packed.as_ref()),
-        added: by_cause(new, old, &added),
-        removed: by_cause(old, new, &removed),
+        packed: PackedDifference::between([old, new], [&added, &removed], &changed),
+        added,
+        removed,
         changed,
         boot: (old.boot != new.boot).then_some((old.boot.as_ref(), new.boot.as_ref())),
         now_missing: only_in(&new.missing, &old.missing),

@@ -1,7 +1,7 @@
 use super::*;
-use crate::manifest::Content;
 use crate::manifest::json::read;
 use crate::manifest::needs::tests::manifest_of;
+use crate::manifest::{Content, Packed};
 use crate::path::RootPath;
 use crate::text::Style;
 
@@ -136,6 +136,63 @@ fn bytes_of_the_groups_and_changes_explain_the_growth() {
     let changed: i128 = difference.changed.iter().map(Change::growth).sum();
     let growth = i128::from(difference.new_bytes) - i128::from(difference.old_bytes);
     assert_eq!(sum(&difference.added) - sum(&difference.removed) + changed, growth);
+}
+
+/// A third of each file, and `overhead`.
+fn packed(mut manifest: Manifest, overhead: u64) -> Manifest {
+    let mut bytes = overhead;
+    for entry in manifest.entries.iter_mut().filter(|entry| entry.is_file()) {
+        bytes += entry.size() / 3;
+        entry.packed = Some(entry.size() / 3);
+    }
+    let (format, compression) = ("cpio".to_owned(), "zstd".to_owned());
+    manifest.packed = Some(Packed { format, compression, level: 9, bytes, overhead });
+    manifest
+}
+
+#[test]
+fn packed_bytes_of_the_groups_and_changes_explain_the_growth_of_the_archive() {
+    let mut old = small();
+    old.entries.retain(|entry| entry.path.file_name() != b"libz.so.1.2.13");
+    let mut new = small();
+    new.entries.retain(|entry| entry.path.file_name() != b"libgcc_s.so.1");
+    entry(&mut new, b"libm.so.6").content = Content::File { size: 90, sha256: [1; 32], unpacked_from: None };
+    entry(&mut new, b"libc.so.6").content = Content::File { size: 1_922_136, sha256: [1; 32], unpacked_from: None };
+    entry(&mut new, b"init").mode = 0o700;
+    entry(&mut new, b"lib").mode = 0o700;
+    let (old, mut measured) = (packed(old, 60), packed(new.clone(), 50));
+    // The same node takes less; its archive knows.
+    let saved = 1_000;
+    *entry(&mut measured, b"node").packed.as_mut().unwrap() -= saved;
+    measured.packed.as_mut().unwrap().bytes -= saved;
+    let difference = diff(&old, &measured);
+    let archives = difference.packed.as_ref().unwrap();
+    let expected =
+        [("added", 40_426), ("removed", -41_770), ("changed", -302_564), ("unchanged", -1_000), ("overhead", -10)];
+    assert_eq!(archives.parts(), expected);
+    assert_eq!(archives.parts().iter().map(|(_, growth)| growth).sum::<i128>(), archives.growth());
+    let text = difference.text(Style::Plain).to_string();
+    let told = text.lines().filter(|line| line.contains("about") || line.contains("mode"));
+    let told: Vec<&str> = told.filter_map(|line| line.split(", because of").next()).collect();
+    assert_eq!(
+        told,
+        [
+            "  of these about: added +40,426, removed -41,770, changed -302,564, unchanged -1,000, overhead -10",
+            "added: 1 path, +121,280 bytes, about +40,426 packed",
+            "removed: 1 path, -125,312 bytes, about -41,770 packed",
+            "  /init: mode 0700, before 0755",
+            "  /lib: mode 0700, before 0777",
+            "  /usr/lib/x86_64-linux-gnu/libc.so.6: other content of the same size; about +0 bytes packed",
+            "  /usr/lib/x86_64-linux-gnu/libm.so.6: -907,694 bytes; about -302,564 bytes packed",
+        ]
+    );
+    for [old, new] in [[&old, &new], [&small(), &measured]] {
+        let difference = diff(old, new);
+        assert!(!difference.text(Style::Plain).to_string().contains("packed"));
+        let json = serde_json::to_string(&difference.json()).unwrap();
+        assert_eq!(json.matches("packed").count(), 1, "{json}");
+        assert!(json.contains("\"packed\":null"), "{json}");
+    }
 }
 
 #[test]

@@ -17,10 +17,14 @@ impl Difference<'_> {
     fn write(&self, style: Style, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let growth = signed(i128::from(self.new_bytes) - i128::from(self.old_bytes));
         writeln!(f, "{}, before {}: {growth} bytes", size(self.new_bytes), size(self.old_bytes))?;
-        if let Some((old, new)) = self.packed {
-            let growth = signed(i128::from(new.bytes) - i128::from(old.bytes));
-            let (after, before) = (packed_in_words(new), packed_in_words(old));
-            writeln!(f, "packed: {after}, before {before}: {growth} bytes")?;
+        if let Some(packed) = &self.packed {
+            let (after, before) = (packed_in_words(packed.new), packed_in_words(packed.old));
+            writeln!(f, "packed: {after}, before {before}: {} bytes", signed(packed.growth()))?;
+            let parts = packed.parts().into_iter().filter(|(_, growth)| *growth != 0);
+            let parts: Vec<String> = parts.map(|(name, growth)| format!("{name} {}", signed(growth))).collect();
+            if !parts.is_empty() {
+                writeln!(f, "  of these about: {}", parts.join(", "))?;
+            }
         }
         for (what, which, sign, groups) in
             [("added", "a new reason", '+', &self.added), ("removed", "the lost reason", '-', &self.removed)]
@@ -28,6 +32,9 @@ impl Difference<'_> {
             for group in groups {
                 let n = count(group.entries.len() as u64, "path");
                 write!(f, "\n{what}: {n}, {sign}{} bytes", grouped(group.bytes))?;
+                if let Some(packed) = group.packed {
+                    write!(f, ", about {sign}{} packed", grouped(packed))?;
+                }
                 writeln!(f, "{}", style.remark(cause(group, which)))?;
                 entries(f, style, sign, &group.entries)?;
             }
@@ -80,6 +87,9 @@ fn in_words(change: &Change) -> String {
             "sha256" => "other content of the same size".to_owned(),
             name => format!("{name} {}, before {}", or_none(&field.new), or_none(&field.old)),
         });
+    }
+    if let Some(growth) = change.packed_growth.filter(|growth| *growth != 0 || change.changes_content()) {
+        words.push(format!("about {} bytes packed", signed(growth)));
     }
     words.join("; ")
 }
