@@ -28,6 +28,7 @@ mod linux_rules;
 mod linux_rules_languages;
 mod loader;
 mod manifest;
+mod mermaid;
 mod model_root;
 mod module_images;
 mod modules;
