@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 const PUBLISHERS: &str = "/var/pkg/publisher";
+const LICENSES: &str = "/var/pkg/license";
 const INSTALLED: &str = "/var/pkg/state/installed/catalog.base.C";
 
 /// A package that an image has installed.
@@ -40,6 +41,16 @@ impl Installed {
         actions::parse(&self.text(root)?)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("`{}`: {error}", self.stem)))
     }
+}
+
+/// Where an image keeps the text of a package's licence of this name, as the `license` action delivers it
+/// (solaris-ips src/modules/client/image.py, `get_license_dir`, and src/modules/actions/license.py). There is one for all
+/// versions; images of an older format, which kept them beside the manifests of each version, have none there.
+pub fn license_path(stem: &str, name: &str) -> RootPath {
+    RootPath::new(LICENSES)
+        .expect("a constant")
+        .join(quote(stem).as_bytes())
+        .join(format!("license.{}", quote(name)).as_bytes())
 }
 
 /// The packages that an image has installed, sorted by publisher, name and version; none in a root that is no image.

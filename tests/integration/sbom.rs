@@ -149,6 +149,8 @@ fn odd_names_and_licences_are_valid_too() {
     write("var/sadm/pkg/SUNWsh/install/copyright", "(C) \u{a9} <some> & one\n");
     let actions = "license aa license=\"lic_CDDL (x)\"\nfile bb path=usr/bin/hello\n";
     write("var/pkg/publisher/omnios.org/pkg/system%2Flibrary/1%2C5.11-1%3A20250101T000000Z", actions);
+    let text = "You <may> \"do\"\n\n\u{a9} this.";
+    write("var/pkg/license/system%2Flibrary/license.lic_CDDL%20%28x%29", text);
     fs::write(root.join(OsStr::from_bytes(b"usr/bin/caf\xe9")), "#!/bin/sh\n").unwrap();
     let manifest = directory.path().join("odd name.json");
     let mut trace = minroot(["trace", "/usr/bin/app", "/usr/bin/hello", "--root"]);
@@ -163,6 +165,12 @@ fn odd_names_and_licences_are_valid_too() {
             ["caf\\\\xe9", "generic/SUNWsh@11.11%2CREV%3D2", "generic/omnios.org/system/library@1%2C5.11-1:2025"]
         {
             assert!(said.contains(expected), "{expected} in {said}");
+        }
+        if form == "spdx" {
+            let document = json_of(&document);
+            let texts = document["hasExtractedLicensingInfos"].as_array().unwrap();
+            let of_ips = texts.iter().find(|info| info["name"] == "lic_CDDL (x)").unwrap();
+            assert_eq!(of_ips["extractedText"], text);
         }
         let Some(complaints) = complaints(form, &document) else { return };
         assert_eq!(complaints, "", "{form}");

@@ -11,14 +11,16 @@ use std::io;
 /// What is known of those of the packages that an IPS image has installed.
 ///
 /// # Errors
-/// A manifest that is there and cannot be read.
+/// A manifest or a licence that is there and cannot be read.
 pub(super) fn about_ips(root: &Root, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, About>> {
     let mut all = BTreeMap::new();
     for package in image::installed(root)?.iter().filter(|package| names.contains(&*package.stem)) {
         let mut licenses = Licenses::new(&package.stem);
         for action in package.actions(root)?.iter().filter(|action| action.kind == "license") {
-            // The text is a payload, which a root need not have.
-            action.get("license").into_iter().for_each(|name| licenses.add(name, |_| String::new()));
+            let Some(name) = action.get("license") else { continue };
+            // A root need not have it. Of several names it is the text of all of them together.
+            let text = root.read_optional(&image::license_path(&package.stem, name))?.unwrap_or_default();
+            licenses.add(name, |_| String::from_utf8_lossy(&text).trim_end().to_owned());
         }
         let path: Vec<String> = package.stem.split('/').map(url_quote).collect();
         let (publisher, version) = (url_quote(&package.publisher), url_quote(&package.version));

@@ -154,7 +154,15 @@ mod tests {
         let manifest = "set name=pkg.fmri value=x\nlicense aa license=lic_CDDL\nlicense bb license=MIT\n";
         let about = known(&[("var/pkg/publisher/omnios/pkg/system%2Flibrary/1%2C5.11", manifest)], "system/library");
         assert_eq!(about.purl, "pkg:generic/omnios/system/library@1%2C5.11");
-        assert_eq!(about.license.unwrap().expression, "LicenseRef-system-library-lic-CDDL AND MIT");
+        let license = about.license.unwrap();
+        assert_eq!(license.expression, "LicenseRef-system-library-lic-CDDL AND MIT");
+        assert_eq!(license.references[0].text, "", "the root does not have it");
+        let files = [
+            ("var/pkg/publisher/omnios/pkg/system%2Flibrary/1", "license aa license=\"lic CDDL\"\n"),
+            ("var/pkg/license/system%2Flibrary/license.lic%20CDDL", "You may\n\n do this.\n"),
+        ];
+        let license = known(&files, "system/library").license.unwrap();
+        assert_eq!((&*license.references[0].name, &*license.references[0].text), ("lic CDDL", "You may\n\n do this."));
         assert_eq!(about.supplier, Some(Supplier::organization("omnios")));
         let pkginfo = "PKG=SUNWcs\nVERSION=\"11.11\"\nVENDOR=Example\n";
         let files = [("var/sadm/pkg/SUNWcs/pkginfo", pkginfo), ("var/sadm/pkg/SUNWcs/install/copyright", "(C) x\n")];
