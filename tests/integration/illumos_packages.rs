@@ -617,16 +617,3 @@ fn damaged_archives_are_errors_and_never_a_panic() {
         let _ = fetch_from(directory.path(), &source(&[&file], &[]));
     }
 }
-
-#[test]
-fn a_file_that_is_no_package_is_an_error() {
-    let directory = scratch();
-    let file = directory.path().join("x.p5p");
-    fs::write(&file, "text").unwrap();
-    let error = failure(directory.path(), &source(&[&file], &[]));
-    assert!(error.contains("x.p5p") && error.contains("no Debian, SVR4 or IPS package"), "{error}");
-    // A directory that holds no package matches nothing.
-    fs::create_dir(directory.path().join("empty")).unwrap();
-    let error = fetch_from(directory.path(), &source(&[&directory.path().join("empty")], &[])).unwrap_err();
-    assert!(matches!(error, FetchError::NoMatch { .. }));
-}
