@@ -43,7 +43,7 @@ use source::Selection;
 use std::path::PathBuf;
 
 /// Part of every key: roots made by another layout are not reused.
-const LAYOUT: &str = "minroot root 4";
+const LAYOUT: &str = "minroot root 5";
 
 /// How to fetch.
 pub struct Options<'a> {

@@ -379,7 +379,7 @@ fn failure_of(file: &Path) -> String {
 
 /// A repository of IPS packages, written file by file; content is stored by gzip under what sha1sum says.
 pub struct Ips {
-    directory: PathBuf,
+    pub directory: PathBuf,
 }
 
 impl Ips {
@@ -415,6 +415,7 @@ impl Ips {
 
 pub fn omnios(directory: &Path) -> Ips {
     let ips = Ips::new(directory.join("repository"));
+    let (cddl, lost) = (ips.content("You may do this."), "0".repeat(40));
     let (su, old, empty) = (ips.content("setuid"), ips.content("old"), ips.content(""));
     let (isaexec, module, major) = (ips.content("isaexec"), ips.content("module"), ips.content("cn 0\nrootnex 1\n"));
     ips.package(
@@ -439,7 +440,9 @@ file {empty} path=etc/kept mode=0644 owner=db group=db preserve=renamenew overla
 hardlink path=usr/bin/mdb target=../lib/isaexec
 link path=bin target=./usr/bin
 link path=usr/bin/python target=python2 mediator=python mediator-version=2.7
-license aa license=CDDL
+license {cddl} license="lic CDDL"
+license aa license=lost
+license {lost} license=gone
 legacy pkg=SUNWcs name="Core \"Solaris\""
 group groupname=db gid=90
 user username=db uid=90 group=db home-dir=/var/db

@@ -3,6 +3,7 @@
 //! The validators come from PyPI, into a virtual environment that stays in the cache of the tests.
 
 use crate::command::{cache, minroot, output_of, succeed, text, with_umask};
+use crate::illumos_packages::omnios;
 use crate::small_root;
 use crate::support::{run, scratch, tool};
 use serde_json::Value;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -174,6 +176,35 @@ fn odd_names_and_licences_are_valid_too() {
         }
         let Some(complaints) = complaints(form, &document) else { return };
         assert_eq!(complaints, "", "{form}");
+    }
+}
+
+#[test]
+fn licences_that_ips_packages_deliver_come_with_the_root() {
+    let directory = scratch();
+    let repository = omnios(directory.path()).directory;
+    let [first, second] = ["first.toml", "second.toml"].map(|name| directory.path().join(name));
+    let fetch = |recipe: &Path, packages: &Path| {
+        fs::write(recipe, format!("[source]\npackages = ['{}']\nselect = ['SUNWcs']\n", packages.display())).unwrap();
+        let fetched = succeed(minroot(["fetch"]).arg(recipe).arg("--cache").arg(directory.path().join("cache")));
+        PathBuf::from(text(&fetched).trim_end())
+    };
+    let root = fetch(&first, &repository);
+    // Of a root that is an image by itself as well.
+    for root in [fetch(&second, &root), root] {
+        let licences = root.join("var/pkg/license/SUNWcs");
+        assert_eq!(fs::read_dir(&licences).unwrap().count(), 1, "nobody has the others");
+        let mode = fs::metadata(licences.join("license.lic%20CDDL")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o444);
+        let [manifest, document] = ["su.json", "su.spdx.json"].map(|name| directory.path().join(name));
+        succeed(minroot(["trace", "/usr/bin/su", "--root"]).arg(&root).arg("-o").arg(&manifest));
+        succeed(&mut sbom(&manifest, Some(&root), "spdx", &document));
+        let texts = json_of(&document)["hasExtractedLicensingInfos"].take();
+        let told = texts.as_array().unwrap().iter().map(|info| (&info["name"], &info["extractedText"]));
+        let told: Vec<_> = told.map(|(name, text)| (name.as_str().unwrap(), text.as_str().unwrap())).collect();
+        assert_eq!(told, [("gone", "gone"), ("lic CDDL", "You may do this."), ("lost", "lost")]);
+        let Some(complaints) = complaints("spdx", &document) else { return };
+        assert_eq!(complaints, "");
     }
 }
 

@@ -8,7 +8,7 @@ use super::archive::invalid;
 use super::error::FetchError;
 use super::source::{Selection, Staged};
 use super::unpack::finish_content;
-use crate::fetch::member::{Content, MemberKind};
+use crate::fetch::member::{Content, Delivery, Format, Member, MemberKind, Package};
 use crate::packages::actions;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,6 +53,7 @@ pub fn stage(path: &Path, form: Form, selection: &Selection, directory: &Path) -
         wants.extend(content);
     }
     store.fill(wants)?;
+    packages.iter_mut().for_each(leave_out_absent);
     for member in packages.iter().flat_map(|package| &package.members) {
         if let MemberKind::File(Content::Staged(staged)) = &member.kind {
             std::fs::OpenOptions::new()
@@ -63,6 +64,21 @@ pub fn stage(path: &Path, form: Form, selection: &Selection, directory: &Path) -
         }
     }
     Ok(Staged { packages, names })
+}
+
+/// Takes out the members whose content the source does not have and nobody needs.
+fn leave_out_absent(package: &mut Package) {
+    let is_there = |member: &Member| match &member.kind {
+        MemberKind::File(Content::Staged(staged)) => staged.exists(),
+        _ => true,
+    };
+    let kept: Vec<bool> = package.members.iter().map(is_there).collect();
+    let mut left = kept.iter();
+    package.members.retain(|_| *left.next().unwrap_or(&true));
+    if let Some(Delivery { format: Format::Illumos(records), .. }) = &mut package.delivery {
+        let mut left = kept.iter();
+        records.owners.retain(|_| *left.next().unwrap_or(&true));
+    }
 }
 
 /// The newest version of each package, sorted by name; of several publishers' equals the first.

@@ -6,14 +6,18 @@ use crate::fetch::illumos::{Account, Database, DriverAction, MediatedLink, Pendi
 use crate::fetch::member::{Content, Delivery, Format, Member, MemberKind, Package, inside};
 use crate::fetch::source::Selection;
 use crate::packages::actions::Action;
+use crate::packages::image::license_path;
 use crate::path::RootPath;
 use crate::text::hex;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a root is filled for: a variant that is not here does not hold an action back. `variant.debug.*` is `false`.
 const VARIANTS: [(&str, &str); 3] =
     [("arch", "i386"), ("opensolaris.zone", "global"), ("opensolaris.imagetype", "full")];
+
+/// Bytes of the longest name of a file.
+const NAME_MAX: usize = 255;
 
 /// A package of which the actions are known.
 pub struct Subject<'a> {
@@ -121,7 +125,11 @@ impl Building<'_> {
                 self.records.accounts.extend(account(action));
                 Ok(())
             }
-            // Licenses, dependencies, signatures and what old tools wanted to know are no part of a root.
+            "license" => {
+                self.license(action);
+                Ok(())
+            }
+            // Dependencies, signatures and what old tools wanted to know are no part of a root.
             _ => Ok(()),
         }
     }
@@ -142,12 +150,29 @@ impl Building<'_> {
             Some("allow") => self.records.overlaid.push(path.clone()),
             _ => {}
         }
+        let kind = self.want(&path, digest, size, true);
+        self.owned(action, path, kind, 0o644)
+    }
+
+    /// The text goes where pkg(7) puts it. A source that was thinned out may lack it, which does not matter to any program.
+    fn license(&mut self, action: &Action) {
+        let Some((name, digest)) = action.get("license").zip(action.payload.clone()) else { return };
+        let path = license_path(self.name, name);
+        if path.file_name().len() > NAME_MAX || self.members.iter().any(|member| member.path == path) {
+            return;
+        }
+        let size = action.get("pkg.size").and_then(|size| size.parse().ok());
+        let kind = self.want(&path, digest, size, false);
+        self.push(Member { path, kind, mode: 0o444, uid: 0, gid: 0, mtime: 0 }, "root", "root");
+    }
+
+    fn want(&mut self, path: &RootPath, digest: String, size: Option<u64>, is_needed: bool) -> MemberKind {
         let mut staged = self.prefix.to_owned().into_os_string();
         staged.push(format!("-{}", self.members.len()));
-        let want = Want { digest, staged: staged.into(), size, package: self.name.to_owned(), path: path.clone() };
-        let kind = MemberKind::File(Content::Staged(want.staged.clone()));
-        self.wants.push(want);
-        self.owned(action, path, kind, 0o644)
+        let staged = PathBuf::from(staged);
+        let (package, path) = (self.name.to_owned(), path.clone());
+        self.wants.push(Want { digest, staged: staged.clone(), size, package, path, is_needed });
+        MemberKind::File(Content::Staged(staged))
     }
 
     fn directory(&mut self, action: &Action) -> Result<(), FetchError> {

@@ -56,6 +56,8 @@ pub struct Want {
     pub size: Option<u64>,
     pub package: String,
     pub path: RootPath,
+    /// Whether nothing is made of the package without it.
+    pub is_needed: bool,
 }
 
 impl<'a> Store<'a> {
@@ -110,18 +112,22 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Stages all content that is wanted.
+    /// Stages all content that is wanted; of what is not needed, what there is.
     ///
     /// # Errors
-    /// [`FetchError::Content`] for what is missing or not as promised, and of reading and writing.
+    /// [`FetchError::Content`] for what is needed and missing or not as promised, and of reading and writing.
     pub fn fill(&self, wants: Vec<Want>) -> Result<(), FetchError> {
         if let Store::Image { root, .. } = self {
-            return wants.iter().try_for_each(|want| from_image(root, want));
+            let is_there = |want: &&Want| want.is_needed || root.lookup(&want.path).is_ok();
+            return wants.iter().filter(is_there).try_for_each(|want| from_image(root, want));
         }
         let mut by_digest: BTreeMap<String, Vec<Want>> = BTreeMap::new();
         for want in wants {
             // It becomes a file name.
             if !matches!(want.digest.len(), 40 | 64) || !want.digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+                if !want.is_needed {
+                    continue;
+                }
                 return Err(want.problem(format!("`{}` is no digest", want.digest.escape_debug())));
             }
             by_digest.entry(want.digest.to_ascii_lowercase()).or_default().push(want);
@@ -154,7 +160,7 @@ impl<'a> Store<'a> {
             }
             Store::Image { .. } => {}
         }
-        match by_digest.into_values().flatten().next() {
+        match by_digest.into_values().flatten().find(|want| want.is_needed) {
             Some(want) => Err(want.problem(format!("there is no content `{}`", want.digest))),
             None => Ok(()),
         }
