@@ -2,6 +2,7 @@
 
 use super::reader::{Reader, Window};
 use super::{ElfError, Name};
+use std::cell::RefCell;
 
 /// Up to this length the table is read in one piece. The few that are longer, up to megabytes of C++ names, would cost
 /// more in fresh memory than in reading.
@@ -10,8 +11,8 @@ const SHORT: u64 = 64 << 10;
 /// A long table is gone through in pieces of this length.
 const PIECE: u64 = 64 << 10;
 
-/// How long a string of a long table is taken to be at first.
-const STRING_GUESS: u64 = 128;
+/// How much of a long table is read for one string: the names of libraries lie side by side, and those of versions too.
+const STRING_GUESS: u64 = 1024;
 
 /// The string table of one object.
 pub(super) struct Strings<'a> {
@@ -20,6 +21,8 @@ pub(super) struct Strings<'a> {
     size: u64,
     /// A short table is in here, and perhaps what lies behind it in the file; nothing of a long one is.
     window: &'a Window,
+    /// What was last read of a long table.
+    stretch: RefCell<Window>,
 }
 
 impl<'a> Strings<'a> {
@@ -34,7 +37,7 @@ impl<'a> Strings<'a> {
     ) -> Result<Strings<'a>, ElfError> {
         offset.checked_add(size).ok_or(ElfError::OutOfRange { field: "DT_STRSZ" })?;
         if head.get(offset, size).is_some() {
-            return Ok(Strings { reader, offset, size, window: head });
+            return Ok(Strings::new(reader, (offset, size), head));
         }
         if size > SHORT {
             reader.check(offset, size, FIELD)?;
@@ -42,7 +45,11 @@ impl<'a> Strings<'a> {
         } else {
             reader.read_with(window, (offset, size), behind, FIELD)?;
         }
-        Ok(Strings { reader, offset, size, window })
+        Ok(Strings::new(reader, (offset, size), window))
+    }
+
+    fn new(reader: &'a Reader<'a>, (offset, size): (u64, u64), window: &'a Window) -> Strings<'a> {
+        Strings { reader, offset, size, window, stretch: RefCell::default() }
     }
 
     /// A table that is not the dynamic one, or not near any other.
@@ -52,7 +59,7 @@ impl<'a> Strings<'a> {
         (offset, size): (u64, u64),
     ) -> Result<Strings<'a>, ElfError> {
         reader.read(window, (offset, size), FIELD)?;
-        Ok(Strings { reader, offset, size, window })
+        Ok(Strings::new(reader, (offset, size), window))
     }
 
     /// The index of a string that stands by itself in a table that was read whole.
@@ -77,10 +84,13 @@ impl<'a> Strings<'a> {
         if let Some(table) = self.whole() {
             return until_nul(&table[index as usize..]).map(Name::from).ok_or(OUTSIDE);
         }
-        let mut window = Window::default();
+        let mut stretch = self.stretch.borrow_mut();
+        if let Some(text) = stretch.from(self.offset + index).and_then(until_nul) {
+            return Ok(text.into());
+        }
         let mut length = STRING_GUESS;
         loop {
-            let text = self.reader.read(&mut window, (self.offset + index, length.min(rest)), FIELD)?;
+            let text = self.reader.read(&mut stretch, (self.offset + index, length.min(rest)), FIELD)?;
             match until_nul(text) {
                 Some(text) => return Ok(text.into()),
                 None if length >= rest => return Err(OUTSIDE),

@@ -32,6 +32,8 @@ pub struct SymbolScan {
     patterns: Vec<(u64, WholeName)>,
     /// The bit of [`DLOPEN`], where that is looked for.
     dlopen: u64,
+    /// The bits of all patterns.
+    all: u64,
 }
 
 /// An expression that a whole name has to match; compiled when a name first has to be looked at.
@@ -97,7 +99,8 @@ impl SymbolScan {
                 Filter::Regex(Regex::new(&format!(r"(?s-u)(?:{any})\z"))?)
             }
         };
-        let mut scan = SymbolScan { filter: Some(filter), ..SymbolScan::default() };
+        let all = u64::MAX >> (64 - patterns.len());
+        let mut scan = SymbolScan { filter: Some(filter), all, ..SymbolScan::default() };
         for (number, (pattern, names)) in patterns.iter().zip(names).enumerate() {
             let bit = 1 << number;
             match names {
@@ -267,7 +270,13 @@ pub(super) fn imports(
     let size = Sym::size(context.container) as u64;
     let mut found = 0;
     let mut next = place.start;
-    while next + size <= place.end {
+    let length = place.end.saturating_sub(place.start) / size * size;
+    if length > 0 {
+        // Whether the table is all there does not depend on what is found in it.
+        reader.check(place.start, length, FIELD)?;
+    }
+    // Linkers put undefined symbols first: where nothing more can be found, nearly all of a large table is not read.
+    while found != scan.all && next + size <= place.end {
         let count = ENTRIES.min((place.end - next) / size);
         let table = reader.read(scratch, (next, count * size), FIELD)?;
         for name in table.chunks_exact(size as usize).filter_map(|entry| undefined_name(entry, context)) {

@@ -38,7 +38,9 @@ impl VersionNeed {
     /// one, on Linux ("no version information available") and on illumos alike.
     pub fn absent_from<'v>(&'v self, library: &'v Dynamic) -> impl Iterator<Item = &'v Name> {
         let defined = library.versions_defined.as_ref();
-        let absent = move |v: &&NeededVersion| !v.weak && defined.is_some_and(|defined| !defined.contains(&v.name));
+        // The versions of a library differ in their last byte more often than in their length.
+        let is_in = |defined: &[Name], name: &Name| defined.iter().any(|d| d.last() == name.last() && d == name);
+        let absent = move |v: &&NeededVersion| !v.weak && defined.is_some_and(|defined| !is_in(defined, &v.name));
         self.versions.iter().filter(absent).map(|version| &version.name)
     }
 }
@@ -58,7 +60,8 @@ impl Tables<'_> {
         let mut at = offset;
         for _ in 0..count {
             let need = self.record::<16>(at, "DT_VERNEED")?;
-            let mut versions = Vec::new();
+            // Few need more of one library, and a lying count allocates nothing.
+            let mut versions = Vec::with_capacity(need.half(2).min(8).into());
             let mut aux_at = add(at, need.word(8), "vn_aux")?;
             for _ in 0..need.half(2) {
                 let aux = self.record::<16>(aux_at, "DT_VERNEED")?;
