@@ -25,6 +25,11 @@ pub struct Graph {
     roots: BTreeMap<NodeIndex, BTreeSet<Reason>>,
 }
 
+/// A node of one graph by its number, for those who connect the same ones again and again: looking up paths takes most
+/// of the time of [`Graph::connect`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeId(NodeIndex);
+
 impl Graph {
     /// Adds a node; whether it is new.
     pub fn add(&mut self, path: &RootPath) -> bool {
@@ -40,33 +45,46 @@ impl Graph {
         self.nodes.contains_key(path)
     }
 
+    /// The number of a node.
+    ///
+    /// # Panics
+    /// When the path is no node of the graph: a bug of the caller.
+    pub fn node(&self, path: &RootPath) -> NodeId {
+        NodeId(self.nodes[path])
+    }
+
     /// Adds an edge between two nodes of the graph, or marks `to` as asked for by the user when there is no `from`.
     /// An edge that is there already is not added again.
     ///
     /// # Panics
     /// When an end is no node of the graph: a bug of the caller.
     pub fn connect(&mut self, from: Option<&RootPath>, to: &RootPath, reason: Reason) {
-        let to = self.nodes[to];
+        let to = self.node(to);
         match from {
             None => {
-                self.roots.entry(to).or_default().insert(reason);
+                self.roots.entry(to.0).or_default().insert(reason);
             }
-            Some(from) => {
-                let from = self.nodes[from];
-                if from == to {
-                    return;
-                }
-                match self.first_edges.entry((from, to)) {
-                    Entry::Vacant(first) => {
-                        first.insert(self.graph.add_edge(from, to, reason));
-                    }
-                    Entry::Occupied(first) => {
-                        let is_first = self.graph[*first.get()] == reason;
-                        let mut is_new = || self.further_reasons.entry((from, to)).or_default().insert(reason.clone());
-                        if !is_first && is_new() {
-                            self.graph.add_edge(from, to, reason);
-                        }
-                    }
+            Some(from) => self.connect_nodes(self.node(from), to, reason),
+        }
+    }
+
+    /// [`Graph::connect`] for nodes by their numbers.
+    ///
+    /// # Panics
+    /// When a number is not of this graph: a bug of the caller.
+    pub fn connect_nodes(&mut self, NodeId(from): NodeId, NodeId(to): NodeId, reason: Reason) {
+        if from == to {
+            return;
+        }
+        match self.first_edges.entry((from, to)) {
+            Entry::Vacant(first) => {
+                first.insert(self.graph.add_edge(from, to, reason));
+            }
+            Entry::Occupied(first) => {
+                let is_first = self.graph[*first.get()] == reason;
+                let mut is_new = || self.further_reasons.entry((from, to)).or_default().insert(reason.clone());
+                if !is_first && is_new() {
+                    self.graph.add_edge(from, to, reason);
                 }
             }
         }
@@ -146,9 +164,12 @@ mod tests {
     #[test]
     fn an_edge_is_there_once_for_each_reason() {
         let mut graph = graph(&[("/a", "/b"), ("/a", "/b")]);
+        let (a, b) = (graph.node(&path("/a")), graph.node(&path("/b")));
         for detail in ["y", "z", "y", "x", "z"] {
             graph.connect(Some(&path("/a")), &path("/b"), reason(detail));
+            graph.connect_nodes(a, b, reason(detail));
         }
+        graph.connect_nodes(b, b, reason("itself"));
         let details: Vec<_> = graph.reasons(&path("/b")).into_iter().map(|(_, reason)| reason.detail).collect();
         assert_eq!(details.iter().map(|detail| &**detail).collect::<Vec<_>>(), ["x", "y", "z"]);
     }

@@ -36,7 +36,7 @@ pub(crate) use processes::VERSION_STEP;
 pub use snapshot::SnapshotError;
 
 use crate::drivers::DriverDatabases;
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeId};
 use crate::manifest::{Boot, Choice, Missing, Omission};
 use crate::modules::hardware::HardwareError;
 use crate::objects::elf::SymbolScan;
@@ -45,7 +45,7 @@ use crate::reason::Consequence;
 use crate::recipe::{Recipe, System};
 use crate::resolve::cpu::{Cpu, UnknownCpu};
 pub use crate::resolve::glibc::Cache;
-use crate::resolve::glibc::{Glibc, Request};
+use crate::resolve::glibc::{Glibc, NameId, PlaceId, Request};
 use crate::resolve::illumos::Illumos;
 use crate::resolve::krtld::ModulePath;
 use crate::resolve::musl::Musl;
@@ -56,6 +56,7 @@ use crate::startup::{GeneratedFile, StartupError};
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What a trace is made from.
 #[derive(Clone, Copy)]
@@ -272,8 +273,10 @@ struct Tracer<'a> {
     runs_in: HashMap<ObjectId, Vec<ObjectId>>,
     /// Libraries that a search came to its end without: who needs them, and the name.
     not_found: BTreeSet<(RootPath, String)>,
-    /// Places that are nodes of the graph already, with their object.
-    placed: HashSet<crate::resolve::glibc::PlaceId>,
+    /// Places that are nodes of the graph already, with what everybody who is led to them is connected to.
+    placed: HashMap<PlaceId, Box<[NodeId]>>,
+    /// The names of libraries as they stand in reasons.
+    details: HashMap<NameId, Arc<str>>,
     /// Libraries that are found through `ld.so.conf` only, and who needs them.
     configured: BTreeSet<(Vec<u8>, Vec<u8>, ObjectId, ObjectId)>,
     /// What rules and the recipe want of the kernel.
@@ -363,7 +366,8 @@ impl<'a> Tracer<'a> {
             choices,
             runs_in: HashMap::new(),
             not_found: BTreeSet::new(),
-            placed: HashSet::new(),
+            placed: HashMap::new(),
+            details: HashMap::new(),
             configured: BTreeSet::new(),
             module_requests: Vec::new(),
             wants_module_indexes: BTreeSet::new(),

@@ -6,12 +6,13 @@ use crate::manifest::{Omission, Probed};
 use crate::path::{RootPath, escaped};
 use crate::reason::{Evidence, Kind, Priority, Reason};
 use crate::recipe::System;
-use crate::resolve::glibc::{Binding, By, Failure, PlaceId, VersionFailure};
+use crate::resolve::glibc::{Binding, By, Failure, NameId, PlaceId, VersionFailure};
 use crate::resolve::store::{Facts, ObjectId};
 use crate::resolve::{Outcome, Step, musl};
 use crate::root::FileKind;
 use crate::startup::LIBRARY_PATH;
 use crate::text;
+use std::sync::Arc;
 
 const PRELOAD_FILE: &str = "/etc/ld.so.preload";
 
@@ -95,7 +96,7 @@ impl Tracer<'_> {
         }
         for musl::Binding { referrer, name, by, found } in process.bindings {
             let from = self.object_path(referrer);
-            self.need_data(Some(&from), &found, reason(&by, &name));
+            self.need_data(Some(&from), &found, reason(&by, detail(&name)));
             // Examined as part of the process: it does not run by itself.
             self.examined.insert(found.path);
         }
@@ -139,7 +140,7 @@ impl Tracer<'_> {
 
     fn add_binding(&mut self, binding: &Binding) {
         let from = self.object_path(binding.referrer);
-        let reason = reason(&binding.by, &binding.name);
+        let reason = reason(&binding.by, self.detail(binding.name));
         self.add_place(&from, binding.place, reason.clone());
         if binding.by == By::Preload {
             let file = RootPath::new(PRELOAD_FILE).expect("a constant");
@@ -148,26 +149,43 @@ impl Tracer<'_> {
         let object = self.glibc.place(binding.place).object;
         if binding.step == Step::Cache {
             let spelled = self.glibc.place(binding.place).spelled.clone();
-            self.configured.insert((binding.name.to_vec(), spelled, object, binding.referrer));
+            let name = self.glibc.name(binding.name).to_vec();
+            self.configured.insert((name, spelled, object, binding.referrer));
         }
         if binding.by_load_order_only {
-            self.notes.push(format!(
-                "{from} finds `{}` only because another object of the process has loaded it before",
-                escaped(&binding.name)
-            ));
+            let name = self.detail(binding.name);
+            let note = format!("{from} finds `{name}` only because another object of the process has loaded it before");
+            self.notes.push(note);
         }
+    }
+
+    /// A name as it stands in reasons: hundreds of objects ask for the same few.
+    fn detail(&mut self, name: NameId) -> Arc<str> {
+        self.details.entry(name).or_insert_with(|| detail(self.glibc.name(name))).clone()
     }
 
     /// A file that a loader opens, under the name it opens it by.
     fn add_place(&mut self, from: &RootPath, place: PlaceId, reason: Reason) {
+        if let Some(nodes) = self.placed.get(&place) {
+            let from = self.graph.node(from);
+            for node in nodes {
+                self.graph.connect_nodes(from, *node, reason.clone());
+            }
+            return;
+        }
         let opened = self.glibc.place(place);
         let (object, links, through) = (opened.object, opened.links.clone(), opened.through.clone());
         let path = self.object_path(object);
         self.connect(Some(from), &links, &through, &path, reason);
-        if self.placed.insert(place) {
-            // Examined as part of the process: it does not run by itself.
-            self.examined.insert(path);
-        }
+        // Where a link to the file leads is the same for all: see `connect`.
+        let (links, file) = match links.iter().position(|link| link.last) {
+            Some(last) => (&links[..=last], None),
+            None => (&links[..], Some(&path)),
+        };
+        let nodes = through.iter().chain(links.iter().map(|link| &link.path)).chain(file);
+        self.placed.insert(place, nodes.map(|path| self.graph.node(path)).collect());
+        // Examined as part of the process: it does not run by itself.
+        self.examined.insert(path);
     }
 
     fn add_failure(&mut self, failure: &Failure) {
@@ -183,7 +201,7 @@ impl Tracer<'_> {
         if has_searched && !failure.probes.iter().any(|probe| matches!(probe.outcome, Outcome::Fatal(_))) {
             self.not_found.insert((from.clone(), name.clone()));
         }
-        self.note_missing(Some(&from), name, reason(&failure.by, &failure.name), priority, probes);
+        self.note_missing(Some(&from), name, reason(&failure.by, detail(&failure.name)), priority, probes);
     }
 
     /// The loader says so at every start of every program, and goes on.
@@ -223,10 +241,14 @@ impl Tracer<'_> {
     }
 }
 
-fn reason(by: &By, name: &[u8]) -> Reason {
+fn detail(name: &[u8]) -> Arc<str> {
+    escaped(name).to_string().into()
+}
+
+fn reason(by: &By, name: Arc<str>) -> Reason {
     match by {
-        By::Needed => Reason::new(Evidence::Proven, Kind::Needed, escaped(name).to_string()),
-        By::Interpreter => Reason::new(Evidence::Proven, Kind::Interpreter, escaped(name).to_string()),
+        By::Needed => Reason::new(Evidence::Proven, Kind::Needed, name),
+        By::Interpreter => Reason::new(Evidence::Proven, Kind::Interpreter, name),
         By::Preload => Reason::new(Evidence::Proven, Kind::Preload, PRELOAD_FILE),
         By::Variant => Reason::new(Evidence::Proven, Kind::Variant, "glibc-hwcaps"),
         By::Dlopen(reason, _) => reason.clone(),

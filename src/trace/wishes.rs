@@ -44,6 +44,7 @@ impl Tracer<'_> {
             let found = root.lookup(&path);
             (path, found)
         });
+        let mut paths = Vec::new();
         for (path, found) in targets.collect::<Vec<_>>() {
             let reason = Reason::new(Evidence::Target, Kind::Target, "");
             match found {
@@ -60,8 +61,9 @@ impl Tracer<'_> {
                     self.note_missing(None, path.to_string(), reason, Priority::Required, probes);
                 }
             }
-            self.targets.insert(path);
+            paths.push(path);
         }
+        self.targets.append(&mut paths.into_iter().collect());
     }
 
     /// Tells of programs among the targets that no kernel starts.

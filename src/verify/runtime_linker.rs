@@ -127,7 +127,7 @@ impl<'r> RuntimeLinker<'r> {
             let place = self.glibc.place(binding.place);
             let path = escaped(&place.spelled).to_string();
             self.opened.entry(place.object).or_insert_with(|| path.clone());
-            self.bound.insert((binding.referrer, binding.name), path);
+            self.bound.insert((binding.referrer, self.glibc.name(binding.name).into()), path);
         }
         let mut told = self.lacking(&scope);
         for failure in findings.missing.iter().filter(|failure| failure.by == By::Needed) {

@@ -1,6 +1,6 @@
 //! What the resolver has found out, in the order it did, each fact once however many processes show it.
 
-use super::places::PlaceId;
+use super::places::{NameId, PlaceId};
 use crate::reason::{Priority, Reason};
 use crate::resolve::store::ObjectId;
 use crate::resolve::{Probe, Step};
@@ -17,7 +17,8 @@ pub struct Findings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
     pub referrer: ObjectId,
-    pub name: Box<[u8]>,
+    /// For [`super::Glibc::name`].
+    pub name: NameId,
     pub place: PlaceId,
     pub step: Step,
     pub by: By,

@@ -36,7 +36,7 @@ mod tokens;
 mod versions;
 
 pub use findings::{Binding, By, Failure, Findings, Request, Sought, VersionFailure};
-pub use places::{Place, PlaceId};
+pub use places::{NameId, Place, PlaceId};
 
 use super::cpu::Cpu;
 use super::store::{ObjectId, Store};
@@ -44,7 +44,7 @@ use crate::reason::Reason;
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use loader::Loader;
 use needs::{NeedsTable, SearchPath};
-use places::{DirId, NameId, Places};
+use places::{DirId, Places};
 use process::Process;
 use search::Via;
 use std::marker::PhantomData;
@@ -115,6 +115,11 @@ impl<'r> Glibc<'r> {
 
     pub fn place(&self, id: PlaceId) -> &Place {
         self.places.place(id)
+    }
+
+    /// The name that an object asked for, in its own bytes.
+    pub fn name(&self, id: NameId) -> &[u8] {
+        self.places.names.text(id)
     }
 
     /// What was found out since the last call.

@@ -12,8 +12,9 @@ use foldhash::{HashMap, HashMapExt};
 use rayon::prelude::*;
 use std::rc::Rc;
 
+/// A name that objects ask for; an index for [`super::Glibc::name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NameId(pub u32);
+pub struct NameId(pub(super) u32);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DirId(u32);

@@ -275,7 +275,6 @@ impl Glibc<'_> {
         step: Step,
         by_load_order_only: bool,
     ) {
-        let name = self.places.names.text(name).into();
         let by = by.clone();
         self.findings.bindings.push(Binding { referrer, name, place, step, by, by_load_order_only });
     }
