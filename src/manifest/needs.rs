@@ -89,7 +89,7 @@ impl<'m> Needs<'m> {
         let positions: HashMap<&[u8], usize, RandomState> =
             entries.iter().enumerate().map(|(position, entry)| (entry.path(), position)).collect();
         let position = |path: &[u8]| positions.get(path).copied();
-        let pairs = |(first, entries): (usize, &'m [_])| pairs_of(first * CHUNK, entries, &position);
+        let pairs = |(first, entries): (usize, &'m [_])| pairs_of(first * CHUNK, entries, position);
         let chunks: Vec<Vec<Pair>> = entries.par_chunks(CHUNK).enumerate().map(pairs).collect();
         let (starts, edges) = group(entries.len(), &chunks);
         let of_the_user = |(to, entry)| by_the_user(entry).map(move |reason| Edge { to, reason: Some(reason) });
