@@ -140,6 +140,12 @@ impl fmt::Display for Wanted {
 }
 
 impl BootFailure {
+    /// Whether the guest's kernel says that a processor of its machine stands still (Linux,
+    /// Documentation/RCU/stallwarn.rst): on a busy machine emulators do that, and another start may go well.
+    pub fn is_stalled(&self) -> bool {
+        self.console.iter().any(|line| line.contains("rcu: INFO: ") && line.contains("detected stall"))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let on_console = |text: &str| self.console.iter().any(|line| line.contains(text));
@@ -147,6 +153,9 @@ impl BootFailure {
             // The kernel prints the reason, goes on, and fails later with a message that misleads.
             _ if ["Initramfs unpacking failed", "Out of memory", "out of memory"].into_iter().any(on_console) => {
                 "the guest needs more memory, `[boot] memory = …` (MiB)".to_owned()
+            }
+            _ if self.is_stalled() => {
+                "the emulated processor stood still, which a busy machine brings: try again".to_owned()
             }
             FailureKind::Timeout { .. } if self.console.is_empty() => {
                 "nothing came over the serial line: are `console=ttyS0` in `[boot] kernel_args` and a boot loader for \
