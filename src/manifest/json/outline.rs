@@ -6,13 +6,13 @@
 
 use super::FORMAT;
 use super::entry::entry_on;
-use super::fields::{Text, spelled};
 use super::read::lines;
 use crate::manifest::needs::Needed;
 use crate::manifest::source::Source;
 use crate::manifest::{Entry, Manifest};
+use memchr::memchr;
+use memchr::memmem::Finder;
 use rayon::prelude::*;
-use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
@@ -42,37 +42,75 @@ impl<'t> Outline<'t> {
     /// [`write`](super::write) leaves it. Whether entries hold together and sums are right is not asked here.
     pub fn of(json: &'t [u8]) -> Option<Outline<'t>> {
         let (document, lines) = lines(json)?;
-        let sketches = lines.read(Sketch::of)?;
+        let keys = Keys::new();
+        let sketches = lines.read(|line| Sketch::of(line, &keys))?;
         let is_sorted = sketches.par_windows(2).all(|pair| pair[0].path < pair[1].path);
         (document.format == FORMAT && is_sorted).then(|| Outline { lists: document.into_manifest(), sketches })
     }
 }
 
-impl<'t> Sketch<'t> {
-    fn of(line: &'t str) -> Option<Sketch<'t>> {
-        let text: SketchText = serde_json::from_str(line).ok()?;
-        // Not in the place of the texts, which take twice the memory.
-        let mut referrers = Vec::with_capacity(text.reasons.len());
-        for text in text.reasons {
-            referrers.push(match (text.from, text.from_hex) {
-                (None, None) => None,
-                (from, hex) => Some(bytes(from?, hex)?),
-            });
+/// What keys are found by in the text.
+struct Keys {
+    hex: Finder<'static>,
+    reasons: Finder<'static>,
+    to: Finder<'static>,
+    /// Of a reason that begins with it: it has no `from`.
+    evidence: Finder<'static>,
+    from: Finder<'static>,
+}
+
+impl Keys {
+    fn new() -> Keys {
+        Keys {
+            hex: Finder::new("_hex\":"),
+            reasons: Finder::new("\"reasons\":["),
+            to: Finder::new("\"to\":\""),
+            evidence: Finder::new("{\"evidence\":"),
+            from: Finder::new("\"from\":\""),
         }
-        let to = match text.to {
-            Some(to) => Some(bytes(to, text.to_hex)?),
-            None => None,
-        };
-        Some(Sketch { line, path: bytes(text.path, text.path_hex)?, to, referrers, entry: OnceLock::new() })
     }
 }
 
-/// The bytes that are spelled by a text and its hexadecimal form; borrowed where the document has them as they are.
-fn bytes<'t>(text: Text<'t>, hex: Option<Text>) -> Option<Cow<'t, [u8]>> {
-    match (text.0, hex) {
-        (Cow::Borrowed(text), None) => Some(Cow::Borrowed(text.as_bytes())),
-        (text, hex) => spelled("path", &Text(text), hex.as_ref()).ok().map(|bytes| Cow::Owned(bytes.into_owned())),
+impl<'t> Sketch<'t> {
+    fn of(line: &'t str, keys: &Keys) -> Option<Sketch<'t>> {
+        // Without escapes a quote is where a string begins or ends, and never in one.
+        let has_escapes = memchr(b'\\', line.as_bytes()).is_some();
+        let sketch = if has_escapes { None } else { Sketch::between_quotes(line, keys) };
+        sketch.or_else(|| Sketch::of_entry(line))
     }
+
+    /// Of a line in which every path stands as it is. Whether the rest of it is JSON comes out when the entry is read.
+    fn between_quotes(line: &'t str, keys: &Keys) -> Option<Sketch<'t>> {
+        let text = line.as_bytes();
+        if keys.hex.find(text).is_some() {
+            return None;
+        }
+        let path = string(text.trim_ascii_start().strip_prefix(b"{\"path\":\"")?)?;
+        let (before, reasons) = text.split_at(keys.reasons.find(text)?);
+        let to = match keys.to.find(before) {
+            Some(at) => Some(Cow::Borrowed(string(&before[at + keys.to.needle().len()..])?)),
+            None => None,
+        };
+        // Reasons are sorted: first come those that have no `from`.
+        let by_the_user = keys.evidence.find_iter(reasons).map(|_| None);
+        let by_entries = (keys.from.find_iter(reasons))
+            .map(|at| string(&reasons[at + keys.from.needle().len()..]).map(|from| Some(Cow::Borrowed(from))));
+        let referrers = by_the_user.map(Some).chain(by_entries).collect::<Option<_>>()?;
+        Some(Sketch { line, path: Cow::Borrowed(path), to, referrers, entry: OnceLock::new() })
+    }
+
+    fn of_entry(line: &'t str) -> Option<Sketch<'t>> {
+        let entry = entry_on(line)?;
+        let owned = |path: &[u8]| Cow::Owned(path.to_owned());
+        let referrers = entry.referrers().map(|from| from.map(owned)).collect();
+        let (path, to) = (owned(entry.path()), entry.file().map(owned));
+        Some(Sketch { line, path, to, referrers, entry: OnceLock::from(Box::new(entry)) })
+    }
+}
+
+/// What stands before the next quote.
+fn string(text: &[u8]) -> Option<&[u8]> {
+    memchr(b'"', text).map(|end| &text[..end])
 }
 
 impl Needed for Sketch<'_> {
@@ -109,28 +147,4 @@ impl<'t> Source for Outline<'t> {
         let read = entry_on(line).ok_or(Damaged)?;
         Ok(entry.get_or_init(|| Box::new(read)))
     }
-}
-
-/// The keys of an entry that are looked at.
-#[derive(Deserialize)]
-struct SketchText<'a> {
-    #[serde(borrow)]
-    path: Text<'a>,
-    #[serde(borrow)]
-    path_hex: Option<Text<'a>>,
-    #[serde(borrow)]
-    to: Option<Text<'a>>,
-    #[serde(borrow)]
-    to_hex: Option<Text<'a>>,
-    #[serde(borrow)]
-    reasons: Vec<ReferrerText<'a>>,
-}
-
-/// The keys of a reason that are looked at.
-#[derive(Deserialize)]
-struct ReferrerText<'a> {
-    #[serde(borrow)]
-    from: Option<Text<'a>>,
-    #[serde(borrow)]
-    from_hex: Option<Text<'a>>,
 }
