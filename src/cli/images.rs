@@ -4,9 +4,11 @@ use super::args::{Compress, Iso, Pack, Packed, Pxe};
 use super::sizes::{check_sizes, write_sizes};
 use super::why::read_manifest;
 use super::{Outcome, progress, report, setting};
-use crate::iso::illumos::pxe::{PxeLoader, write_pxe_tree};
-use crate::iso::illumos::{IllumosImage, IllumosLoader, IllumosLoaderError, hash_file as sha1_text, write_illumos_iso};
-use crate::iso::{Blob, IsoReport, LinuxIso, Loaders, write_linux_iso};
+use crate::iso::illumos::pxe::{PxeError, PxeLoader, write_pxe_tree};
+use crate::iso::illumos::{
+    IllumosImage, IllumosIsoError, IllumosLoader, IllumosLoaderError, hash_file as sha1_text, write_illumos_iso,
+};
+use crate::iso::{Blob, IsoReport, LinuxIso, LinuxIsoError, Loaders, LoadersError, write_linux_iso};
 use crate::manifest::{Content, Manifest};
 use crate::output::{self, directory_of};
 use crate::pack::oci::ImageConfig;
@@ -58,7 +60,7 @@ pub fn pack(options: &Pack) -> anyhow::Result<Outcome> {
         write_archive(&manifest, &contents, &pack, output)
     };
     drop(reading);
-    let written = written.map_err(hinted)?;
+    let written = written.map_err(report::hinted(PackError::hint))?;
     write_sizes(&manifest, &contents, &pack, &written, &options.compress)?;
     if let (Some(file), Some(sha1)) = (&hash, &written.sha1) {
         report::write_output(file, |out| write!(out, "{}", sha1_text(sha1)))
@@ -183,12 +185,10 @@ fn write_iso_of_illumos(
     compress: &Compress,
     output: &Path,
 ) -> anyhow::Result<(PackReport, IsoReport)> {
-    let loader = IllumosLoader::find(root, recipe.boot.forth.unwrap_or_default()).map_err(loader_hinted)?;
+    let loader = IllumosLoader::find(root, recipe.boot.forth.unwrap_or_default())
+        .map_err(report::hinted(IllumosLoaderError::hint))?;
     let (packed, image) = illumos_image(manifest, root, recipe, compress, output)?;
-    let written = write_illumos_iso(&image, &loader, output).map_err(|error| {
-        let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
-    })?;
+    let written = write_illumos_iso(&image, &loader, output).map_err(report::hinted(IllumosIsoError::hint))?;
     Ok((packed, written))
 }
 
@@ -204,18 +204,11 @@ fn write_pxe(
         let hint = "pack an initramfs, and give it with the kernel to the network boot program of your choice";
         return Err(report::with_hint(error, hint));
     }
-    let loader = PxeLoader::find(root, recipe.boot.forth.unwrap_or_default()).map_err(loader_hinted)?;
+    let loader = PxeLoader::find(root, recipe.boot.forth.unwrap_or_default())
+        .map_err(report::hinted(IllumosLoaderError::hint))?;
     let (packed, image) = illumos_image(manifest, root, recipe, compress, output)?;
-    let written = write_pxe_tree(&image, &loader, output).map_err(|error| {
-        let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
-    })?;
+    let written = write_pxe_tree(&image, &loader, output).map_err(report::hinted(PxeError::hint))?;
     Ok((packed, written))
-}
-
-fn loader_hinted(error: IllumosLoaderError) -> anyhow::Error {
-    let hint = error.hint();
-    report::with_optional_hint(error.into(), hint)
 }
 
 /// What the loaders of illumos start, whatever the medium at `output`.
@@ -246,7 +239,7 @@ fn illumos_kernels(manifest: &Manifest, contents: &Contents<'_>) -> anyhow::Resu
     for path in [UNIX_32, UNIX_64] {
         let path = RootPath::new(path)?;
         if let Some(entry) = manifest.entry(&path) {
-            let bytes = contents.read(entry).map_err(hinted)?;
+            let bytes = contents.read(entry).map_err(report::hinted(PackError::hint))?;
             kernels.push((path, Blob::from_bytes(bytes)));
         }
     }
@@ -278,7 +271,8 @@ fn archive_for(
     let mut archive =
         tempfile::tempfile_in(directory_of(output)).with_context(|| format!("cannot write `{}`", output.display()))?;
     let reading = progress::reading("packing", contents.root());
-    let packed = write_stream(manifest, contents, &options, &mut archive, output).map_err(hinted)?;
+    let packed =
+        write_stream(manifest, contents, &options, &mut archive, output).map_err(report::hinted(PackError::hint))?;
     drop(reading);
     write_sizes(manifest, contents, &options, &packed, compress)?;
     Ok((packed, Blob::from_file(archive, output)?))
@@ -296,10 +290,7 @@ fn write_iso_of_linux(
         .as_ref()
         .context("the manifest says nothing about starting: it has no kernel")
         .map_err(|error| report::with_hint(error, "trace a recipe with [[startup]] from a root with a kernel"))?;
-    let loaders = Loaders::find(root).map_err(|error| {
-        let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
-    })?;
+    let loaders = Loaders::find(root).map_err(report::hinted(LoadersError::hint))?;
     let missing = loaders.missing_packages();
     if !missing.is_empty() {
         report::note(&format!("the ISO will not start everywhere: the root lacks {}", missing.join(", ")));
@@ -313,10 +304,7 @@ fn write_iso_of_linux(
         loaders,
         epoch: setting::epoch()?.into(),
     };
-    let written = write_linux_iso(&iso, output).map_err(|error| {
-        let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
-    })?;
+    let written = write_linux_iso(&iso, output).map_err(report::hinted(LinuxIsoError::hint))?;
     Ok((packed, written))
 }
 
@@ -353,11 +341,6 @@ fn compression(format: Format, compress: &Compress, boot: &BootOptions) -> anyho
         },
     };
     Ok((compression, compress.level.or(boot.level.filter(|_| boots))))
-}
-
-pub fn hinted(error: PackError) -> anyhow::Error {
-    let hint = error.hint();
-    report::with_optional_hint(error.into(), hint)
 }
 
 fn tell_packed(packed: &PackReport) {

@@ -49,6 +49,14 @@ pub fn with_optional_hint(error: anyhow::Error, hint: Option<impl Into<String>>)
     }
 }
 
+/// Adds to an error what it says itself to do about it, for `map_err`.
+pub fn hinted<E: Into<anyhow::Error>, H: Into<String>>(hint: impl Fn(&E) -> Option<H>) -> impl Fn(E) -> anyhow::Error {
+    move |error| {
+        let hint = hint(&error);
+        with_optional_hint(error.into(), hint)
+    }
+}
+
 /// Prints an error with its causes and its hint.
 pub fn error(error: &anyhow::Error) {
     let style = style(&io::stderr());

@@ -18,10 +18,10 @@ pub fn run(options: &Sbom) -> anyhow::Result<Outcome> {
     let contents = root.as_ref().map(|root| contents(root, &recipe));
     let name = options.manifest.file_stem().unwrap_or_default().to_string_lossy();
     let read = root.as_ref().zip(contents.as_ref());
-    let sbom = sbom::Sbom::new(&manifest, read, &name, setting::epoch()?).map_err(hinted)?;
+    let sbom = sbom::Sbom::new(&manifest, read, &name, setting::epoch()?).map_err(report::hinted(SbomError::hint))?;
     let written = match options.format {
         SbomFormat::Spdx => {
-            let document = sbom.spdx().map_err(hinted)?;
+            let document = sbom.spdx().map_err(report::hinted(SbomError::hint))?;
             report::write_output(&options.output, |out| write(&document, out))
         }
         SbomFormat::Cyclonedx => report::write_output(&options.output, |out| write(&sbom.cyclonedx(), out)),
@@ -35,9 +35,4 @@ pub fn run(options: &Sbom) -> anyhow::Result<Outcome> {
 fn write(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, document)?;
     writeln!(out)
-}
-
-fn hinted(error: SbomError) -> anyhow::Error {
-    let hint = error.hint();
-    report::with_optional_hint(error.into(), hint)
 }

@@ -90,10 +90,7 @@ pub fn fetch(recipe: &Recipe, fetching: &Fetching) -> anyhow::Result<Fetched> {
     let options = fetch::Options { refresh: fetching.refresh, progress: &bar, ..fetch::Options::new(cache) };
     let fetched = fetch::fetch(&recipe.source, &options);
     bar.finish();
-    let fetched = fetched.map_err(|error| {
-        let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
-    })?;
+    let fetched = fetched.map_err(report::hinted(fetch::FetchError::hint))?;
     for note in &fetched.notes {
         report::note(note);
     }

@@ -1,11 +1,10 @@
 //! `--sizes-to`: the manifest of an archive with what each file takes in it.
 
 use super::args::Compress;
-use super::images::hinted;
 use super::{progress, report};
 use crate::manifest::{Manifest, json};
 use crate::output;
-use crate::pack::{Contents, PackOptions, PackReport, measure};
+use crate::pack::{Contents, PackError, PackOptions, PackReport, measure};
 use anyhow::Context;
 use std::path::Path;
 
@@ -30,7 +29,7 @@ pub fn write_sizes(
     let Some(file) = &compress.sizes_to else { return Ok(()) };
     let mut manifest = manifest.clone();
     let reading = progress::reading("measuring", contents.root());
-    measure(&mut manifest, contents, pack, packed).map_err(hinted)?;
+    measure(&mut manifest, contents, pack, packed).map_err(report::hinted(PackError::hint))?;
     drop(reading);
     report::write_output(file, |out| json::write(&manifest, out))
         .with_context(|| format!("cannot write `{}`", file.display()))

@@ -73,18 +73,12 @@ fn run_trace(
         cache: Cache::FromConfiguration,
     });
     drop(reading);
-    let traced = traced.map_err(|error| {
-        let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
-    })?;
+    let traced = traced.map_err(report::hinted(trace::TraceError::hint))?;
     traced.notes.iter().for_each(|note| report::note(note));
     Ok(traced)
 }
 
 pub fn manifest(setting: &Setting, traced: &trace::Trace) -> anyhow::Result<Manifest> {
     let _reading = progress::reading("digests", &setting.root);
-    traced.manifest(&setting.root, &setting.rules).map_err(|error| {
-        let hint = error.hint();
-        report::with_optional_hint(error.into(), hint)
-    })
+    traced.manifest(&setting.root, &setting.rules).map_err(report::hinted(trace::SnapshotError::hint))
 }

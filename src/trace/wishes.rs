@@ -44,7 +44,6 @@ impl Tracer<'_> {
             let found = root.lookup(&path);
             (path, found)
         });
-        let mut paths = Vec::new();
         for (path, found) in targets.collect::<Vec<_>>() {
             let reason = Reason::new(Evidence::Target, Kind::Target, "");
             match found {
@@ -61,9 +60,8 @@ impl Tracer<'_> {
                     self.note_missing(None, path.to_string(), reason, Priority::Required, probes);
                 }
             }
-            paths.push(path);
+            self.targets.insert(path);
         }
-        self.targets.append(&mut paths.into_iter().collect());
     }
 
     /// Tells of programs among the targets that no kernel starts.

@@ -139,8 +139,11 @@ impl<'m> Graph<'m> {
 
     /// By a path, in any spelling that leads there in the image, or by a file name.
     fn exactly(&self, manifest: &Manifest, name: &[u8]) -> Vec<usize> {
-        let Ok(located) = locate(manifest, name);
-        let located = located.path.filter(|_| name.starts_with(b"/"));
+        let locate = || {
+            let Ok(located) = locate(manifest, name);
+            located.path
+        };
+        let located = name.starts_with(b"/").then(locate).flatten();
         let is_it = |node: &usize| {
             let node = &self.nodes[*node];
             let path = node.entry().map(|entry| &entry.path);
