@@ -124,16 +124,24 @@ impl Tab {
 
     /// Clicks into the middle of an element.
     pub fn click(&mut self, selector: &str) {
+        self.click_while(selector, |_| ());
+    }
+
+    /// Clicks into the middle of an element, and does something between pressing the button and letting it go.
+    pub fn click_while(&mut self, selector: &str, between: impl FnOnce(&mut Tab)) {
         let middle = self.evaluate(&format!(
             "(element => {{ element.scrollIntoView({{ block: 'center' }}); const box = element.getBoundingClientRect(); \
              return [box.x + box.width / 2, box.y + box.height / 2]; }})(document.querySelector({}))",
             json!(selector)
         ));
-        for action in ["mousePressed", "mouseReleased"] {
+        let mouse = |tab: &mut Tab, action: &str| {
             let (x, y) = (&middle[0], &middle[1]);
             let parameters = json!({ "type": action, "x": x, "y": y, "button": "left", "clickCount": 1 });
-            self.call("Input.dispatchMouseEvent", parameters);
-        }
+            tab.call("Input.dispatchMouseEvent", parameters);
+        };
+        mouse(self, "mousePressed");
+        between(self);
+        mouse(self, "mouseReleased");
     }
 
     /// Presses a key and lets it go: `Enter`, `ArrowDown`, or a character.

@@ -37,9 +37,7 @@ class TreemapView {
   arrange(arrangement) {
     this.tree = ARRANGEMENTS[/** @type {keyof typeof ARRANGEMENTS} */ (arrangement)](this.model);
     this.isPacked = arrangement === "packed";
-    this.top = this.cursor = this.tree;
-    this.draw();
-    this.tell(this.top);
+    this.zoom(this.tree);
   }
 
   /** @param {string} colour */
@@ -75,7 +73,6 @@ class TreemapView {
     const colours = { fill, frame: value("--frame"), line: value("--panel"), text: value("--text") };
     paint(this.context("boxes"), this.shown, colours);
     this.mark();
-    this.writeCrumbs();
     this.writeLegend();
   }
 
@@ -115,9 +112,11 @@ class TreemapView {
     this.top = box.children.length > 0 ? box : (box.parent ?? this.tree);
     this.cursor = this.top;
     this.draw();
+    this.writeCrumbs();
     this.tell(this.cursor);
   }
 
+  /** Not with every `draw`: a button that is made anew is neither clicked nor has the focus any more. */
   writeCrumbs() {
     const crumbs = [];
     for (let box = /** @type {Box | null} */ (this.top); box; box = box.parent) {

@@ -14,8 +14,7 @@ class Page {
     this.answers.writeTotals();
     this.answers.writeDoubts();
     this.answers.writeRules();
-    this.map.draw();
-    this.map.tell(this.map.top);
+    this.map.zoom(this.map.tree);
     this.follow();
     this.listen();
   }
