@@ -369,12 +369,10 @@ fn read_dynamic(
         let defined = versions.defined(offset, entry(dt::DT_VERDEFNUM).unwrap_or(0))?;
         dynamic.versions_defined = Some(defined.into_iter().map(|version| version.name).collect());
     }
-    let candidates = scan.candidates(&names, other)?;
-    if !candidates.is_empty() {
-        let symbols = symbols::place(&table, segments).ok_or(ElfError::OutOfRange { field: "DT_SYMTAB" })?;
-        dynamic.imports = symbols::imports(reader, other, symbols, &candidates, context, scan)?;
-        dynamic.calls_dlopen = scan.has_dlopen(dynamic.imports);
-    }
+    let place = symbols::place(&table, segments);
+    let symbols = symbols::Symbols { reader, place, strings: &names, context };
+    dynamic.imports = symbols::imports(&symbols, other, scan)?;
+    dynamic.calls_dlopen = scan.has_dlopen(dynamic.imports);
     Ok(dynamic)
 }
 

@@ -8,11 +8,11 @@ use std::cell::RefCell;
 /// more in fresh memory than in reading.
 const SHORT: u64 = 64 << 10;
 
-/// A long table is gone through in pieces of this length.
-const PIECE: u64 = 64 << 10;
-
 /// How much of a long table is read for one string: the names of libraries lie side by side, and those of versions too.
 const STRING_GUESS: u64 = 1024;
+
+/// And how much for many strings all over it.
+const STRETCH: u64 = 8 << 10;
 
 /// The string table of one object.
 pub(super) struct Strings<'a> {
@@ -73,54 +73,46 @@ impl<'a> Strings<'a> {
         self.window
     }
 
-    fn whole(&self) -> Option<&'a [u8]> {
+    /// All of the table, unless it is long.
+    pub(super) fn whole(&self) -> Option<&'a [u8]> {
         self.window.get(self.offset, self.size)
     }
 
     /// The string at `index` without its NUL.
     pub(super) fn get(&self, index: u64) -> Result<Name, ElfError> {
         const OUTSIDE: ElfError = ElfError::OutOfRange { field: "an index of the dynamic string table" };
-        let rest = self.size.checked_sub(index).ok_or(OUTSIDE)?;
+        if index > self.size {
+            return Err(OUTSIDE);
+        }
         if let Some(table) = self.whole() {
             return until_nul(&table[index as usize..]).map(Name::from).ok_or(OUTSIDE);
         }
-        let mut stretch = self.stretch.borrow_mut();
-        if let Some(text) = stretch.from(self.offset + index).and_then(until_nul) {
-            return Ok(text.into());
-        }
-        let mut length = STRING_GUESS;
-        loop {
-            let text = self.reader.read(&mut stretch, (self.offset + index, length.min(rest)), FIELD)?;
-            match until_nul(text) {
-                Some(text) => return Ok(text.into()),
-                None if length >= rest => return Err(OUTSIDE),
-                None => length *= 2,
-            }
-        }
+        let mut window = self.stretch.borrow_mut();
+        self.fetch(&mut window, index, STRING_GUESS)?.map(Name::from).ok_or(OUTSIDE)
     }
 
-    /// Shows the table from its beginning to its end, cut into pieces at the ends of strings; `look` gets the index of
-    /// each piece too. What follows the last NUL is no string and is not shown.
-    pub(super) fn pieces(&self, scratch: &mut Window, mut look: impl FnMut(usize, &[u8])) -> Result<(), ElfError> {
-        if let Some(table) = self.whole() {
-            look(0, table);
-            return Ok(());
-        }
-        let (mut index, mut length) = (0, PIECE);
-        while index < self.size {
-            let place = (self.offset + index, length.min(self.size - index));
-            let piece = self.reader.read(scratch, place, FIELD)?;
-            match memchr::memrchr(0, piece) {
-                Some(nul) => {
-                    look(index as usize, &piece[..=nul]);
-                    index += nul as u64 + 1;
-                    length = PIECE;
-                }
-                None if length >= self.size - index => break,
-                None => length *= 2,
-            }
+    /// Shows the strings of a long table that begin at these indexes, which ascend; not those outside of the table.
+    pub(super) fn each(&self, indexes: &[u64], mut look: impl FnMut(&[u8])) -> Result<(), ElfError> {
+        let mut window = self.stretch.borrow_mut();
+        for &index in indexes {
+            self.fetch(&mut window, index, STRETCH)?.into_iter().for_each(&mut look);
         }
         Ok(())
+    }
+
+    /// The string at `index` of a long table, for which `guess` bytes are read when it is not in the window. `None` when
+    /// it has no end.
+    fn fetch<'w>(&self, window: &'w mut Window, index: u64, guess: u64) -> Result<Option<&'w [u8]>, ElfError> {
+        let (at, rest) = (self.offset + index, self.size.saturating_sub(index));
+        let mut length = 0;
+        while window.from(at).and_then(until_nul).is_none() {
+            if length == rest {
+                return Ok(None);
+            }
+            length = rest.min(guess.max(length * 2));
+            self.reader.read(window, (at, length), FIELD)?;
+        }
+        Ok(window.from(at).and_then(until_nul))
     }
 }
 

@@ -3,6 +3,9 @@
 //! Rules ask for a handful of symbols in thousands of objects, and nearly all answers are no. How the strings of the
 //! string table end gives that no at the speed of memory; only where one may be a name of interest is the symbol table
 //! read, because it may as well be a defined symbol, or a longer name of which another one is the tail.
+//!
+//! A long string table is that of an object which defines much, and needs no more than others: there the names of the
+//! undefined symbols are few, and the only ones that are looked at.
 
 use super::reader::{Reader, Window};
 use super::strings::Strings;
@@ -131,15 +134,14 @@ impl SymbolScan {
     }
 
     /// The strings of a table that a name of interest is the whole or the tail of, in the order of the table.
-    pub(super) fn candidates(&self, strings: &Strings<'_>, scratch: &mut Window) -> Result<Vec<Candidate>, ElfError> {
+    fn candidates(&self, table: &[u8]) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        let Some(filter) = &self.filter else { return Ok(candidates) };
-        strings.pieces(scratch, |index, piece| {
-            filter.find(piece, |found| {
-                candidates.push(Candidate { index: index + found.start, text: piece[found].into() });
+        if let Some(filter) = &self.filter {
+            filter.find(table, |found| {
+                candidates.push(Candidate { index: found.start, text: table[found].into() });
             });
-        })?;
-        Ok(candidates)
+        }
+        candidates
     }
 
     fn matches(&self, name: &[u8]) -> u64 {
@@ -179,6 +181,14 @@ fn parse(pattern: &str) -> Option<Hir> {
 }
 
 impl Filter {
+    /// Whether a name may be one of interest.
+    fn passes(&self, name: &[u8]) -> bool {
+        match self {
+            Filter::Tails(tails) => name.len().checked_sub(tails.length).is_some_and(|at| tails.tails.contains(&name[at..])),
+            Filter::Regex(regex) => regex.is_match(name),
+        }
+    }
+
     /// Calls `found` with the place of each string that passes, without its NUL.
     fn find(&self, strings: &[u8], mut found: impl FnMut(Range<usize>)) {
         let start_of = |end: usize| memchr::memrchr(0, &strings[..end]).map_or(0, |nul| nul + 1);
@@ -253,53 +263,91 @@ impl Candidate {
     }
 }
 
-/// How many entries of the symbol table are read at a time.
-const ENTRIES: u64 = 2048;
+/// Where the symbols of an object are.
+pub(super) struct Symbols<'a> {
+    pub reader: &'a Reader<'a>,
+    /// Of the symbol table; absent when the dynamic section does not say.
+    pub place: Option<Range<u64>>,
+    pub strings: &'a Strings<'a>,
+    pub context: Ctx,
+}
 
-/// Goes through the symbol table: which patterns does an undefined symbol match? Only names in `candidates` are looked
-/// at.
-pub(super) fn imports(
-    reader: &Reader<'_>,
-    scratch: &mut Window,
-    place: Range<u64>,
-    candidates: &[Candidate],
-    context: Ctx,
-    scan: &SymbolScan,
-) -> Result<u64, ElfError> {
-    const FIELD: &str = "DT_SYMTAB";
-    let size = Sym::size(context.container) as u64;
+/// Which patterns does an undefined symbol match?
+pub(super) fn imports(symbols: &Symbols<'_>, scratch: &mut Window, scan: &SymbolScan) -> Result<u64, ElfError> {
+    let Some(filter) = &scan.filter else { return Ok(0) };
     let mut found = 0;
-    let mut next = place.start;
-    let length = place.end.saturating_sub(place.start) / size * size;
-    if length > 0 {
-        // Whether the table is all there does not depend on what is found in it.
-        reader.check(place.start, length, FIELD)?;
+    let Some(strings) = symbols.strings.whole() else {
+        symbols.undefined(scratch, |names| {
+            names.sort_unstable();
+            symbols.strings.each(names, |name| {
+                if filter.passes(name) {
+                    found |= scan.matches(name);
+                }
+            })?;
+            Ok(found != scan.all)
+        })?;
+        return Ok(found);
+    };
+    let candidates = scan.candidates(strings);
+    if candidates.is_empty() {
+        return Ok(0);
     }
-    // Linkers put undefined symbols first: where nothing more can be found, nearly all of a large table is not read.
-    while found != scan.all && next + size <= place.end {
-        let count = ENTRIES.min((place.end - next) / size);
-        let table = reader.read(scratch, (next, count * size), FIELD)?;
-        for name in table.chunks_exact(size as usize).filter_map(|entry| undefined_name(entry, context)) {
+    symbols.undefined(scratch, |names| {
+        for &mut name in names {
+            let name = name as usize;
             let after = candidates.partition_point(|candidate| candidate.index <= name);
             if let Some(name) = after.checked_sub(1).and_then(|at| candidates[at].tail(name)) {
                 found |= scan.matches(name);
             }
         }
-        next += count * size;
-    }
+        Ok(found != scan.all)
+    })?;
     Ok(found)
+}
+
+/// How many entries of the symbol table are read at a time.
+const ENTRIES: u64 = 2048;
+
+impl Symbols<'_> {
+    /// Goes through the symbol table piece by piece; `look` gets the names of the undefined symbols, as indexes of the
+    /// string table, and says whether to go on. Linkers put these symbols first, but nothing says that they have to.
+    fn undefined(
+        &self,
+        scratch: &mut Window,
+        mut look: impl FnMut(&mut [u64]) -> Result<bool, ElfError>,
+    ) -> Result<(), ElfError> {
+        const FIELD: &str = "DT_SYMTAB";
+        let place = self.place.clone().ok_or(ElfError::OutOfRange { field: FIELD })?;
+        let size = Sym::size(self.context.container) as u64;
+        let count = place.end.saturating_sub(place.start) / size;
+        if count > 0 {
+            // Whether the table is all there does not depend on what is found in it.
+            self.reader.check(place.start, count * size, FIELD)?;
+        }
+        let mut names = Vec::new();
+        for first in (0..count).step_by(ENTRIES as usize) {
+            let length = ENTRIES.min(count - first) * size;
+            let table = self.reader.read(scratch, (place.start + first * size, length), FIELD)?;
+            names.clear();
+            names.extend(table.chunks_exact(size as usize).filter_map(|entry| undefined_name(entry, self.context)));
+            if !look(&mut names)? {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `st_name` of an entry whose symbol is undefined. Two fields of six, read where the gABI ("Symbol Table") has them:
 /// large libraries have tens of thousands of entries, nearly all defined.
-fn undefined_name(entry: &[u8], context: Ctx) -> Option<usize> {
+fn undefined_name(entry: &[u8], context: Ctx) -> Option<u64> {
     let section_index = if context.is_big() { 6 } else { 14 };
     // `SHN_UNDEF` is 0, in either byte order.
     if entry.get(section_index..section_index + 2)? != [0, 0] {
         return None;
     }
     let name = entry.first_chunk()?;
-    Some(if context.is_little_endian() { u32::from_le_bytes(*name) } else { u32::from_be_bytes(*name) } as usize)
+    Some(if context.is_little_endian() { u32::from_le_bytes(*name) } else { u32::from_be_bytes(*name) }.into())
 }
 
 #[cfg(test)]
@@ -310,11 +358,7 @@ mod tests {
 
     /// The strings that a scan lets through, out of a table that lies at the beginning of a file.
     fn candidates(patterns: &[&str], table: &[u8]) -> Vec<(usize, String)> {
-        let scan = SymbolScan::new(patterns.iter().copied()).unwrap();
-        let reader = Reader::new(&table);
-        let (head, mut window, mut scratch) = (Window::default(), Window::default(), Window::default());
-        let strings = Strings::read(&reader, &head, &mut window, (0, table.len() as u64), &[]).unwrap();
-        let found = scan.candidates(&strings, &mut scratch).unwrap();
+        let found = SymbolScan::new(patterns.iter().copied()).unwrap().candidates(table);
         found.iter().map(|c| (c.index, String::from_utf8_lossy(&c.text).into_owned())).collect()
     }
 
@@ -365,14 +409,51 @@ mod tests {
         }
     }
 
+    /// What a 64-bit object imports that has these symbols, as places of names in the string table and whether they are
+    /// undefined.
+    fn imports_of(symbols: &[(usize, bool)], strings: &[u8], patterns: &[&str]) -> u64 {
+        let entry = |(name, is_undefined): &(usize, bool)| {
+            let mut entry = [0; 24];
+            entry[..4].copy_from_slice(&(*name as u32).to_le_bytes());
+            entry[6] = u8::from(!is_undefined);
+            entry
+        };
+        let table = symbols.iter().flat_map(entry).collect::<Vec<u8>>();
+        let (place, at) = (0..table.len() as u64, table.len() as u64);
+        let object = [&table, strings].concat();
+        let object = &object[..];
+        let reader = Reader::new(&object);
+        let (head, mut window) = (Window::default(), Window::default());
+        let strings = Strings::read(&reader, &head, &mut window, (at, strings.len() as u64), &[]).unwrap();
+        let context = Ctx::new(goblin::container::Container::Big, goblin::container::Endian::Little);
+        let symbols = Symbols { reader: &reader, place: Some(place), strings: &strings, context };
+        let scan = SymbolScan::new(patterns.iter().copied()).unwrap();
+        imports(&symbols, &mut Window::default(), &scan).unwrap()
+    }
+
     #[test]
-    fn a_long_table_is_searched_across_its_pieces() {
-        let filler = [&vec![b'x'; 997][..], b"\0"].concat().repeat(300);
-        let table =
-            [b"\0", &filler[..], b"dlopen\0", &filler, &vec![b'y'; 200_000], b"dlopen\0", &filler, b"z"].concat();
-        let found = candidates(&["dlopen"], &table);
-        let places: Vec<usize> = found.iter().map(|(index, _)| *index).collect();
-        assert_eq!(places, [1 + filler.len(), 8 + 2 * filler.len()]);
-        assert_eq!(found[1].1.len(), 200_006);
+    fn only_undefined_symbols_count_however_long_the_tables_are() {
+        let short = b"\0dlopen\0xdlopen\0getpwnam\0".to_vec();
+        let filler = [&vec![b'x'; 997][..], b"\0"].concat().repeat(70);
+        let long = [&short[..], &filler, b"getpwuid\0", &vec![b'y'; 200_000], b"dlopen\0", &filler, b"z"].concat();
+        let defined = (short.len(), false);
+        let (getpwuid, tail) = (short.len() + filler.len(), short.len() + filler.len() + 9 + 199_990);
+        let patterns = ["dlm?open", "getpw(nam|uid)", "get.*id", "y{10}dlopen"];
+        for strings in [&short, &long] {
+            let found = |symbols: &[(usize, bool)]| imports_of(symbols, strings, &patterns);
+            assert_eq!(found(&[]), 0);
+            assert_eq!(found(&[(0, true), (1, false), (8, true), (16, false)]), 0);
+            assert_eq!(found(&[(1, true)]), 0b0001);
+            assert_eq!(found(&[(9, true)]), 0b0001, "the tail of another name");
+            assert_eq!(found(&[(16, true), (1, true)]), 0b0011);
+            let far: Vec<_> = std::iter::repeat_n(defined, 5000).chain([(16, true)]).collect();
+            assert_eq!(found(&far), 0b0010);
+            // A name that is not in the table, and one without an end.
+            assert_eq!(found(&[(1 << 30, true), (strings.len(), true), (1, true)]), 0b0001);
+        }
+        let found = |symbols: &[(usize, bool)]| imports_of(symbols, &long, &patterns);
+        assert_eq!(found(&[(long.len() - 1, true), (getpwuid, true)]), 0b0110);
+        assert_eq!(found(&[(getpwuid + 9 + 200_000, true), (getpwuid, false), (9, false)]), 0b0001);
+        assert_eq!(found(&[(tail, true), (tail - 1, true)]), 0b1000);
     }
 }

@@ -217,13 +217,16 @@ impl<'r> Places<'r> {
             })
             .collect();
         let answers = open.par_iter().flat_map_iter(|(name, text, directories)| {
-            let look = |(id, directory): &(DirId, &Directory)| (*id, *name, root.lookup_in(directory, text));
-            let mut is_found = false;
-            let tried = directories
-                .iter()
-                .map(look)
-                .take_while(move |(_, _, answer)| !std::mem::replace(&mut is_found, answer.is_ok()));
-            tried.collect::<Vec<_>>()
+            let mut tried = Vec::new();
+            for (id, directory) in directories {
+                let answer = root.lookup_in(directory, text);
+                let is_found = answer.is_ok();
+                tried.push((*id, *name, answer));
+                if is_found {
+                    break;
+                }
+            }
+            tried
         });
         let mut looked = Vec::new();
         for (directory, name, answer) in answers.collect::<Vec<_>>() {
