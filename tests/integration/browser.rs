@@ -47,6 +47,8 @@ impl Browser {
         // The sandbox of the browser wants an ordinary user, and CI has none.
         shell.args(["--headless", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run"]);
         shell.args(["--disable-dev-shm-usage", "--disable-background-networking", "--window-size=1200,900"]);
+        // Else what is clicked before the first picture of a page is there does nothing.
+        shell.arg("--allow-pre-commit-input");
         shell.arg(format!("--user-data-dir={}", profile.display()));
         let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (commands, answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
