@@ -222,6 +222,33 @@ impl Object<'_> {
     }
 }
 
+/// An object of 64 bits with `count` needed libraries and as many symbols, every one with the same long name.
+pub fn one_name_over_and_over(count: usize) -> Vec<u8> {
+    const HEADERS: usize = 64 + 2 * 56;
+    let strings = [b"\0", &[b'n'; 60_000][..], b"\0"].concat();
+    let symbol = [1u32, 0x12, 0, 0, 0, 0].map(u32::to_le_bytes).concat();
+    let symbols = symbol.repeat(count);
+    let (strings_at, symbols_at) = (HEADERS + symbols.len(), HEADERS);
+    let tables = [(DT_SYMTAB, symbols_at), (DT_STRTAB, strings_at), (DT_STRSZ, strings.len())];
+    let entries = tables.into_iter().chain(std::iter::repeat_n((DT_NEEDED, 1), count)).chain([(0, 0)]);
+    let dynamic: Vec<u8> =
+        entries.flat_map(|(tag, value)| [tag, value as u64].map(u64::to_le_bytes).concat()).collect();
+    let dynamic_at = strings_at + strings.len();
+    let end = dynamic_at + dynamic.len();
+
+    let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
+    file.extend([0; 8]);
+    [3u16, 62, 1, 0].iter().for_each(|half| file.extend(half.to_le_bytes()));
+    [0u64, 64, 0].iter().for_each(|value| put(&mut file, *value, 8));
+    file.extend([0; 4]);
+    [64u16, 56, 2, 0, 0, 0].iter().for_each(|half| file.extend(half.to_le_bytes()));
+    for (kind, start, size) in [(1u32, 0, end), (2, dynamic_at, dynamic.len())] {
+        file.extend([kind, 4].map(u32::to_le_bytes).concat());
+        [start, start, start, size, size, 4096].iter().for_each(|value| put(&mut file, *value as u64, 8));
+    }
+    [file, symbols, strings, dynamic].concat()
+}
+
 /// `Verdef` records with one `Verdaux` each.
 fn version_definitions(names: &[u64]) -> Vec<u8> {
     let record = |(number, name): (usize, &u64)| {

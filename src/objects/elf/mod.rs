@@ -125,6 +125,8 @@ pub enum ElfError {
     Zeros { field: &'static str },
     #[error("{field} is not understood")]
     Malformed { field: &'static str },
+    #[error("it has more names, or longer ones, than a file of its length can have room for")]
+    TooManyNames,
     #[error("cannot read: {0}")]
     Io(rustix::io::Errno),
 }

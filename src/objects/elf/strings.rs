@@ -2,7 +2,7 @@
 
 use super::reader::{Reader, Window};
 use super::{ElfError, Name};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Up to this length the table is read in one piece. The few that are longer, up to megabytes of C++ names, would cost
 /// more in fresh memory than in reading.
@@ -14,6 +14,14 @@ const STRING_GUESS: u64 = 1024;
 /// And how much for many strings all over it.
 const STRETCH: u64 = 8 << 10;
 
+/// How much memory the names of one table may take for each byte of the file, and whatever its length: a megabyte of
+/// entries can have the same long string for their names.
+const MOST_PER_BYTE: u64 = 4;
+const MOST: u64 = 1 << 20;
+
+/// What a name takes beside its text.
+const BESIDE_TEXT: u64 = 32;
+
 /// The string table of one object.
 pub(super) struct Strings<'a> {
     reader: &'a Reader<'a>,
@@ -23,6 +31,8 @@ pub(super) struct Strings<'a> {
     window: &'a Window,
     /// What was last read of a long table.
     stretch: RefCell<Window>,
+    /// Bytes of the names that were given out.
+    given: Cell<u64>,
 }
 
 impl<'a> Strings<'a> {
@@ -49,7 +59,7 @@ impl<'a> Strings<'a> {
     }
 
     fn new(reader: &'a Reader<'a>, (offset, size): (u64, u64), window: &'a Window) -> Strings<'a> {
-        Strings { reader, offset, size, window, stretch: RefCell::default() }
+        Strings { reader, offset, size, window, stretch: RefCell::default(), given: Cell::default() }
     }
 
     /// A table that is not the dynamic one, or not near any other.
@@ -84,18 +94,31 @@ impl<'a> Strings<'a> {
         if index > self.size {
             return Err(OUTSIDE);
         }
-        if let Some(table) = self.whole() {
-            return until_nul(&table[index as usize..]).map(Name::from).ok_or(OUTSIDE);
-        }
         let mut window = self.stretch.borrow_mut();
-        self.fetch(&mut window, index, STRING_GUESS)?.map(Name::from).ok_or(OUTSIDE)
+        let text = match self.whole() {
+            Some(table) => until_nul(&table[index as usize..]),
+            None => self.fetch(&mut window, index, STRING_GUESS)?,
+        };
+        let text = text.ok_or(OUTSIDE)?;
+        self.given.set(self.given.get() + text.len() as u64 + BESIDE_TEXT);
+        if self.given.get() > MOST + self.reader.size().saturating_mul(MOST_PER_BYTE) {
+            return Err(ElfError::TooManyNames);
+        }
+        Ok(text.into())
     }
 
-    /// Shows the strings of a long table that begin at these indexes, which ascend; not those outside of the table.
+    /// Shows the strings of a long table that begin at these indexes, which ascend; not those without an end.
     pub(super) fn each(&self, indexes: &[u64], mut look: impl FnMut(&[u8])) -> Result<(), ElfError> {
         let mut window = self.stretch.borrow_mut();
+        let mut end = None;
         for &index in indexes {
-            self.fetch(&mut window, index, STRETCH)?.into_iter().for_each(&mut look);
+            // Whatever begins inside of a string ends where that does: no file makes this look at a byte again and again.
+            if end.is_none_or(|end| end < index) {
+                let Some(text) = self.fetch(&mut window, index, STRETCH)? else { break };
+                end = Some(index + text.len() as u64);
+            }
+            let length = end.map_or(0, |end| end - index);
+            look(window.get(self.offset + index, length).expect("it has been read"));
         }
         Ok(())
     }

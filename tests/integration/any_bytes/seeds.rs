@@ -1,6 +1,6 @@
 //! Good inputs for each reader, made by the fixtures of the other tests.
 
-use crate::elf::{Entry, Object, export, import};
+use crate::elf::{Entry, Object, export, import, one_name_over_and_over};
 use crate::fetch::{Data, deb};
 use crate::illumos_chain::image::{ARCHIVE, Image};
 use crate::illumos_packages::{datastream, omnios, tribblix};
@@ -66,6 +66,7 @@ fn objects() -> Vec<Vec<u8>> {
     let made = [library, Object { is_32: true, ..library }, versions, Object { is_32: true, ..versions }];
     let mut all: Vec<Vec<u8>> = made.iter().map(Object::bytes).collect();
     all.push(small_root::program(&["libc.so.6"], None));
+    all.push(one_name_over_and_over(3000));
     all.extend(fs::read("/usr/bin/true"));
     all
 }
