@@ -23,13 +23,13 @@ impl Tracer<'_> {
     }
 
     fn point_at(&self, mut missing: Missing, places: &BTreeMap<String, Vec<RootPath>>) -> Missing {
-        let Some(referrer) = missing.from.clone() else { return missing };
+        let (Some(referrer), Some(paths)) = (missing.from.clone(), places.get(&missing.name)) else { return missing };
         if !self.not_found.contains(&(referrer.clone(), missing.name.clone())) {
             return missing;
         }
         let object = self.glibc.store().known(&referrer).and_then(|id| self.glibc.store().object(id).elf());
         let file = if object.is_some_and(musl::loads) { "musl's path file" } else { "/etc/ld.so.conf" };
-        for path in places.get(&missing.name).into_iter().flatten().map(ToString::to_string) {
+        for path in paths.iter().map(ToString::to_string) {
             if missing.probes.iter().all(|probe| probe.path != path) {
                 let outcome = format!(
                     "present, but on no search path of {referrer}: name its directory in {file}, give {referrer} a \
