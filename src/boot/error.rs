@@ -141,9 +141,11 @@ impl fmt::Display for Wanted {
 
 impl BootFailure {
     /// Whether the guest's kernel says that a processor of its machine stands still (Linux,
-    /// Documentation/RCU/stallwarn.rst): on a busy machine emulators do that, and another start may go well.
+    /// Documentation/RCU/stallwarn.rst and Documentation/admin-guide/lockup-watchdogs.rst): on a busy machine emulators do
+    /// that, and another start may go well.
     pub fn is_stalled(&self) -> bool {
-        self.console.iter().any(|line| line.contains("rcu: INFO: ") && line.contains("detected stall"))
+        let of_rcu = |line: &str| line.contains("rcu: INFO: ") && line.contains("detected stall");
+        self.console.iter().any(|line| of_rcu(line) || line.contains("watchdog: BUG: soft lockup"))
     }
 
     /// What to do about it.
