@@ -150,10 +150,7 @@ impl Object<'_> {
             let info = if self.is_32 { ((number as u64 + 1) << 8) | 1 } else { ((number as u64 + 1) << 32) | 1 };
             [0, info, 0].iter().for_each(|value| put(relocations, *value, word));
         }
-        let header_size = if self.is_32 { 52 } else { 64 };
-        let segment_size = if self.is_32 { 32 } else { 56 };
-        let n_segments = 2 + u64::from(self.interpreter.is_some());
-        let mut at = header_size + n_segments * segment_size;
+        let mut at = size_of_headers(self.is_32, 2 + u64::from(self.interpreter.is_some()));
         let mut body = Vec::new();
         let mut place = |bytes: &[u8]| {
             let start = at;
@@ -197,26 +194,8 @@ impl Object<'_> {
         let dynamic = place(&table);
         let end = at;
 
-        let mut file = vec![0x7f, b'E', b'L', b'F', if self.is_32 { 1 } else { 2 }, 1, 1, 0];
-        file.extend([0; 8]);
-        let machine = if self.is_32 { 3u16 } else { 62 };
-        [3, machine, 1, 0].iter().for_each(|half| file.extend(half.to_le_bytes()));
-        [0, header_size, 0].iter().for_each(|value| put(&mut file, *value, word));
-        file.extend([0; 4]);
-        let halves = [header_size, segment_size, n_segments, 0, 0, 0];
-        halves.iter().for_each(|half| file.extend((*half as u16).to_le_bytes()));
         let segments = [interpreter.map(|place| (3u32, place)), Some((1, (0, end))), Some((2, dynamic))];
-        for (kind, (start, size)) in segments.into_iter().flatten() {
-            file.extend(kind.to_le_bytes());
-            if !self.is_32 {
-                file.extend(4u32.to_le_bytes());
-            }
-            [start, start, start, size, size].iter().for_each(|value| put(&mut file, *value, word));
-            if self.is_32 {
-                file.extend(4u32.to_le_bytes());
-            }
-            put(&mut file, 4096, word);
-        }
+        let mut file = headers(self.is_32, &segments.into_iter().flatten().collect::<Vec<_>>());
         file.extend(body);
         file
     }
@@ -224,29 +203,53 @@ impl Object<'_> {
 
 /// An object of 64 bits with `count` needed libraries and as many symbols, every one with the same long name.
 pub fn one_name_over_and_over(count: usize) -> Vec<u8> {
-    const HEADERS: usize = 64 + 2 * 56;
     let strings = [b"\0", &[b'n'; 60_000][..], b"\0"].concat();
-    let symbol = [1u32, 0x12, 0, 0, 0, 0].map(u32::to_le_bytes).concat();
-    let symbols = symbol.repeat(count);
-    let (strings_at, symbols_at) = (HEADERS + symbols.len(), HEADERS);
-    let tables = [(DT_SYMTAB, symbols_at), (DT_STRTAB, strings_at), (DT_STRSZ, strings.len())];
+    let symbols = [1u32, 0x12, 0, 0, 0, 0].map(u32::to_le_bytes).concat().repeat(count);
+    let symbols_at = size_of_headers(false, 2);
+    let strings_at = symbols_at + symbols.len() as u64;
+    let tables = [(DT_SYMTAB, symbols_at), (DT_STRTAB, strings_at), (DT_STRSZ, strings.len() as u64)];
     let entries = tables.into_iter().chain(std::iter::repeat_n((DT_NEEDED, 1), count)).chain([(0, 0)]);
-    let dynamic: Vec<u8> =
-        entries.flat_map(|(tag, value)| [tag, value as u64].map(u64::to_le_bytes).concat()).collect();
-    let dynamic_at = strings_at + strings.len();
-    let end = dynamic_at + dynamic.len();
+    let dynamic: Vec<u8> = entries.flat_map(|(tag, value)| [tag, value].map(u64::to_le_bytes).concat()).collect();
+    let (dynamic_at, dynamic_size) = (strings_at + strings.len() as u64, dynamic.len() as u64);
+    let segments = [(1, (0, dynamic_at + dynamic_size)), (2, (dynamic_at, dynamic_size))];
+    [headers(false, &segments), symbols, strings, dynamic].concat()
+}
 
-    let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
+/// How long the ELF header and the program headers behind it are.
+fn size_of_headers(is_32: bool, n_segments: u64) -> u64 {
+    let (header, segment) = header_sizes(is_32);
+    header + n_segments * segment
+}
+
+/// Of the ELF header and of one program header.
+fn header_sizes(is_32: bool) -> (u64, u64) {
+    if is_32 { (52, 32) } else { (64, 56) }
+}
+
+/// The ELF header, and a program header for each segment: its type, where it is and how long.
+fn headers(is_32: bool, segments: &[(u32, (u64, u64))]) -> Vec<u8> {
+    let word = if is_32 { 4 } else { 8 };
+    let (header_size, segment_size) = header_sizes(is_32);
+    let mut file = vec![0x7f, b'E', b'L', b'F', if is_32 { 1 } else { 2 }, 1, 1, 0];
     file.extend([0; 8]);
-    [3u16, 62, 1, 0].iter().for_each(|half| file.extend(half.to_le_bytes()));
-    [0u64, 64, 0].iter().for_each(|value| put(&mut file, *value, 8));
+    let machine = if is_32 { 3u16 } else { 62 };
+    [3, machine, 1, 0].iter().for_each(|half| file.extend(half.to_le_bytes()));
+    [0, header_size, 0].iter().for_each(|value| put(&mut file, *value, word));
     file.extend([0; 4]);
-    [64u16, 56, 2, 0, 0, 0].iter().for_each(|half| file.extend(half.to_le_bytes()));
-    for (kind, start, size) in [(1u32, 0, end), (2, dynamic_at, dynamic.len())] {
-        file.extend([kind, 4].map(u32::to_le_bytes).concat());
-        [start, start, start, size, size, 4096].iter().for_each(|value| put(&mut file, *value as u64, 8));
+    let halves = [header_size, segment_size, segments.len() as u64, 0, 0, 0];
+    halves.iter().for_each(|half| file.extend((*half as u16).to_le_bytes()));
+    for (kind, (start, size)) in segments {
+        file.extend(kind.to_le_bytes());
+        if !is_32 {
+            file.extend(4u32.to_le_bytes());
+        }
+        [*start, *start, *start, *size, *size].iter().for_each(|value| put(&mut file, *value, word));
+        if is_32 {
+            file.extend(4u32.to_le_bytes());
+        }
+        put(&mut file, 4096, word);
     }
-    [file, symbols, strings, dynamic].concat()
+    file
 }
 
 /// `Verdef` records with one `Verdaux` each.

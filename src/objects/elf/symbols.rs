@@ -136,17 +136,6 @@ impl SymbolScan {
         imports & self.dlopen != 0
     }
 
-    /// The strings of a table that a name of interest is the whole or the tail of, in the order of the table.
-    fn candidates(&self, table: &[u8]) -> Vec<Candidate> {
-        let mut candidates = Vec::new();
-        if let Some(filter) = &self.filter {
-            filter.find(table, |found| {
-                candidates.push(Candidate { index: found.start, text: table[found].into() });
-            });
-        }
-        candidates
-    }
-
     /// The bits of the patterns that a name matches.
     fn matches(&self, name: &[u8]) -> u64 {
         if name.len() > LONGEST {
@@ -198,21 +187,20 @@ impl Filter {
         }
     }
 
-    /// Calls `found` with the place of each string that passes, without its NUL.
-    fn find(&self, strings: &[u8], mut found: impl FnMut(Range<usize>)) {
+    /// Where the strings of a table are that pass, in its order and without their NULs.
+    fn find(&self, strings: &[u8]) -> Vec<Range<usize>> {
         let start_of = |end: usize| memchr::memrchr(0, &strings[..end]).map_or(0, |nul| nul + 1);
         match self {
             Filter::Tails(tails) => {
-                for ending in tails.endings.find_iter(strings) {
-                    let end = ending.end() - 1;
-                    if end.checked_sub(tails.length).is_some_and(|tail| tails.tails.contains(&strings[tail..end])) {
-                        found(start_of(end)..end);
-                    }
-                }
+                let ends = tails.endings.find_iter(strings).map(|ending| ending.end() - 1);
+                let has_tail = |end: &usize| {
+                    end.checked_sub(tails.length).is_some_and(|tail| tails.tails.contains(&strings[tail..*end]))
+                };
+                ends.filter(has_tail).map(|end| start_of(end)..end).collect()
             }
             Filter::Regex(regex) => {
                 let ends = memchr::memchr_iter(0, strings).map(|end| start_of(end)..end);
-                ends.filter(|range| regex.is_match(&strings[range.clone()])).for_each(found);
+                ends.filter(|range| regex.is_match(&strings[range.clone()])).collect()
             }
         }
     }
@@ -258,20 +246,6 @@ pub(super) fn place(table: &[Dyn], segments: &[ProgramHeader]) -> Option<Range<u
     Some(start..next.min(segment_end))
 }
 
-/// A string of the table that may hold a name of interest.
-pub(super) struct Candidate {
-    /// Where in the table it begins.
-    index: usize,
-    text: Name,
-}
-
-impl Candidate {
-    /// The name that begins at an index inside of this string.
-    fn tail(&self, index: usize) -> Option<&[u8]> {
-        self.text.get(index.checked_sub(self.index)?..)
-    }
-}
-
 /// Where the symbols of an object are.
 pub(super) struct Symbols<'a> {
     pub reader: &'a Reader<'a>,
@@ -299,14 +273,15 @@ pub(super) fn imports(symbols: &Symbols<'_>, scratch: &mut Window, scan: &Symbol
         })?;
         return Ok(found);
     };
-    let candidates = scan.candidates(strings);
+    let candidates = filter.find(strings);
     if candidates.is_empty() {
         return Ok(0);
     }
     symbols.undefined(scratch, |names| {
         for name in names.iter().map(|name| *name as usize) {
-            let after = candidates.partition_point(|candidate| candidate.index <= name);
-            if let Some(name) = after.checked_sub(1).and_then(|at| candidates[at].tail(name)) {
+            let after = candidates.partition_point(|candidate| candidate.start <= name);
+            // A name may be the tail of the string that it begins in.
+            if let Some(name) = after.checked_sub(1).and_then(|at| strings.get(name..candidates[at].end)) {
                 found |= scan.matches(name);
             }
         }
@@ -364,8 +339,8 @@ mod tests {
 
     /// The strings that a scan lets through, out of a table that lies at the beginning of a file.
     fn candidates(patterns: &[&str], table: &[u8]) -> Vec<(usize, String)> {
-        let found = SymbolScan::new(patterns.iter().copied()).unwrap().candidates(table);
-        found.iter().map(|c| (c.index, String::from_utf8_lossy(&c.text).into_owned())).collect()
+        let found = SymbolScan::new(patterns.iter().copied()).unwrap().filter.unwrap().find(table);
+        found.into_iter().map(|at| (at.start, String::from_utf8_lossy(&table[at]).into_owned())).collect()
     }
 
     const TABLE: &[u8] = b"\0dlopen\0xdlopen\0dlopens\0getpwnam_r\0getpwuid\0getpid\0n\0";
